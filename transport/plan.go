@@ -1,0 +1,157 @@
+package transport
+
+import (
+	"log/slog"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// A Plan says how one recipient's mail leaves: by which transport, to which
+// next hop, from which source, under which TLS level, credential and limits,
+// and because of which rules. Two recipients of a message travel together when
+// their plans are equal but for Because.
+type Plan struct {
+	Transport  string     // name in the set of definitions: smtp, relaylim, …
+	Nexthop    string     // Postfix syntax: domain, [host], [host]:port, a list; a text for error, retry, discard
+	Source     Source     // where from
+	TLS        TLSLevel   // never lowered afterwards
+	Credential Credential // for SASL; zero: none
+	SmartHost  bool       // the next hop is a smart host: its name trouble is ours
+	Attempts   int        // delivery passes before a deferral becomes a failure; zero: no limit
+	Limit      int        // connections to the destination at once
+	Lane       string     // source and destination: what the limit counts
+	Because    []Because  // one for each part that a rule decided
+}
+
+// Because names the rule behind one part of a plan.
+type Because struct {
+	Part string `json:"part"` // transport, nexthop, source, tls, credential, limit, …
+	Rule string `json:"rule"` // table, key, file and line, or "default"
+}
+
+// A Source is where mail leaves from: a local address of each family and the
+// name to say in EHLO. The zero Source is the system's choice of address, under
+// the host's own name. A source with an address of one family never uses the
+// other family.
+type Source struct {
+	Name string     `json:"name,omitempty"`
+	IPv4 netip.Addr `json:"ipv4,omitzero"`
+	IPv6 netip.Addr `json:"ipv6,omitzero"`
+	HELO string     `json:"helo,omitempty"`
+}
+
+// Bound reports whether the source names an address.
+func (s Source) Bound() bool { return s.IPv4.IsValid() || s.IPv6.IsValid() }
+
+// Local is the address to connect from when connecting to remote. ok is false
+// if the source is bound and has no address of that family: do not connect.
+func (s Source) Local(remote netip.Addr) (local netip.Addr, ok bool) {
+	if !s.Bound() {
+		return netip.Addr{}, true
+	}
+	if remote.Unmap().Is4() {
+		return s.IPv4, s.IPv4.IsValid()
+	}
+	return s.IPv6, s.IPv6.IsValid()
+}
+
+// Key names the source in lanes: equal sources have equal keys. The zero source
+// has the key "".
+func (s Source) Key() string {
+	if s == (Source{}) {
+		return ""
+	}
+	var b strings.Builder
+	for _, ip := range []netip.Addr{s.IPv4, s.IPv6} {
+		if ip.IsValid() {
+			b.WriteString(ip.String())
+		}
+		b.WriteByte(',')
+	}
+	b.WriteString(s.HELO)
+	return b.String()
+}
+
+// TLSLevel is a security level as in Postfix's smtp_tls_security_level.
+type TLSLevel string
+
+// The levels built so far. Others are refused, never lowered.
+const (
+	TLSNone    TLSLevel = "none"    // never
+	TLSMay     TLSLevel = "may"     // if offered; any certificate
+	TLSEncrypt TLSLevel = "encrypt" // or not at all; any certificate
+)
+
+// A Credential authenticates us at a smart host. It prints without its
+// password.
+type Credential struct {
+	User     string
+	Password string
+}
+
+// String is the user name with the password masked.
+func (c Credential) String() string {
+	if c == (Credential{}) {
+		return ""
+	}
+	return c.User + ":***"
+}
+
+// GoString is String, so that %#v does not print the password either.
+func (c Credential) GoString() string { return c.String() }
+
+// LogValue is String for log/slog.
+func (c Credential) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// MarshalText is String for JSON and other encoders.
+func (c Credential) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// A Definition is a named transport as data: a built-in transport with its
+// retry and limit policy (the columns of Postfix's master.cf and
+// transport_destination_… parameters that we have).
+type Definition struct {
+	Name string // as written in maps
+
+	// Base is the built-in that does the work: smtp, relay, error, discard,
+	// retry or hold.
+	Base string
+
+	// Attempts is how many delivery passes are made before a deferral becomes
+	// a failure. Zero: until the message expires.
+	Attempts int
+
+	// Limit is how many connections go to one destination at once.
+	// Zero: the dispatcher's default, 20.
+	Limit int
+
+	// RecipientLimit is how many recipients go in one transaction. Zero: 50.
+	RecipientLimit int
+
+	// ConnectTimeout bounds opening a connection, HELOTimeout the greeting and
+	// EHLO. Zero: 30 seconds and 5 minutes.
+	ConnectTimeout, HELOTimeout time.Duration
+}
+
+// Definitions is the set of transports a planner knows, by name.
+type Definitions map[string]Definition
+
+// Builtin returns the transports every planner knows: smtp, relay, oneshot,
+// relaylim, error, discard, retry and hold.
+func Builtin() Definitions {
+	five := 5 * time.Second
+	d := Definitions{}
+	for _, def := range []Definition{
+		{Name: "smtp", Base: "smtp"},
+		{Name: "relay", Base: "smtp"},
+		{Name: "oneshot", Base: "smtp", Attempts: 1},
+		{Name: "relaylim", Base: "smtp", Limit: 1, ConnectTimeout: five, HELOTimeout: five},
+		{Name: "error", Base: "error"},
+		{Name: "discard", Base: "discard"},
+		{Name: "retry", Base: "retry"},
+		{Name: "hold", Base: "hold"},
+	} {
+		d[def.Name] = def
+	}
+	return d
+}

@@ -1,0 +1,31 @@
+package transport
+
+import "context"
+
+// A Transport makes one attempt to deliver.
+//
+// Deliver tries the recipients of d once and reports what became of each, in
+// the order of d.Envelope.Recipients. A Report that is too short, or a zero
+// [Outcome] in it, says that the recipient was not tried. Deliver must return
+// soon after ctx is done; what it reports then still counts.
+//
+// Deliver is called from many goroutines at once. It does not keep d.
+type Transport interface {
+	Deliver(ctx context.Context, d *Delivery) Report
+}
+
+// Func is a function that is a [Transport].
+type Func func(ctx context.Context, d *Delivery) Report
+
+// Deliver calls f.
+func (f Func) Deliver(ctx context.Context, d *Delivery) Report { return f(ctx, d) }
+
+// An Admitter says how many deliveries a lane can take now. A [Transport] that
+// shapes traffic implements it too, so that the queue claims no more work than
+// there is room for.
+type Admitter interface {
+	// Room is asked with the label a recipient was filed under
+	// (see [Planner.Label]). A number below one says that the lane is full;
+	// it is asked again when a delivery ends. Room never blocks.
+	Room(label string) int
+}
