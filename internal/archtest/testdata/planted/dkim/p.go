@@ -1,0 +1,4 @@
+// Package dkim knows another leaf.
+package dkim
+
+import _ "planted.test/srs"

@@ -1,0 +1,2 @@
+// Package sqlite3 stands in for the driver.
+package sqlite3

@@ -1,0 +1,3 @@
+package main
+
+import _ "planted.test/internal/dsn"

@@ -1,0 +1,4 @@
+// Package bench drives everything.
+package bench
+
+import _ "planted.test/mailcore"

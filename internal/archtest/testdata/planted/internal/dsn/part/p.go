@@ -1,0 +1,2 @@
+// Package part is a part of dsn.
+package part

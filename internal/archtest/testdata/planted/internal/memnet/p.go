@@ -1,0 +1,7 @@
+// Package memnet imports a floor and a neighbour.
+package memnet
+
+import (
+	_ "planted.test/internal/dsn"
+	_ "planted.test/transport"
+)

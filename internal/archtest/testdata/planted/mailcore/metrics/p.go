@@ -1,0 +1,4 @@
+// Package metrics stands on floor 4.
+package metrics
+
+import _ "planted.test/mailcore"

@@ -1,0 +1,4 @@
+// Package queuetest uses its parent.
+package queuetest
+
+import _ "planted.test/queue"

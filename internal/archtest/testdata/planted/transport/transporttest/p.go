@@ -1,0 +1,2 @@
+// Package transporttest is a sub-package.
+package transporttest
