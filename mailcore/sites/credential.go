@@ -1,0 +1,114 @@
+package sites
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"strings"
+
+	"github.com/panelmail/panelmail/transport"
+)
+
+// A Credential authenticates us at a next hop.
+type Credential struct {
+	// Key is a next hop as written where it is used, with brackets and port;
+	// or an address or @domain for the mail of those senders, to whatever
+	// next hop a smart host or a route names.
+	Key string `json:"key"`
+
+	// Credential prints without its password. In lists the password is empty.
+	Credential transport.Credential `json:"credential"`
+}
+
+func checkCredential(kind, key string, c transport.Credential) error {
+	for _, part := range []string{c.User, c.Password} {
+		switch {
+		case part == "":
+			return invalid(kind, key, "a credential needs a user and a password")
+		case len(part) > 1024 || strings.ContainsAny(part, "\x00\r\n"):
+			return invalid(kind, key, "user and password have up to 1,024 octets, no NUL and no line ends")
+		}
+	}
+	return nil
+}
+
+// credentialKey parses a next hop, an address or @domain.
+func credentialKey(key string) (senderKey, error) {
+	if strings.Contains(key, "@") {
+		return parseSenderKey("credential", key)
+	}
+	nexthop, err := foldNexthop("credential", key)
+	return senderKey{key: nexthop}, err
+}
+
+// SetCredential adds a credential or replaces the one of the same key.
+func (s *Sites) SetCredential(ctx context.Context, c Credential) error {
+	key, err := credentialKey(c.Key)
+	if err != nil {
+		return err
+	}
+	if err := checkCredential("credential", c.Key, c.Credential); err != nil {
+		return err
+	}
+	return s.change(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `
+			INSERT INTO panelmail_credential (key, domain, login, password) VALUES (?, ?, ?, ?)
+			ON CONFLICT (key) DO UPDATE SET login = excluded.login, password = excluded.password`,
+			key.key, key.domain, c.Credential.User, c.Credential.Password)
+		return err
+	})
+}
+
+// RemoveCredential removes the credential of a key.
+func (s *Sites) RemoveCredential(ctx context.Context, key string) error {
+	k, err := credentialKey(key)
+	if err != nil {
+		return err
+	}
+	return s.change(ctx, func(tx *sql.Tx) error {
+		r, err := tx.ExecContext(ctx, `DELETE FROM panelmail_credential WHERE key = ?`, k.key)
+		return affected(r, err, notFound("credential", k.key))
+	})
+}
+
+// ListCredentials returns the credentials in order of key, without passwords.
+func (s *Sites) ListCredentials(ctx context.Context) ([]Credential, error) {
+	snap, err := s.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Credential, 0, len(snap.credentials))
+	for key, row := range snap.credentials {
+		c := Credential{Key: key}
+		c.Credential.User = row.credential().User
+		list = append(list, c)
+	}
+	slices.SortFunc(list, func(a, b Credential) int { return strings.Compare(a.Key, b.Key) })
+	return list, nil
+}
+
+// A credentialRow is a credential as looked up, behind a function as in
+// smartHostRow.
+type credentialRow struct {
+	owner
+	credential func() transport.Credential
+}
+
+func loadCredentials(ctx context.Context, tx *sql.Tx, snap *Snapshot) error {
+	rows, err := tx.QueryContext(ctx, `SELECT key, domain, login, password FROM panelmail_credential`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var key string
+		var row credentialRow
+		var c transport.Credential
+		if err := rows.Scan(&key, &row.domain, &c.User, &c.Password); err != nil {
+			return err
+		}
+		row.credential = func() transport.Credential { return c }
+		snap.credentials[key] = row
+	}
+	return rows.Err()
+}

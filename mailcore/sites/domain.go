@@ -1,0 +1,166 @@
+package sites
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strings"
+)
+
+// A Class says what we do with mail to a domain.
+type Class string
+
+// The classes.
+const (
+	ClassHosted Class = "hosted" // its mailboxes are ours
+	ClassAlias  Class = "alias"  // its addresses are aliases, no mailboxes
+	ClassRelay  Class = "relay"  // we pass its mail on
+)
+
+// A Domain is a domain that a site answers for: as a sender, and in the way of
+// its class as a recipient.
+type Domain struct {
+	Name  string `json:"domain"` // A-labels in lower case, without final dot
+	Site  string `json:"site"`
+	Class Class  `json:"class"`
+}
+
+// AddDomain gives a domain to a site. Its name may be written with U-labels
+// and in any case. A domain of another site is [ErrNotOwner], as is one in
+// which another site has a login named like an address.
+func (s *Sites) AddDomain(ctx context.Context, d Domain) error {
+	name, err := foldDomain(d.Name)
+	if err != nil {
+		return invalid("domain", d.Name, "%v", err)
+	}
+	switch d.Class {
+	case ClassHosted, ClassAlias, ClassRelay:
+	default:
+		return invalid("domain", d.Name, "class %q is not hosted, alias or relay", d.Class)
+	}
+	return s.change(ctx, func(tx *sql.Tx) error {
+		if err := mustHaveSite(ctx, tx, d.Site); err != nil {
+			return err
+		}
+		owner, err := domainSite(ctx, tx, name)
+		switch {
+		case err != nil:
+			return err
+		case owner == d.Site:
+			return exists("domain", name)
+		case owner != "":
+			return notOwner("domain", name, owner)
+		}
+		var login string
+		err = tx.QueryRowContext(ctx, `
+			SELECT name, site FROM panelmail_login WHERE domain = ? AND site <> ? LIMIT 1`,
+			name, d.Site).Scan(&login, &owner)
+		if err == nil {
+			return notOwner("login", login, owner)
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `
+			INSERT INTO panelmail_domain (name, site, class) VALUES (?, ?, ?)`, name, d.Site, d.Class)
+		return err
+	})
+}
+
+// RemoveDomain removes a domain with the rows about it: routes, TLS policies,
+// and the sources, smart hosts, credentials and logins of its addresses. So
+// the next site to have it starts with nothing of the former one.
+func (s *Sites) RemoveDomain(ctx context.Context, name string) (Receipt, error) {
+	folded, err := foldDomain(name)
+	if err != nil {
+		return Receipt{}, invalid("domain", name, "%v", err)
+	}
+	var r Receipt
+	err = s.change(ctx, func(tx *sql.Tx) error {
+		site, err := domainSite(ctx, tx, folded)
+		if err != nil {
+			return err
+		}
+		if site == "" {
+			return notFound("domain", folded)
+		}
+		r = Receipt{Site: site, Domains: []string{folded}}
+		return removeDomainRows(ctx, tx, folded, &r)
+	})
+	return r, err
+}
+
+func removeDomainRows(ctx context.Context, tx *sql.Tx, domain string, r *Receipt) error {
+	var domains int
+	for _, d := range []struct {
+		n     *int
+		query string
+	}{
+		{&domains, `DELETE FROM panelmail_domain WHERE name = ?`},
+		{&r.Logins, `DELETE FROM panelmail_login WHERE domain = ? AND domain <> ''`},
+		{&r.Routes, `DELETE FROM panelmail_route WHERE domain = ?`},
+		{&r.Sources, `DELETE FROM panelmail_source WHERE domain = ?`},
+		{&r.SmartHosts, `DELETE FROM panelmail_smarthost WHERE domain = ?`},
+		{&r.Credentials, `DELETE FROM panelmail_credential WHERE domain = ?`},
+		{&r.TLSPolicies, `DELETE FROM panelmail_tls WHERE key IN (?1, '.' || ?1)`},
+	} {
+		if err := remove(ctx, tx, d.n, d.query, domain); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ListDomains returns the domains of a site, or of all sites if site is "", in
+// order of name.
+func (s *Sites) ListDomains(ctx context.Context, site string) ([]Domain, error) {
+	snap, err := s.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := []Domain{}
+	for _, d := range snap.domains {
+		if site == "" || d.Site == site {
+			list = append(list, d)
+		}
+	}
+	slices.SortFunc(list, func(a, b Domain) int { return strings.Compare(a.Name, b.Name) })
+	return list, nil
+}
+
+// mustHaveSite is [ErrNotFound] for an unknown site.
+func mustHaveSite(ctx context.Context, tx *sql.Tx, name string) error {
+	var n int
+	err := tx.QueryRowContext(ctx, `SELECT count(*) FROM panelmail_site WHERE name = ?`, name).Scan(&n)
+	if err == nil && n == 0 {
+		return notFound("site", name)
+	}
+	return err
+}
+
+// domainSite is the site of a folded domain, or "".
+func domainSite(ctx context.Context, tx *sql.Tx, name string) (site string, err error) {
+	err = tx.QueryRowContext(ctx, `SELECT site FROM panelmail_domain WHERE name = ?`, name).Scan(&site)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return site, err
+}
+
+func siteDomains(ctx context.Context, tx *sql.Tx, site string) ([]string, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT name FROM panelmail_domain WHERE site = ? ORDER BY name`, site)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	names := []string{}
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		names = append(names, name)
+	}
+	return names, rows.Err()
+}

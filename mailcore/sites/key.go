@@ -1,0 +1,126 @@
+package sites
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/panelmail/panelmail/internal/address"
+)
+
+const (
+	keyDefault = "default" // every sender
+	keyNull    = "<>"      // the null reverse-path
+	delimiter  = "+"       // before the extension of a local-part
+)
+
+var errLiteral = errors.New("an address literal is no domain")
+
+// A senderKey is a parsed key of a table that is asked about the sender. At
+// most one of domain and site is set.
+type senderKey struct {
+	key    string // folded, as stored
+	domain string // of an address or @domain
+	site   string // for a whole site
+}
+
+// parseSenderKey parses an address, @domain, <> or the name of a site.
+func parseSenderKey(kind, key string) (senderKey, error) {
+	switch {
+	case key == keyNull || key == keyDefault:
+		return senderKey{key: key}, nil
+	case strings.HasPrefix(key, "@"):
+		domain, err := foldDomain(key[1:])
+		if err != nil {
+			return senderKey{}, invalid(kind, key, "%v", err)
+		}
+		return senderKey{key: "@" + domain, domain: domain}, nil
+	case strings.Contains(key, "@"):
+		folded, domain, err := foldAddress(key)
+		if err != nil {
+			return senderKey{}, invalid(kind, key, "%v", err)
+		}
+		return senderKey{key: folded, domain: domain}, nil
+	}
+	if err := checkSiteName(key); err != nil {
+		return senderKey{}, invalid(kind, key, "a key is an address, @domain, <>, or the name of a site")
+	}
+	return senderKey{key: key, site: key}, nil
+}
+
+// A senderLookup is the keys a sender is looked up by, most specific first.
+type senderLookup struct {
+	addresses []string // whole address, without extension, @domain; or <>
+	domain    string   // folded domain of the sender
+}
+
+// lookupSender makes the keys for a reverse-path. One that cannot be parsed
+// has none: it gets what every sender gets.
+func lookupSender(reversePath string) senderLookup {
+	if reversePath == "" {
+		return senderLookup{addresses: []string{keyNull}}
+	}
+	a, err := address.Parse(reversePath)
+	if err != nil || a.Domain == "" {
+		return senderLookup{}
+	}
+	a = a.Fold()
+	l := senderLookup{domain: a.Domain, addresses: []string{a.String()}}
+	if base, _ := a.SplitExtension(delimiter); base != a {
+		l.addresses = append(l.addresses, base.String())
+	}
+	l.addresses = append(l.addresses, "@"+a.Domain)
+	return l
+}
+
+// foldAddress makes the key of an address, and of its domain.
+func foldAddress(s string) (folded, domain string, err error) {
+	a, err := address.Parse(s)
+	if err != nil {
+		return "", "", err
+	}
+	a = a.Fold()
+	return a.String(), a.Domain, nil
+}
+
+// foldDomain makes the key of a domain: A-labels in lower case without the
+// final dot. Address literals are refused.
+func foldDomain(s string) (string, error) {
+	a, err := address.Parse("postmaster@" + s)
+	if err != nil {
+		return "", err
+	}
+	if _, literal := a.Literal(); literal {
+		return "", errLiteral
+	}
+	return a.Fold().Domain, nil
+}
+
+// foldNexthop makes the key of a next hop: as written, in lower case.
+func foldNexthop(kind, s string) (string, error) {
+	if s == "" || len(s) > 1024 || hasControls(s) || strings.ContainsAny(s, " @") {
+		return "", invalid(kind, s, "a next hop is domain, [host], domain:port, [host]:port")
+	}
+	return strings.ToLower(s), nil
+}
+
+func uidText(uid int) string { return strconv.Itoa(uid) }
+
+// isAddress reports whether a folded login name is one that owns an address.
+func isAddress(name string) bool { return strings.Contains(name, "@") }
+
+// foldNexthops is foldNexthop for a list separated by commas or blanks.
+func foldNexthops(kind, s string) (string, error) {
+	hops := strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
+	if len(hops) == 0 {
+		return "", invalid(kind, s, "no next hop is named")
+	}
+	for i, hop := range hops {
+		folded, err := foldNexthop(kind, hop)
+		if err != nil {
+			return "", err
+		}
+		hops[i] = folded
+	}
+	return strings.Join(hops, ", "), nil
+}

@@ -1,0 +1,199 @@
+package sites
+
+import (
+	"context"
+	"strings"
+
+	"github.com/panelmail/panelmail/transport"
+)
+
+// Snapshot answers what a planner asks its tables.
+var (
+	_ transport.Router       = (*Snapshot)(nil)
+	_ transport.Sourcer      = (*Snapshot)(nil)
+	_ transport.SmartHoster  = (*Snapshot)(nil)
+	_ transport.Credentialer = (*Snapshot)(nil)
+	_ transport.TLSPolicer   = (*Snapshot)(nil)
+)
+
+// Sites answers it with the settings in force.
+var (
+	_ transport.Router       = (*Sites)(nil)
+	_ transport.Sourcer      = (*Sites)(nil)
+	_ transport.SmartHoster  = (*Sites)(nil)
+	_ transport.Credentialer = (*Sites)(nil)
+	_ transport.TLSPolicer   = (*Sites)(nil)
+)
+
+// An owner is whose row it is: that of the site, or of the site that has the
+// domain; nobody's, and so everybody's, if both are empty or the domain is not
+// hosted.
+type owner struct{ domain, site string }
+
+// responsible is the site that answers for a query: the origin's, or for the
+// panel itself that of the sender's domain.
+func (s *Snapshot) responsible(q transport.Query, l senderLookup) string {
+	if q.Origin.Site != "" {
+		return q.Origin.Site
+	}
+	return s.domains[l.domain].Site
+}
+
+// visible reports whether mail of a site may use a row. A row of another site
+// never counts, even when its key fits the sender: forwarded mail keeps the
+// reverse-path of its author, who may be hosted here as well.
+func (s *Snapshot) visible(o owner, site string) bool {
+	if o.site != "" {
+		return o.site == site
+	}
+	if o.domain == "" {
+		return true
+	}
+	of := s.domains[o.domain].Site
+	return of == "" || of == site
+}
+
+// keys are the keys to search a sender table by, most specific first.
+func (l senderLookup) keys(site string, last ...string) []string {
+	keys := l.addresses
+	if site != "" {
+		keys = append(keys[:len(keys):len(keys)], site)
+	}
+	return append(keys, last...)
+}
+
+// Route implements [transport.Router].
+func (s *Snapshot) Route(_ context.Context, q transport.Query) (transport.Route, string, bool, error) {
+	recipient := q.Recipient
+	if folded, _, err := foldAddress(recipient); err == nil {
+		recipient = folded
+	}
+	r, rule, ok := s.routes.Rule(recipient)
+	return r, rule, ok, nil
+}
+
+// Source implements [transport.Sourcer].
+func (s *Snapshot) Source(_ context.Context, q transport.Query) (transport.Source, string, bool, error) {
+	l := lookupSender(q.Sender)
+	site := s.responsible(q, l)
+	for _, key := range l.keys(site) {
+		if row, ok := s.sources[key]; ok && s.visible(row.owner, site) {
+			return row.source, "source: " + key, true, nil
+		}
+	}
+	return transport.Source{}, "", false, nil
+}
+
+// SmartHost implements [transport.SmartHoster].
+func (s *Snapshot) SmartHost(_ context.Context, q transport.Query) (nexthop, rule string, ok bool, err error) {
+	row, ok := s.smartHost(q)
+	if !ok {
+		return "", "", false, nil
+	}
+	return row.nexthop, "smarthost: " + row.key, true, nil
+}
+
+func (s *Snapshot) smartHost(q transport.Query) (smartHostRow, bool) {
+	l := lookupSender(q.Sender)
+	site := s.responsible(q, l)
+	for _, key := range l.keys(site, keyDefault) {
+		if row, ok := s.smartHosts[key]; ok && s.visible(row.owner, site) {
+			return row, true
+		}
+	}
+	return smartHostRow{}, false
+}
+
+// Credential implements [transport.Credentialer]. In order: what the sender's
+// own smart host brings, the credential of the sender, what the default smart
+// host brings, the credential of the next hop. The credential of a sender goes
+// only to next hops that somebody chose, never to the exchangers of whatever
+// domain the mail is for.
+func (s *Snapshot) Credential(_ context.Context, q transport.Query, nexthop string) (transport.Credential, string, bool, error) {
+	nexthop = strings.ToLower(nexthop)
+	host, _ := s.smartHost(q)
+	brings := host.key != "" && host.authenticates(nexthop)
+	if brings && host.key != keyDefault {
+		return host.credential(), "smarthost: " + host.key, true, nil
+	}
+	if !recipientDomain(q, nexthop) {
+		l := lookupSender(q.Sender)
+		site := s.responsible(q, l)
+		for _, key := range l.addresses {
+			if row, ok := s.credentials[key]; ok && s.visible(row.owner, site) {
+				return row.credential(), "credential: " + key, true, nil
+			}
+		}
+	}
+	if brings {
+		return host.credential(), "smarthost: " + host.key, true, nil
+	}
+	for _, key := range transport.CredentialKeys("", nexthop) {
+		if row, ok := s.credentials[key]; ok {
+			return row.credential(), "credential: " + key, true, nil
+		}
+	}
+	return transport.Credential{}, "", false, nil
+}
+
+// recipientDomain reports whether a next hop is but the domain of the
+// recipient.
+func recipientDomain(q transport.Query, nexthop string) bool {
+	_, domain, err := foldAddress(q.Recipient)
+	return err == nil && domain == nexthop
+}
+
+// TLSPolicy implements [transport.TLSPolicer].
+func (s *Snapshot) TLSPolicy(_ context.Context, _ transport.Query, nexthop string) (transport.TLSPolicy, string, bool, error) {
+	for _, key := range transport.TLSKeys(nexthop) {
+		if level, ok := s.tls[key]; ok {
+			return transport.TLSPolicy{Level: level}, "tls: " + key, true, nil
+		}
+	}
+	return transport.TLSPolicy{}, "", false, nil
+}
+
+// Route implements [transport.Router].
+func (s *Sites) Route(ctx context.Context, q transport.Query) (r transport.Route, rule string, ok bool, err error) {
+	snap, err := s.Current(ctx)
+	if err != nil {
+		return r, "", false, err
+	}
+	return snap.Route(ctx, q)
+}
+
+// Source implements [transport.Sourcer].
+func (s *Sites) Source(ctx context.Context, q transport.Query) (src transport.Source, rule string, ok bool, err error) {
+	snap, err := s.Current(ctx)
+	if err != nil {
+		return src, "", false, err
+	}
+	return snap.Source(ctx, q)
+}
+
+// SmartHost implements [transport.SmartHoster].
+func (s *Sites) SmartHost(ctx context.Context, q transport.Query) (nexthop, rule string, ok bool, err error) {
+	snap, err := s.Current(ctx)
+	if err != nil {
+		return "", "", false, err
+	}
+	return snap.SmartHost(ctx, q)
+}
+
+// Credential implements [transport.Credentialer].
+func (s *Sites) Credential(ctx context.Context, q transport.Query, nexthop string) (c transport.Credential, rule string, ok bool, err error) {
+	snap, err := s.Current(ctx)
+	if err != nil {
+		return c, "", false, err
+	}
+	return snap.Credential(ctx, q, nexthop)
+}
+
+// TLSPolicy implements [transport.TLSPolicer].
+func (s *Sites) TLSPolicy(ctx context.Context, q transport.Query, nexthop string) (p transport.TLSPolicy, rule string, ok bool, err error) {
+	snap, err := s.Current(ctx)
+	if err != nil {
+		return p, "", false, err
+	}
+	return snap.TLSPolicy(ctx, q, nexthop)
+}

@@ -1,0 +1,126 @@
+package sites
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+)
+
+// migrations bring the tables from version i to version i+1. They are only
+// ever appended to.
+//
+// Rows about a sender carry the domain of their key, so that they vanish with
+// it; rows for a whole site carry the site. No foreign keys: whether they are
+// enforced is a property of a connection, and the connection is not ours.
+var migrations = [...]string{`
+CREATE TABLE panelmail_site (
+	name      TEXT    NOT NULL PRIMARY KEY,
+	contact   TEXT    NOT NULL,
+	suspended INTEGER NOT NULL CHECK (suspended IN (0, 1))
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE panelmail_site_uid (
+	uid  INTEGER NOT NULL PRIMARY KEY CHECK (uid >= 0),
+	site TEXT    NOT NULL
+) STRICT;
+
+CREATE TABLE panelmail_domain (
+	name  TEXT NOT NULL PRIMARY KEY,
+	site  TEXT NOT NULL,
+	class TEXT NOT NULL CHECK (class IN ('hosted', 'alias', 'relay'))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX panelmail_domain_site ON panelmail_domain (site);
+
+CREATE TABLE panelmail_login (
+	name TEXT NOT NULL PRIMARY KEY,
+	site TEXT NOT NULL,
+	domain TEXT NOT NULL,                -- of a login named like an address, else ''
+	hash TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX panelmail_login_site ON panelmail_login (site);
+CREATE INDEX panelmail_login_domain ON panelmail_login (domain) WHERE domain <> '';
+
+CREATE TABLE panelmail_route (
+	pattern TEXT NOT NULL PRIMARY KEY,
+	domain  TEXT NOT NULL,               -- that the pattern is about; '' for '*'
+	value   TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE panelmail_source (
+	key    TEXT NOT NULL PRIMARY KEY,
+	domain TEXT NOT NULL,                -- of an address or @domain key, else ''
+	site   TEXT NOT NULL,                -- of a site key, else ''
+	ipv4   TEXT NOT NULL,
+	ipv6   TEXT NOT NULL,
+	helo   TEXT NOT NULL,
+	CHECK (ipv4 <> '' OR ipv6 <> '' OR helo <> '')
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE panelmail_smarthost (
+	key      TEXT NOT NULL PRIMARY KEY,
+	domain   TEXT NOT NULL,
+	site     TEXT NOT NULL,
+	nexthop  TEXT NOT NULL CHECK (nexthop <> ''),
+	login    TEXT NOT NULL,              -- '': no authentication of its own
+	password TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE panelmail_credential (
+	key      TEXT NOT NULL PRIMARY KEY,  -- next hop as written in routes, or sender key
+	domain   TEXT NOT NULL,
+	login    TEXT NOT NULL CHECK (login <> ''),
+	password TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE panelmail_tls (
+	key   TEXT NOT NULL PRIMARY KEY,     -- domain, .parent or next hop
+	level TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+`}
+
+// migrate makes the tables or brings them up to date. It refuses tables that a
+// newer program made.
+func migrate(ctx context.Context, tx *sql.Tx) error {
+	_, err := tx.ExecContext(ctx, `
+		CREATE TABLE IF NOT EXISTS panelmail_sites_version (
+			id       INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+			version  INTEGER NOT NULL,
+			revision INTEGER NOT NULL            -- grows with every change of a setting
+		) STRICT`)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `
+		INSERT INTO panelmail_sites_version (id, version, revision) VALUES (1, 0, 0)
+		ON CONFLICT (id) DO NOTHING`)
+	if err != nil {
+		return err
+	}
+	var version int
+	if err := tx.QueryRowContext(ctx, `SELECT version FROM panelmail_sites_version`).Scan(&version); err != nil {
+		return err
+	}
+	if version > len(migrations) {
+		return fmt.Errorf("tables have version %d; this program knows versions up to %d", version, len(migrations))
+	}
+	for ; version < len(migrations); version++ {
+		if _, err := tx.ExecContext(ctx, migrations[version]); err != nil {
+			return fmt.Errorf("migration to version %d: %w", version+1, err)
+		}
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE panelmail_sites_version SET version = ?`, version)
+	return err
+}
+
+// current reports whether the tables are there in the version of this program.
+func current(ctx context.Context, tx *sql.Tx) (bool, error) {
+	var n int
+	err := tx.QueryRowContext(ctx, `
+		SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'panelmail_sites_version'`).Scan(&n)
+	if err != nil || n == 0 {
+		return false, err
+	}
+	var version int
+	err = tx.QueryRowContext(ctx, `SELECT version FROM panelmail_sites_version`).Scan(&version)
+	return version == len(migrations), err
+}

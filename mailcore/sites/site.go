@@ -1,0 +1,266 @@
+package sites
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// A Site is a hosted customer of the panel.
+type Site struct {
+	// Name is the panel's own name for the site, compared exactly: 1 to 128
+	// octets of ASCII letters, digits, '.', '_' and '-', the first of them a
+	// letter or digit. The word "default" is taken.
+	Name string `json:"name"`
+
+	// UIDs are the system users whose sendmail submissions belong to the
+	// site. A uid belongs to one site at most.
+	UIDs []int `json:"uids,omitempty"`
+
+	// Contact is where to reach the customer: a mail address, or any text of
+	// up to 1,024 octets without control characters.
+	Contact string `json:"contact,omitempty"`
+
+	// Suspended sites keep their rows, but the desk takes nothing from them.
+	Suspended bool `json:"suspended,omitempty"`
+}
+
+// A Receipt says what removing a site removed, as numbers of rows.
+type Receipt struct {
+	Site        string   `json:"site"`
+	UIDs        int      `json:"uids"`
+	Domains     []string `json:"domains"`
+	Logins      int      `json:"logins"`
+	Routes      int      `json:"routes"`
+	Sources     int      `json:"sources"`
+	SmartHosts  int      `json:"smarthosts"`
+	Credentials int      `json:"credentials"`
+	TLSPolicies int      `json:"tls_policies"`
+}
+
+func (s Site) check() error {
+	if err := checkSiteName(s.Name); err != nil {
+		return err
+	}
+	if len(s.Contact) > 1024 || hasControls(s.Contact) {
+		return invalid("site", s.Name, "the contact is too long or has control characters")
+	}
+	for _, uid := range s.UIDs {
+		if uid < 0 || int64(uid) > 1<<32-2 {
+			return invalid("site", s.Name, "uid %d is no user ID", uid)
+		}
+	}
+	return nil
+}
+
+func checkSiteName(name string) error {
+	ok := name != "" && len(name) <= 128 && name != keyDefault
+	for i, c := range []byte(name) {
+		letter := 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9'
+		ok = ok && (letter || i > 0 && strings.IndexByte("._-", c) >= 0)
+	}
+	if !ok {
+		return invalid("site", name, `a name is 1 to 128 letters, digits, ".", "_", "-", and not "default"`)
+	}
+	return nil
+}
+
+func hasControls(s string) bool {
+	return !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
+// AddSite adds a site. A uid of another site is [ErrNotOwner].
+func (s *Sites) AddSite(ctx context.Context, site Site) error {
+	if err := site.check(); err != nil {
+		return err
+	}
+	return s.change(ctx, func(tx *sql.Tx) error {
+		r, err := tx.ExecContext(ctx, `
+			INSERT INTO panelmail_site (name, contact, suspended) VALUES (?, ?, ?)
+			ON CONFLICT (name) DO NOTHING`, site.Name, site.Contact, site.Suspended)
+		if err := affected(r, err, exists("site", site.Name)); err != nil {
+			return err
+		}
+		return setUIDs(ctx, tx, site)
+	})
+}
+
+// ChangeSite replaces everything but the name of a site.
+func (s *Sites) ChangeSite(ctx context.Context, site Site) error {
+	if err := site.check(); err != nil {
+		return err
+	}
+	return s.change(ctx, func(tx *sql.Tx) error {
+		r, err := tx.ExecContext(ctx, `
+			UPDATE panelmail_site SET contact = ?, suspended = ? WHERE name = ?`,
+			site.Contact, site.Suspended, site.Name)
+		if err := affected(r, err, notFound("site", site.Name)); err != nil {
+			return err
+		}
+		return setUIDs(ctx, tx, site)
+	})
+}
+
+func setUIDs(ctx context.Context, tx *sql.Tx, site Site) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM panelmail_site_uid WHERE site = ?`, site.Name); err != nil {
+		return err
+	}
+	for _, uid := range site.UIDs {
+		var owner string
+		err := tx.QueryRowContext(ctx, `SELECT site FROM panelmail_site_uid WHERE uid = ?`, uid).Scan(&owner)
+		if err == nil && owner != site.Name {
+			return notOwner("uid", uidText(uid), owner)
+		}
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `
+			INSERT INTO panelmail_site_uid (uid, site) VALUES (?, ?)
+			ON CONFLICT (uid) DO NOTHING`, uid, site.Name)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Suspend marks a site; see [Site.Suspended]. Suspending twice is no error.
+func (s *Sites) Suspend(ctx context.Context, name string) error { return s.suspend(ctx, name, true) }
+
+// Resume takes the mark of [Sites.Suspend] away.
+func (s *Sites) Resume(ctx context.Context, name string) error { return s.suspend(ctx, name, false) }
+
+func (s *Sites) suspend(ctx context.Context, name string, to bool) error {
+	return s.change(ctx, func(tx *sql.Tx) error {
+		r, err := tx.ExecContext(ctx, `UPDATE panelmail_site SET suspended = ? WHERE name = ?`, to, name)
+		return affected(r, err, notFound("site", name))
+	})
+}
+
+// RenameSite gives a site another name in all of its rows.
+func (s *Sites) RenameSite(ctx context.Context, name, to string) error {
+	return s.change(ctx, func(tx *sql.Tx) error { return s.renameSite(ctx, tx, name, to) })
+}
+
+// RenameSiteTx is [Sites.RenameSite] within a transaction of the caller, which
+// renames what else it knows of the site. Nothing is seen until it commits;
+// call [Sites.Reload] then.
+func (s *Sites) RenameSiteTx(ctx context.Context, tx *sql.Tx, name, to string) error {
+	if err := s.renameSite(ctx, tx, name, to); err != nil {
+		return ours(err)
+	}
+	_, err := bump(ctx, tx)
+	return err
+}
+
+func (s *Sites) renameSite(ctx context.Context, tx *sql.Tx, name, to string) error {
+	if err := checkSiteName(to); err != nil {
+		return err
+	}
+	var n int
+	err := tx.QueryRowContext(ctx, `SELECT count(*) FROM panelmail_site WHERE name = ?`, to).Scan(&n)
+	if err != nil {
+		return err
+	}
+	if n > 0 && to != name {
+		return exists("site", to)
+	}
+	r, err := tx.ExecContext(ctx, `UPDATE panelmail_site SET name = ? WHERE name = ?`, to, name)
+	if err := affected(r, err, notFound("site", name)); err != nil {
+		return err
+	}
+	for _, q := range []string{
+		`UPDATE panelmail_site_uid SET site = ? WHERE site = ?`,
+		`UPDATE panelmail_domain SET site = ? WHERE site = ?`,
+		`UPDATE panelmail_login SET site = ? WHERE site = ?`,
+		`UPDATE panelmail_source SET key = ?1, site = ?1 WHERE site = ?2`,
+		`UPDATE panelmail_smarthost SET key = ?1, site = ?1 WHERE site = ?2`,
+	} {
+		if _, err := tx.ExecContext(ctx, q, to, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RemoveSite removes a site with all of its rows: uids, logins, domains, and
+// the routes, sources, smart hosts, credentials and TLS policies for it and
+// for its domains.
+func (s *Sites) RemoveSite(ctx context.Context, name string) (r Receipt, err error) {
+	err = s.change(ctx, func(tx *sql.Tx) error {
+		r, err = s.removeSite(ctx, tx, name)
+		return err
+	})
+	return r, err
+}
+
+// RemoveSiteTx is [Sites.RemoveSite] within a transaction of the caller, which
+// removes what else it knows of the site. Nothing is seen until it commits;
+// call [Sites.Reload] then.
+func (s *Sites) RemoveSiteTx(ctx context.Context, tx *sql.Tx, name string) (Receipt, error) {
+	r, err := s.removeSite(ctx, tx, name)
+	if err != nil {
+		return r, ours(err)
+	}
+	_, err = bump(ctx, tx)
+	return r, err
+}
+
+func (s *Sites) removeSite(ctx context.Context, tx *sql.Tx, name string) (Receipt, error) {
+	r := Receipt{Site: name, Domains: []string{}}
+	res, err := tx.ExecContext(ctx, `DELETE FROM panelmail_site WHERE name = ?`, name)
+	if err := affected(res, err, notFound("site", name)); err != nil {
+		return r, err
+	}
+	if r.Domains, err = siteDomains(ctx, tx, name); err != nil {
+		return r, err
+	}
+	for _, domain := range r.Domains {
+		if err := removeDomainRows(ctx, tx, domain, &r); err != nil {
+			return r, err
+		}
+	}
+	for _, d := range []struct {
+		n     *int
+		query string
+	}{
+		{&r.UIDs, `DELETE FROM panelmail_site_uid WHERE site = ?`},
+		{&r.Logins, `DELETE FROM panelmail_login WHERE site = ?`},
+		{&r.Sources, `DELETE FROM panelmail_source WHERE site = ?`},
+		{&r.SmartHosts, `DELETE FROM panelmail_smarthost WHERE site = ?`},
+	} {
+		if err := remove(ctx, tx, d.n, d.query, name); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// remove adds the number of rows a DELETE removed to n.
+func remove(ctx context.Context, tx *sql.Tx, n *int, query, arg string) error {
+	res, err := tx.ExecContext(ctx, query, arg)
+	if err != nil {
+		return err
+	}
+	rows, err := res.RowsAffected()
+	*n += int(rows)
+	return err
+}
+
+// ListSites returns the sites in order of name.
+func (s *Sites) ListSites(ctx context.Context) ([]Site, error) {
+	snap, err := s.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Site, 0, len(snap.sites))
+	for _, site := range snap.sites {
+		site.UIDs = slices.Clone(site.UIDs)
+		list = append(list, site)
+	}
+	slices.SortFunc(list, func(a, b Site) int { return strings.Compare(a.Name, b.Name) })
+	return list, nil
+}

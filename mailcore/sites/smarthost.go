@@ -1,0 +1,109 @@
+package sites
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"strings"
+
+	"github.com/panelmail/panelmail/transport"
+)
+
+// A SmartHost is a next hop for all mail of a sender that no route and no
+// class of domain sends elsewhere.
+type SmartHost struct {
+	// Key is "default" for every sender, or a key as in [Source].
+	Key string `json:"key"`
+
+	// Nexthop is domain, [host], either with :port, or a list of them;
+	// without brackets the exchangers of the domain are looked up.
+	Nexthop string `json:"nexthop"`
+
+	// Credential authenticates there; zero: the one of [Sites.SetCredential],
+	// or none. It prints without its password. In lists the password is
+	// empty.
+	Credential transport.Credential `json:"credential,omitzero"`
+}
+
+// SetSmartHost adds a smart host or replaces the one of the same key.
+func (s *Sites) SetSmartHost(ctx context.Context, h SmartHost) error {
+	key, err := parseSenderKey("smart host", h.Key)
+	if err != nil {
+		return err
+	}
+	nexthop, err := foldNexthops("smart host", h.Nexthop)
+	if err != nil {
+		return err
+	}
+	if h.Credential != (transport.Credential{}) {
+		if err := checkCredential("smart host", h.Key, h.Credential); err != nil {
+			return err
+		}
+	}
+	return s.change(ctx, func(tx *sql.Tx) error {
+		if err := mustHaveKeySite(ctx, tx, key); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `
+			INSERT INTO panelmail_smarthost (key, domain, site, nexthop, login, password)
+			VALUES (?, ?, ?, ?, ?, ?)
+			ON CONFLICT (key) DO UPDATE
+			SET nexthop = excluded.nexthop, login = excluded.login, password = excluded.password`,
+			key.key, key.domain, key.site, nexthop, h.Credential.User, h.Credential.Password)
+		return err
+	})
+}
+
+// RemoveSmartHost removes the smart host of a key.
+func (s *Sites) RemoveSmartHost(ctx context.Context, key string) error {
+	return s.removeKey(ctx, "smart host", key, `DELETE FROM panelmail_smarthost WHERE key = ?`)
+}
+
+// ListSmartHosts returns the smart hosts in order of key, without passwords.
+func (s *Sites) ListSmartHosts(ctx context.Context) ([]SmartHost, error) {
+	snap, err := s.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]SmartHost, 0, len(snap.smartHosts))
+	for key, row := range snap.smartHosts {
+		h := SmartHost{Key: key, Nexthop: row.nexthop}
+		h.Credential.User = row.credential().User
+		list = append(list, h)
+	}
+	slices.SortFunc(list, func(a, b SmartHost) int { return strings.Compare(a.Key, b.Key) })
+	return list, nil
+}
+
+// A smartHostRow is a smart host as looked up. The credential is behind a
+// function so that no printing of the row can show it.
+type smartHostRow struct {
+	owner
+	key        string
+	nexthop    string
+	credential func() transport.Credential
+}
+
+// authenticates reports whether the row brings a credential for nexthop.
+func (r smartHostRow) authenticates(nexthop string) bool {
+	return r.nexthop == nexthop && r.credential().User != ""
+}
+
+func loadSmartHosts(ctx context.Context, tx *sql.Tx, snap *Snapshot) error {
+	rows, err := tx.QueryContext(ctx, `
+		SELECT key, domain, site, nexthop, login, password FROM panelmail_smarthost`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var row smartHostRow
+		var c transport.Credential
+		if err := rows.Scan(&row.key, &row.domain, &row.site, &row.nexthop, &c.User, &c.Password); err != nil {
+			return err
+		}
+		row.credential = func() transport.Credential { return c }
+		snap.smartHosts[row.key] = row
+	}
+	return rows.Err()
+}
