@@ -11,23 +11,64 @@ import (
 // next hop, from which source, under which TLS level, credential and limits,
 // and because of which rules. Two recipients of a message travel together when
 // their plans are equal but for Because.
+//
+// A plan marshals to JSON without the password of its credential.
 type Plan struct {
-	Transport  string     // name in the set of definitions: smtp, relaylim, …
-	Nexthop    string     // Postfix syntax: domain, [host], [host]:port, a list; a text for error, retry, discard
-	Source     Source     // where from
-	TLS        TLSLevel   // never lowered afterwards
-	Credential Credential // for SASL; zero: none
-	SmartHost  bool       // the next hop is a smart host: its name trouble is ours
-	Attempts   int        // delivery passes before a deferral becomes a failure; zero: no limit
-	Limit      int        // connections to the destination at once
-	Lane       string     // source and destination: what the limit counts
-	Because    []Because  // one for each part that a rule decided
+	Transport   string     `json:"transport"`           // name in the set of definitions: smtp, relaylim, …
+	Definition  Definition `json:"-"`                   // what that name stood for: base, recipient limit, timeouts
+	Nexthop     string     `json:"nexthop"`             // Postfix syntax: domain, [host], [host]:port, a list; a text for error, retry, discard
+	Source      Source     `json:"source"`              // where from
+	TLS         TLSLevel   `json:"tls,omitempty"`       // never lowered afterwards; empty if the transport uses no network
+	Credential  Credential `json:"credential,omitzero"` // for SASL; zero: none
+	SmartHost   bool       `json:"smart_host"`          // the next hop is a smart host: its name trouble is ours
+	Attempts    int        `json:"attempts"`            // delivery passes before a deferral becomes a failure; zero: no limit
+	Limit       int        `json:"limit"`               // deliveries at once to the destination; see [Definition.Limit] for what counts
+	Destination string     `json:"destination"`         // key of the fixed next hop, or of the domains behind one set of exchangers
+	Lane        string     `json:"lane"`                // source and destination
+	Because     []Because  `json:"because"`             // one for each part that a rule decided
 }
 
 // Because names the rule behind one part of a plan.
 type Because struct {
-	Part string `json:"part"` // transport, nexthop, source, tls, credential, limit, …
+	Part string `json:"part"` // transport, nexthop, source, helo, tls, credential, attempts or limit
 	Rule string `json:"rule"` // table, key, file and line, or "default"
+}
+
+// A load is what a limit counts: deliveries of a transport with its own limit
+// to one destination whatever the source, else deliveries in one lane.
+type load struct {
+	transport string // empty: key is a lane
+	key       string // a destination, or a lane
+}
+
+func (p *Plan) load() load {
+	if p.Definition.Limit > 0 {
+		return load{transport: p.Transport, key: p.Destination}
+	}
+	return load{key: p.Lane}
+}
+
+// terms is a plan without its reasons, so that plans can be compared.
+type terms struct {
+	definition  Definition
+	transport   string
+	nexthop     string
+	source      Source
+	tls         TLSLevel
+	credential  Credential
+	smartHost   bool
+	attempts    int
+	limit       int
+	destination string
+	lane        string
+}
+
+func (p *Plan) terms() terms {
+	return terms{
+		definition: p.Definition, transport: p.Transport, nexthop: p.Nexthop,
+		source: p.Source, tls: p.TLS, credential: p.Credential, smartHost: p.SmartHost,
+		attempts: p.Attempts, limit: p.Limit, destination: p.Destination, lane: p.Lane,
+	}
 }
 
 // A Source is where mail leaves from: a local address of each family and the
@@ -121,8 +162,9 @@ type Definition struct {
 	// a failure. Zero: until the message expires.
 	Attempts int
 
-	// Limit is how many connections go to one destination at once.
-	// Zero: the dispatcher's default, 20.
+	// Limit is how many deliveries of this transport go to one destination at
+	// once, counted over all sources. Zero: no limit of its own; deliveries
+	// count in their lane, against the planner's limit.
 	Limit int
 
 	// RecipientLimit is how many recipients go in one transaction. Zero: 50.
@@ -155,3 +197,6 @@ func Builtin() Definitions {
 	}
 	return d
 }
+
+// builtin is for planners without definitions of their own; nothing changes it.
+var builtin = Builtin()

@@ -1,0 +1,59 @@
+package transport
+
+import (
+	"context"
+	"strings"
+)
+
+// An answer is a transport that needs no network: it gives every recipient the
+// same reply at once. Its next hop is a text.
+type answer struct {
+	class int    // of the replies and of a status in the text
+	code  int    // of the reply
+	text  string // if the route gives none
+	hold  bool
+}
+
+// answers are these transports by their base. Nothing changes the map.
+var answers = map[string]answer{
+	"error":   {class: 5, code: 550, text: undeliverable},
+	"retry":   {class: 4, code: 450, text: undeliverable},
+	"discard": {class: 2, code: 250, text: "discarded"},
+	"hold":    {class: 4, code: 450, text: "held by the transport map", hold: true},
+}
+
+// Deliver implements [Transport]. The reason or reply is the next hop, whose
+// leading enhanced status counts if it is of the right class.
+func (a answer) Deliver(_ context.Context, d *Delivery) Report {
+	r := Reply{Code: a.code, Enhanced: [3]int{a.class}, Text: d.Plan.Nexthop}
+	if status, rest, ok := cutStatus(r.Text); ok {
+		r.Text = rest
+		if status[0] == a.class {
+			r.Enhanced = status
+		}
+	}
+	return d.All(Outcome{Reply: r, Hold: a.hold})
+}
+
+// cutStatus cuts an enhanced status code, "D.S.N" and blanks or the end, from
+// the front of a text. D is 2, 4 or 5, S and N have one to three digits
+// (RFC 3463 section 2). Anything else is plain text.
+func cutStatus(text string) (status [3]int, rest string, ok bool) {
+	word, rest, _ := strings.Cut(text, " ")
+	parts := strings.Split(word, ".")
+	if len(parts) != 3 || len(parts[0]) != 1 || !strings.Contains("245", parts[0]) {
+		return status, text, false
+	}
+	for i, p := range parts {
+		if len(p) < 1 || len(p) > 3 {
+			return status, text, false
+		}
+		for _, c := range []byte(p) {
+			if c < '0' || c > '9' {
+				return [3]int{}, text, false
+			}
+			status[i] = status[i]*10 + int(c-'0')
+		}
+	}
+	return status, strings.TrimSpace(rest), true
+}

@@ -1,0 +1,214 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+)
+
+// defaultRetryAfter is when a full lane is looked at again.
+const defaultRetryAfter = time.Second
+
+// defaultRecipientLimit is how many recipients go in one transaction.
+const defaultRecipientLimit = 50
+
+// A Dispatcher is the [Transport] that a queue delivers through: it plans each
+// recipient afresh, sends those with equal plans and reverse-paths on together,
+// keeps to the limits, and turns deferrals into failures when a transport's
+// attempts are used up. It is an [Admitter].
+//
+// All trouble before a transport is asked defers the recipient and counts as
+// ours. A full lane hands recipients back untried. Its fields must not change
+// while it is in use.
+type Dispatcher struct {
+	// Planner plans each recipient; if nil, one with no tables, which sends
+	// everything by smtp to the recipient domain.
+	Planner *Planner
+
+	// Transports are the transports by the base of their definition, such as
+	// "smtp". Those without a network, error, discard, retry and hold, need not
+	// be here. A plan with another base defers.
+	Transports map[string]Transport
+
+	// RetryAfter is what a full lane asks to wait; if zero, a second.
+	RetryAfter time.Duration
+
+	// Log gets trouble with plans and transports; if nil, nobody does.
+	Log *slog.Logger
+
+	lanes lanes
+}
+
+// Deliver implements [Transport]. Recipients with different plans are delivered
+// to one after another, in the order of the first of each.
+func (x *Dispatcher) Deliver(ctx context.Context, d *Delivery) Report {
+	report := make(Report, len(d.Envelope.Recipients))
+	for _, g := range x.plan(ctx, d, report) {
+		for i, o := range x.deliver(ctx, d, g) {
+			report[g.indexes[i]] = o
+		}
+	}
+	return report
+}
+
+// Room implements [Admitter]. A label is known by the plan last made for it; one
+// that was not seen lately has the planner's limit.
+func (x *Dispatcher) Room(label string) int {
+	return x.lanes.room(label, x.planner().limit())
+}
+
+// A group is recipients that travel together.
+type group struct {
+	plan    Plan
+	indexes []int // of the delivery's recipients
+}
+
+// groupKey is what recipients that travel together have in common.
+type groupKey struct {
+	terms       terms
+	reversePath string
+}
+
+// plan plans every recipient and groups them. It writes the outcome of those
+// that cannot be planned into the report.
+func (x *Dispatcher) plan(ctx context.Context, d *Delivery, report Report) []group {
+	var groups []group
+	known := make(map[groupKey]int)
+	for i, r := range d.Envelope.Recipients {
+		plan, err := x.planner().Plan(ctx, Query{
+			Sender:    d.Envelope.ReversePath,
+			Recipient: r.Address,
+			Origin:    d.Origin,
+		})
+		if err != nil {
+			report[i] = x.notPlanned(ctx, d, r, err)
+			continue
+		}
+		key := groupKey{terms: plan.terms(), reversePath: r.ReversePath}
+		at, ok := known[key]
+		if !ok {
+			at = len(groups)
+			known[key] = at
+			groups = append(groups, group{plan: plan})
+		}
+		groups[at].indexes = append(groups[at].indexes, i)
+	}
+	return groups
+}
+
+// notPlanned is the outcome of a recipient without a plan. What is wrong with
+// our own tables is said to everybody who may see the queue; what a table's
+// storage said goes to the log alone.
+func (x *Dispatcher) notPlanned(ctx context.Context, d *Delivery, r Recipient, err error) Outcome {
+	if ctx.Err() != nil {
+		return Outcome{}
+	}
+	if reply, ok := errors.AsType[Reply](err); ok {
+		return Outcome{Reply: reply, Local: true}
+	}
+	x.log().LogAttrs(ctx, slog.LevelError, "delivery not planned",
+		slog.String("id", d.ID), slog.String("recipient", r.Address), slog.Any("error", err))
+	text := "address resolver failure"
+	if _, private := errors.AsType[lookupError](err); !private {
+		text += ": " + err.Error()
+	}
+	return Outcome{Reply: Reply{Code: 451, Enhanced: [3]int{4, 3, 0}, Text: text}, Local: true}
+}
+
+// deliver delivers to one group, within its limit.
+func (x *Dispatcher) deliver(ctx context.Context, d *Delivery, g group) Report {
+	of := d.With(g.plan, g.indexes)
+	if ctx.Err() != nil {
+		return of.All(Outcome{})
+	}
+	t, ok := x.transport(g.plan.Definition.Base)
+	if !ok {
+		err := fmt.Errorf("no transport for %q", g.plan.Definition.Base)
+		x.log().LogAttrs(ctx, slog.LevelError, "delivery not made", slog.String("id", d.ID), slog.Any("error", err))
+		return of.All(localTrouble("mail transport unavailable: " + err.Error()))
+	}
+	release, ok := x.lanes.admit(d.Label, g.plan.load(), g.plan.Limit)
+	if !ok {
+		return of.All(Outcome{RetryAfter: x.retryAfter()})
+	}
+	defer release()
+	report := make(Report, 0, len(g.indexes))
+	for start := 0; start < len(g.indexes); start += recipientLimit(g.plan) {
+		part := *of
+		part.Envelope.Recipients = of.Envelope.Recipients[start:min(start+recipientLimit(g.plan), len(g.indexes))]
+		got := x.try(ctx, t, &part)
+		for i := range part.Envelope.Recipients {
+			report = append(report, settle(ctx, &part, got.At(i)))
+		}
+	}
+	return report
+}
+
+// try asks the transport. One that panics defers.
+func (x *Dispatcher) try(ctx context.Context, t Transport, d *Delivery) (report Report) {
+	if ctx.Err() != nil {
+		return nil
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			x.log().LogAttrs(ctx, slog.LevelError, "transport panicked", slog.String("id", d.ID),
+				slog.String("transport", d.Plan.Transport), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			report = d.All(localTrouble("mail transport unavailable: " + d.Plan.Transport + " failed unexpectedly"))
+		}
+	}()
+	return t.Deliver(ctx, d)
+}
+
+// settle applies the transport's policy on attempts: the deferral of the last
+// one is a failure with the remote's own reply. Trouble that is ours, and an
+// attempt that was interrupted before anybody answered, never become one.
+func settle(ctx context.Context, d *Delivery, o Outcome) Outcome {
+	interrupted := ctx.Err() != nil && o.Host == "" && o.Addr == ""
+	if d.Plan.Attempts > 0 && d.Attempt >= d.Plan.Attempts && o.Deferred() && !o.Local && !interrupted {
+		o.Final = true
+	}
+	return o
+}
+
+func localTrouble(text string) Outcome {
+	return Outcome{Reply: Reply{Code: 451, Enhanced: [3]int{4, 3, 0}, Text: text}, Local: true}
+}
+
+func recipientLimit(p Plan) int {
+	if p.Definition.RecipientLimit > 0 {
+		return p.Definition.RecipientLimit
+	}
+	return defaultRecipientLimit
+}
+
+func (x *Dispatcher) transport(base string) (Transport, bool) {
+	if t, ok := x.Transports[base]; ok {
+		return t, true
+	}
+	a, ok := answers[base]
+	return a, ok
+}
+
+func (x *Dispatcher) planner() *Planner {
+	if x.Planner == nil {
+		return &Planner{}
+	}
+	return x.Planner
+}
+
+func (x *Dispatcher) retryAfter() time.Duration {
+	if x.RetryAfter > 0 {
+		return x.RetryAfter
+	}
+	return defaultRetryAfter
+}
+
+func (x *Dispatcher) log() *slog.Logger {
+	if x.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return x.Log
+}

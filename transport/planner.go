@@ -1,0 +1,365 @@
+package transport
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/panelmail/panelmail/internal/address"
+)
+
+// defaultRule is the rule of a part that no table decided.
+const defaultRule = "default"
+
+// defaultLimit is how many deliveries go to one destination at once.
+const defaultLimit = 20
+
+// A Planner decides how mail leaves. It is a pure function of its parts: it asks
+// no network and no clock, and what asks it, delivery or a person, gets the same
+// answer. All fields are optional, and none may change while it is in use.
+//
+// Where to is decided in this order: Routes, which asks the recipient; the next
+// hop written in Defaults or Default; SmartHosts, which asks the sender; SmartHost;
+// the recipient domain. A route with a transport and no next hop resets to the
+// recipient domain, past every smart host; a route with a next hop alone keeps
+// the transport (transport(5)).
+//
+// Where from is decided by Sources alone. No route changes it.
+type Planner struct {
+	// Transports are the transports that routes may name; if nil, those of
+	// [Builtin]. A route that names another defers the recipient.
+	Transports Definitions
+
+	// Routes is the transport map; if nil, there is none.
+	Routes Router
+
+	// Defaults says by which transport the mail of a sender goes when Routes
+	// does not, and to which next hop. Unlike Routes, an empty next hop leaves
+	// the smart host in force (sender_dependent_default_transport_maps of
+	// Postfix). If nil, Default does.
+	Defaults Router
+
+	// Default is the transport of mail that no table knows, with a next hop or
+	// without; if zero, smtp.
+	Default Route
+
+	// SmartHosts names a smart host by sender; if nil, or if it has nothing to
+	// say, SmartHost is used.
+	SmartHosts SmartHoster
+
+	// SmartHost is the next hop of all mail that has no other, in Postfix
+	// syntax; if empty, mail goes to the recipient domain.
+	SmartHost string
+
+	// Sources says where mail leaves from; if nil, the system's choice.
+	Sources Sourcer
+
+	// Credentials finds the credential for a next hop; if nil, none is used.
+	// With a credential the TLS level is encrypt at least.
+	Credentials Credentialer
+
+	// TLS finds the TLS policy of a next hop; if nil, or if it has nothing to
+	// say, DefaultTLS holds.
+	TLS TLSPolicer
+
+	// DefaultTLS is the level without a policy; if empty, may.
+	DefaultTLS TLSLevel
+
+	// Limit is how many deliveries go in one lane at once, by transports
+	// without a limit of their own; if zero, 20.
+	Limit int
+
+	// Destination maps a next hop to the key of its destination, so that
+	// domains behind one set of exchangers share a lane. It must not block. If
+	// nil, or if it returns "", a next hop is a destination by itself: in lower
+	// case, otherwise as written.
+	Destination func(nexthop string) string
+}
+
+// A PlanError says which part of a plan could not be made, and which rule asked
+// for it.
+type PlanError struct {
+	Part string // as in [Because]
+	Rule string // empty if there was none
+	Err  error
+}
+
+// Error is part: problem (rule).
+func (e *PlanError) Error() string {
+	if e.Rule == "" {
+		return fmt.Sprintf("%s: %v", e.Part, e.Err)
+	}
+	return fmt.Sprintf("%s: %v (%s)", e.Part, e.Err, e.Rule)
+}
+
+// Unwrap returns Err.
+func (e *PlanError) Unwrap() error { return e.Err }
+
+// Plan plans the delivery to one recipient. An error is a [*PlanError]; unless
+// it wraps a [Reply] of class 5 it means that the recipient is to be deferred.
+func (p *Planner) Plan(ctx context.Context, q Query) (Plan, error) {
+	domain, err := recipientDomain(q.Recipient)
+	if err != nil {
+		return Plan{}, err
+	}
+	var plan Plan
+	if err := p.planWhere(ctx, q, domain, &plan); err != nil {
+		return Plan{}, err
+	}
+	if err := p.planSource(ctx, q, &plan); err != nil {
+		return Plan{}, err
+	}
+	if err := p.planSecurity(ctx, q, &plan); err != nil {
+		return Plan{}, err
+	}
+	p.planLimits(&plan)
+	return plan, nil
+}
+
+// Label is what a recipient is filed under in the queue: the key of the source,
+// "/", and the name of the next hop. It is cheap and never fails; what cannot be
+// planned now is filed under the recipient domain. The label decides nothing:
+// the plan made at each attempt does.
+func (p *Planner) Label(ctx context.Context, q Query) string {
+	domain, err := recipientDomain(q.Recipient)
+	if err != nil {
+		return "/"
+	}
+	var plan Plan
+	if p.planWhere(ctx, q, domain, &plan) != nil || p.planSource(ctx, q, &plan) != nil {
+		return "/" + domain
+	}
+	return plan.Source.Key() + "/" + plan.nexthopKey()
+}
+
+// recipientDomain is the domain in the form in which it is a next hop. It is
+// empty for a bare postmaster.
+func recipientDomain(recipient string) (string, error) {
+	a, err := address.Parse(recipient)
+	if err != nil {
+		return "", &PlanError{Part: "nexthop", Err: Replyf(501, "5.1.3", "Bad recipient address syntax: %v", err)}
+	}
+	return a.Fold().Domain, nil
+}
+
+// planWhere decides the transport and the next hop.
+func (p *Planner) planWhere(ctx context.Context, q Query, domain string, plan *Plan) error {
+	w := where{route: p.Default, transportRule: defaultRule, nexthopRule: defaultRule}
+	w.route.Transport = cmp.Or(w.route.Transport, "smtp")
+	if err := w.ask(ctx, p.Defaults, q, false); err != nil {
+		return err
+	}
+	if err := w.ask(ctx, p.Routes, q, true); err != nil {
+		return err
+	}
+	definition, ok := p.definition(w.route.Transport)
+	if !ok {
+		return &PlanError{Part: "transport", Rule: w.transportRule, Err: unknownTransport(w.route.Transport)}
+	}
+	if a, ok := answers[definition.Base]; ok {
+		w.route.Nexthop = cmp.Or(w.route.Nexthop, a.text)
+	}
+	if w.route.Nexthop == "" && !w.direct {
+		if err := p.smartHost(ctx, q, &w); err != nil {
+			return err
+		}
+	}
+	if w.route.Nexthop == "" {
+		w.route.Nexthop = domain
+	}
+	if w.route.Nexthop == "" {
+		return &PlanError{Part: "nexthop", Err: fmt.Errorf("%s has no domain", q.Recipient)}
+	}
+	plan.Transport, plan.Definition = w.route.Transport, definition
+	plan.Nexthop, plan.SmartHost = w.route.Nexthop, w.smartHost
+	plan.because("transport", w.transportRule)
+	plan.because("nexthop", w.nexthopRule)
+	return nil
+}
+
+// where is a decision about transport and next hop in the making.
+type where struct {
+	route         Route
+	direct        bool // an empty next hop is the recipient domain, past smart hosts
+	smartHost     bool
+	transportRule string
+	nexthopRule   string
+}
+
+// ask puts a router's answer over what was decided so far. reset says that an
+// empty next hop beside a transport is the recipient domain, which is where the
+// transport map and the defaults by sender differ.
+func (w *where) ask(ctx context.Context, r Router, q Query, reset bool) error {
+	if r == nil {
+		return nil
+	}
+	route, rule, ok, err := r.Route(ctx, q)
+	if err != nil {
+		return &PlanError{Part: "transport", Rule: rule, Err: lookupError{err}}
+	}
+	if !ok {
+		return nil
+	}
+	if route.Transport != "" {
+		w.route, w.transportRule, w.nexthopRule = Route{Transport: route.Transport}, rule, defaultRule
+		w.direct = reset
+		if reset {
+			w.nexthopRule = rule
+		}
+	}
+	if route.Nexthop != "" {
+		w.route.Nexthop, w.nexthopRule = route.Nexthop, rule
+	}
+	return nil
+}
+
+// smartHost fills the next hop in if a smart host is to be used.
+func (p *Planner) smartHost(ctx context.Context, q Query, w *where) error {
+	if p.SmartHosts != nil {
+		nexthop, rule, ok, err := p.SmartHosts.SmartHost(ctx, q)
+		if err != nil {
+			return &PlanError{Part: "nexthop", Rule: rule, Err: lookupError{err}}
+		}
+		if ok {
+			w.route.Nexthop, w.nexthopRule = nexthop, rule
+			w.smartHost = nexthop != ""
+			return nil
+		}
+	}
+	if p.SmartHost != "" {
+		w.route.Nexthop, w.nexthopRule, w.smartHost = p.SmartHost, "smart host", true
+	}
+	return nil
+}
+
+// planSource decides where from. The recipient is kept from whoever is asked.
+func (p *Planner) planSource(ctx context.Context, q Query, plan *Plan) error {
+	sourceRule := defaultRule
+	if p.Sources != nil {
+		q.Recipient = ""
+		source, rule, ok, err := p.Sources.Source(ctx, q)
+		if err != nil {
+			return &PlanError{Part: "source", Rule: rule, Err: lookupError{err}}
+		}
+		if ok {
+			plan.Source, sourceRule = source, rule
+		}
+	}
+	helloRule := defaultRule
+	if plan.Source.HELO != "" {
+		helloRule = sourceRule
+	}
+	plan.because("source", sourceRule)
+	plan.because("helo", helloRule)
+	return nil
+}
+
+// planSecurity decides the credential and the TLS level. A transport that needs
+// no network has neither.
+func (p *Planner) planSecurity(ctx context.Context, q Query, plan *Plan) error {
+	if _, ok := answers[plan.Definition.Base]; ok {
+		plan.because("credential", "no network")
+		plan.because("tls", "no network")
+		return nil
+	}
+	credentialRule := defaultRule
+	if p.Credentials != nil {
+		c, rule, ok, err := p.Credentials.Credential(ctx, q, plan.Nexthop)
+		if err != nil {
+			return &PlanError{Part: "credential", Rule: rule, Err: lookupError{err}}
+		}
+		if ok {
+			plan.Credential, credentialRule = c, rule
+		}
+	}
+	plan.because("credential", credentialRule)
+	return p.planTLS(ctx, q, plan)
+}
+
+// planTLS decides the TLS level. A level that is not known is an error, never a
+// lower one.
+func (p *Planner) planTLS(ctx context.Context, q Query, plan *Plan) error {
+	level, rule := cmp.Or(p.DefaultTLS, TLSMay), defaultRule
+	if p.TLS != nil {
+		policy, policyRule, ok, err := p.TLS.TLSPolicy(ctx, q, plan.Nexthop)
+		if err != nil {
+			return &PlanError{Part: "tls", Rule: policyRule, Err: lookupError{err}}
+		}
+		if ok {
+			level, rule = policy.Level, policyRule
+		}
+	}
+	switch level {
+	case TLSNone, TLSMay:
+		if plan.Credential != (Credential{}) {
+			level, rule = TLSEncrypt, fmt.Sprintf("a credential needs encrypt, not %s (%s)", level, rule)
+		}
+	case TLSEncrypt:
+	default:
+		return &PlanError{Part: "tls", Rule: rule, Err: fmt.Errorf("TLS level %q is not known", string(level))}
+	}
+	plan.TLS = level
+	plan.because("tls", rule)
+	return nil
+}
+
+// planLimits fills in what follows from the transport, the source and the next
+// hop.
+func (p *Planner) planLimits(plan *Plan) {
+	d := plan.Definition
+	plan.Attempts = d.Attempts
+	plan.Limit = cmp.Or(d.Limit, p.limit())
+	plan.Destination = p.destination(plan)
+	plan.Lane = plan.Source.Key() + "/" + plan.Destination
+	attemptsRule, limitRule := defaultRule, defaultRule
+	if d.Attempts > 0 {
+		attemptsRule = "transport " + plan.Transport
+	}
+	if d.Limit > 0 {
+		limitRule = "transport " + plan.Transport
+	}
+	plan.because("attempts", attemptsRule)
+	plan.because("limit", limitRule)
+}
+
+// destination is the key of the destination.
+func (p *Planner) destination(plan *Plan) string {
+	if _, ok := answers[plan.Definition.Base]; !ok && p.Destination != nil {
+		if key := p.Destination(plan.Nexthop); key != "" {
+			return key
+		}
+	}
+	return plan.nexthopKey()
+}
+
+// nexthopKey names the next hop in labels and lanes. Where the next hop is a
+// text it is the transport.
+func (p *Plan) nexthopKey() string {
+	if _, ok := answers[p.Definition.Base]; ok {
+		return p.Transport + ":"
+	}
+	return strings.ToLower(p.Nexthop)
+}
+
+func (p *Planner) limit() int { return cmp.Or(p.Limit, defaultLimit) }
+
+func (p *Planner) definition(name string) (Definition, bool) {
+	definitions := p.Transports
+	if definitions == nil {
+		definitions = builtin
+	}
+	d, ok := definitions[name]
+	return d, ok
+}
+
+func (p *Plan) because(part, rule string) {
+	p.Because = append(p.Because, Because{Part: part, Rule: rule})
+}
+
+func unknownTransport(name string) error { return fmt.Errorf("unknown transport %q", name) }
+
+// A lookupError is the failure of a table. Its text is for the log alone.
+type lookupError struct{ error }
+
+func (e lookupError) Unwrap() error { return e.error }
