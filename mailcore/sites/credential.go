@@ -51,7 +51,7 @@ func (s *Sites) SetCredential(ctx context.Context, c Credential) error {
 		return err
 	}
 	return s.change(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `
+		_, err := tx.Exec(`
 			INSERT INTO panelmail_credential (key, domain, login, password) VALUES (?, ?, ?, ?)
 			ON CONFLICT (key) DO UPDATE SET login = excluded.login, password = excluded.password`,
 			key.key, key.domain, c.Credential.User, c.Credential.Password)
@@ -66,7 +66,7 @@ func (s *Sites) RemoveCredential(ctx context.Context, key string) error {
 		return err
 	}
 	return s.change(ctx, func(tx *sql.Tx) error {
-		r, err := tx.ExecContext(ctx, `DELETE FROM panelmail_credential WHERE key = ?`, k.key)
+		r, err := tx.Exec(`DELETE FROM panelmail_credential WHERE key = ?`, k.key)
 		return affected(r, err, notFound("credential", k.key))
 	})
 }
@@ -94,8 +94,8 @@ type credentialRow struct {
 	credential func() transport.Credential
 }
 
-func loadCredentials(ctx context.Context, tx *sql.Tx, snap *Snapshot) error {
-	rows, err := tx.QueryContext(ctx, `SELECT key, domain, login, password FROM panelmail_credential`)
+func loadCredentials(tx *sql.Tx, snap *Snapshot) error {
+	rows, err := tx.Query(`SELECT key, domain, login, password FROM panelmail_credential`)
 	if err != nil {
 		return err
 	}

@@ -13,9 +13,9 @@ type Class string
 
 // The classes.
 const (
-	ClassHosted Class = "hosted" // its mailboxes are ours
-	ClassAlias  Class = "alias"  // its addresses are aliases, no mailboxes
-	ClassRelay  Class = "relay"  // we pass its mail on
+	Hosted Class = "hosted" // its mailboxes are ours
+	Alias  Class = "alias"  // its addresses are aliases, no mailboxes
+	Relay  Class = "relay"  // we pass its mail on
 )
 
 // A Domain is a domain that a site answers for: as a sender, and in the way of
@@ -35,15 +35,15 @@ func (s *Sites) AddDomain(ctx context.Context, d Domain) error {
 		return invalid("domain", d.Name, "%v", err)
 	}
 	switch d.Class {
-	case ClassHosted, ClassAlias, ClassRelay:
+	case Hosted, Alias, Relay:
 	default:
 		return invalid("domain", d.Name, "class %q is not hosted, alias or relay", d.Class)
 	}
 	return s.change(ctx, func(tx *sql.Tx) error {
-		if err := mustHaveSite(ctx, tx, d.Site); err != nil {
+		if err := mustHaveSite(tx, d.Site); err != nil {
 			return err
 		}
-		owner, err := domainSite(ctx, tx, name)
+		owner, err := domainSite(tx, name)
 		switch {
 		case err != nil:
 			return err
@@ -53,7 +53,7 @@ func (s *Sites) AddDomain(ctx context.Context, d Domain) error {
 			return notOwner("domain", name, owner)
 		}
 		var login string
-		err = tx.QueryRowContext(ctx, `
+		err = tx.QueryRow(`
 			SELECT name, site FROM panelmail_login WHERE domain = ? AND site <> ? LIMIT 1`,
 			name, d.Site).Scan(&login, &owner)
 		if err == nil {
@@ -62,7 +62,7 @@ func (s *Sites) AddDomain(ctx context.Context, d Domain) error {
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `
+		_, err = tx.Exec(`
 			INSERT INTO panelmail_domain (name, site, class) VALUES (?, ?, ?)`, name, d.Site, d.Class)
 		return err
 	})
@@ -78,7 +78,7 @@ func (s *Sites) RemoveDomain(ctx context.Context, name string) (Receipt, error) 
 	}
 	var r Receipt
 	err = s.change(ctx, func(tx *sql.Tx) error {
-		site, err := domainSite(ctx, tx, folded)
+		site, err := domainSite(tx, folded)
 		if err != nil {
 			return err
 		}
@@ -86,12 +86,12 @@ func (s *Sites) RemoveDomain(ctx context.Context, name string) (Receipt, error) 
 			return notFound("domain", folded)
 		}
 		r = Receipt{Site: site, Domains: []string{folded}}
-		return removeDomainRows(ctx, tx, folded, &r)
+		return removeDomainRows(tx, folded, &r)
 	})
 	return r, err
 }
 
-func removeDomainRows(ctx context.Context, tx *sql.Tx, domain string, r *Receipt) error {
+func removeDomainRows(tx *sql.Tx, domain string, r *Receipt) error {
 	var domains int
 	for _, d := range []struct {
 		n     *int
@@ -105,7 +105,7 @@ func removeDomainRows(ctx context.Context, tx *sql.Tx, domain string, r *Receipt
 		{&r.Credentials, `DELETE FROM panelmail_credential WHERE domain = ?`},
 		{&r.TLSPolicies, `DELETE FROM panelmail_tls WHERE key IN (?1, '.' || ?1)`},
 	} {
-		if err := remove(ctx, tx, d.n, d.query, domain); err != nil {
+		if err := remove(tx, d.n, d.query, domain); err != nil {
 			return err
 		}
 	}
@@ -130,9 +130,9 @@ func (s *Sites) ListDomains(ctx context.Context, site string) ([]Domain, error) 
 }
 
 // mustHaveSite is [ErrNotFound] for an unknown site.
-func mustHaveSite(ctx context.Context, tx *sql.Tx, name string) error {
+func mustHaveSite(tx *sql.Tx, name string) error {
 	var n int
-	err := tx.QueryRowContext(ctx, `SELECT count(*) FROM panelmail_site WHERE name = ?`, name).Scan(&n)
+	err := tx.QueryRow(`SELECT count(*) FROM panelmail_site WHERE name = ?`, name).Scan(&n)
 	if err == nil && n == 0 {
 		return notFound("site", name)
 	}
@@ -140,16 +140,16 @@ func mustHaveSite(ctx context.Context, tx *sql.Tx, name string) error {
 }
 
 // domainSite is the site of a folded domain, or "".
-func domainSite(ctx context.Context, tx *sql.Tx, name string) (site string, err error) {
-	err = tx.QueryRowContext(ctx, `SELECT site FROM panelmail_domain WHERE name = ?`, name).Scan(&site)
+func domainSite(tx *sql.Tx, name string) (site string, err error) {
+	err = tx.QueryRow(`SELECT site FROM panelmail_domain WHERE name = ?`, name).Scan(&site)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
 	}
 	return site, err
 }
 
-func siteDomains(ctx context.Context, tx *sql.Tx, site string) ([]string, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT name FROM panelmail_domain WHERE site = ? ORDER BY name`, site)
+func siteDomains(tx *sql.Tx, site string) ([]string, error) {
+	rows, err := tx.Query(`SELECT name FROM panelmail_domain WHERE site = ? ORDER BY name`, site)
 	if err != nil {
 		return nil, err
 	}

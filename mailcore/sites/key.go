@@ -106,9 +106,6 @@ func foldNexthop(kind, s string) (string, error) {
 
 func uidText(uid int) string { return strconv.Itoa(uid) }
 
-// isAddress reports whether a folded login name is one that owns an address.
-func isAddress(name string) bool { return strings.Contains(name, "@") }
-
 // foldNexthops is foldNexthop for a list separated by commas or blanks.
 func foldNexthops(kind, s string) (string, error) {
 	hops := strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })

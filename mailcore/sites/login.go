@@ -64,17 +64,17 @@ func (s *Sites) addLogin(ctx context.Context, l Login, hash string) error {
 		return err
 	}
 	return s.change(ctx, func(tx *sql.Tx) error {
-		if err := mustHaveSite(ctx, tx, l.Site); err != nil {
+		if err := mustHaveSite(tx, l.Site); err != nil {
 			return err
 		}
-		owner, err := domainSite(ctx, tx, domain)
+		owner, err := domainSite(tx, domain)
 		if err != nil {
 			return err
 		}
 		if owner != "" && owner != l.Site {
 			return notOwner("domain", domain, owner)
 		}
-		r, err := tx.ExecContext(ctx, `
+		r, err := tx.Exec(`
 			INSERT INTO panelmail_login (name, site, domain, hash) VALUES (?, ?, ?, ?)
 			ON CONFLICT (name) DO NOTHING`, name, l.Site, domain, hash)
 		return affected(r, err, exists("login", name))
@@ -95,7 +95,7 @@ func (s *Sites) SetPassword(ctx context.Context, name, password string) error {
 		return err
 	}
 	return s.change(ctx, func(tx *sql.Tx) error {
-		r, err := tx.ExecContext(ctx, `UPDATE panelmail_login SET hash = ? WHERE name = ?`, hash, folded)
+		r, err := tx.Exec(`UPDATE panelmail_login SET hash = ? WHERE name = ?`, hash, folded)
 		return affected(r, err, notFound("login", folded))
 	})
 }
@@ -107,7 +107,7 @@ func (s *Sites) RemoveLogin(ctx context.Context, name string) error {
 		return err
 	}
 	return s.change(ctx, func(tx *sql.Tx) error {
-		r, err := tx.ExecContext(ctx, `DELETE FROM panelmail_login WHERE name = ?`, folded)
+		r, err := tx.Exec(`DELETE FROM panelmail_login WHERE name = ?`, folded)
 		return affected(r, err, notFound("login", folded))
 	})
 }
@@ -140,7 +140,7 @@ func (s *Sites) ListLogins(ctx context.Context, site string) iter.Seq2[Login, er
 func (s *Sites) loginPage(ctx context.Context, site, after string) (page []Login, err error) {
 	err = s.db.View(ctx, func(tx *sql.Tx) error {
 		page = page[:0]
-		rows, err := tx.QueryContext(ctx, `
+		rows, err := tx.Query(`
 			SELECT name, site FROM panelmail_login
 			WHERE name > ?1 AND (?2 = '' OR site = ?2)
 			ORDER BY name LIMIT ?3`, after, site, listPage)
@@ -173,7 +173,7 @@ func (s *Sites) Authenticate(ctx context.Context, name, password string) (Login,
 	folded, _, err := foldLogin(name)
 	if err == nil && len(password) <= maxPassword {
 		err = s.db.View(ctx, func(tx *sql.Tx) error {
-			return tx.QueryRowContext(ctx, `
+			return tx.QueryRow(`
 				SELECT name, site, hash FROM panelmail_login WHERE name = ?`, folded).
 				Scan(&l.Name, &l.Site, &text)
 		})

@@ -54,7 +54,7 @@ func (s *Sites) SetRoutes(ctx context.Context, routes []Route) error {
 	}
 	return s.change(ctx, func(tx *sql.Tx) error {
 		for _, r := range list {
-			_, err := tx.ExecContext(ctx, `
+			_, err := tx.Exec(`
 				INSERT INTO panelmail_route (pattern, domain, value) VALUES (?, ?, ?)
 				ON CONFLICT (pattern) DO UPDATE SET value = excluded.value`, r.pattern, r.domain, r.value)
 			if err != nil {
@@ -69,7 +69,7 @@ func (s *Sites) SetRoutes(ctx context.Context, routes []Route) error {
 func (s *Sites) RemoveRoute(ctx context.Context, pattern string) error {
 	folded, _ := foldPattern(pattern)
 	return s.change(ctx, func(tx *sql.Tx) error {
-		r, err := tx.ExecContext(ctx, `DELETE FROM panelmail_route WHERE pattern = ?`, folded)
+		r, err := tx.Exec(`DELETE FROM panelmail_route WHERE pattern = ?`, folded)
 		return affected(r, err, notFound("route", folded))
 	})
 }
@@ -89,8 +89,8 @@ type routeTable struct {
 	*transport.Table
 }
 
-func loadRoutes(ctx context.Context, tx *sql.Tx, snap *Snapshot) error {
-	rows, err := tx.QueryContext(ctx, `SELECT pattern, value FROM panelmail_route ORDER BY pattern`)
+func loadRoutes(tx *sql.Tx, snap *Snapshot) error {
+	rows, err := tx.Query(`SELECT pattern, value FROM panelmail_route ORDER BY pattern`)
 	if err != nil {
 		return err
 	}

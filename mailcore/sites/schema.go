@@ -1,7 +1,6 @@
 package sites
 
 import (
-	"context"
 	"database/sql"
 	"fmt"
 )
@@ -80,8 +79,8 @@ CREATE TABLE panelmail_tls (
 
 // migrate makes the tables or brings them up to date. It refuses tables that a
 // newer program made.
-func migrate(ctx context.Context, tx *sql.Tx) error {
-	_, err := tx.ExecContext(ctx, `
+func migrate(tx *sql.Tx) error {
+	_, err := tx.Exec(`
 		CREATE TABLE IF NOT EXISTS panelmail_sites_version (
 			id       INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
 			version  INTEGER NOT NULL,
@@ -90,37 +89,37 @@ func migrate(ctx context.Context, tx *sql.Tx) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `
+	_, err = tx.Exec(`
 		INSERT INTO panelmail_sites_version (id, version, revision) VALUES (1, 0, 0)
 		ON CONFLICT (id) DO NOTHING`)
 	if err != nil {
 		return err
 	}
 	var version int
-	if err := tx.QueryRowContext(ctx, `SELECT version FROM panelmail_sites_version`).Scan(&version); err != nil {
+	if err := tx.QueryRow(`SELECT version FROM panelmail_sites_version`).Scan(&version); err != nil {
 		return err
 	}
 	if version > len(migrations) {
 		return fmt.Errorf("tables have version %d; this program knows versions up to %d", version, len(migrations))
 	}
 	for ; version < len(migrations); version++ {
-		if _, err := tx.ExecContext(ctx, migrations[version]); err != nil {
+		if _, err := tx.Exec(migrations[version]); err != nil {
 			return fmt.Errorf("migration to version %d: %w", version+1, err)
 		}
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE panelmail_sites_version SET version = ?`, version)
+	_, err = tx.Exec(`UPDATE panelmail_sites_version SET version = ?`, version)
 	return err
 }
 
 // current reports whether the tables are there in the version of this program.
-func current(ctx context.Context, tx *sql.Tx) (bool, error) {
+func current(tx *sql.Tx) (bool, error) {
 	var n int
-	err := tx.QueryRowContext(ctx, `
+	err := tx.QueryRow(`
 		SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'panelmail_sites_version'`).Scan(&n)
 	if err != nil || n == 0 {
 		return false, err
 	}
 	var version int
-	err = tx.QueryRowContext(ctx, `SELECT version FROM panelmail_sites_version`).Scan(&version)
+	err = tx.QueryRow(`SELECT version FROM panelmail_sites_version`).Scan(&version)
 	return version == len(migrations), err
 }

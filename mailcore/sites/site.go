@@ -78,13 +78,13 @@ func (s *Sites) AddSite(ctx context.Context, site Site) error {
 		return err
 	}
 	return s.change(ctx, func(tx *sql.Tx) error {
-		r, err := tx.ExecContext(ctx, `
+		r, err := tx.Exec(`
 			INSERT INTO panelmail_site (name, contact, suspended) VALUES (?, ?, ?)
 			ON CONFLICT (name) DO NOTHING`, site.Name, site.Contact, site.Suspended)
 		if err := affected(r, err, exists("site", site.Name)); err != nil {
 			return err
 		}
-		return setUIDs(ctx, tx, site)
+		return setUIDs(tx, site)
 	})
 }
 
@@ -94,30 +94,30 @@ func (s *Sites) ChangeSite(ctx context.Context, site Site) error {
 		return err
 	}
 	return s.change(ctx, func(tx *sql.Tx) error {
-		r, err := tx.ExecContext(ctx, `
+		r, err := tx.Exec(`
 			UPDATE panelmail_site SET contact = ?, suspended = ? WHERE name = ?`,
 			site.Contact, site.Suspended, site.Name)
 		if err := affected(r, err, notFound("site", site.Name)); err != nil {
 			return err
 		}
-		return setUIDs(ctx, tx, site)
+		return setUIDs(tx, site)
 	})
 }
 
-func setUIDs(ctx context.Context, tx *sql.Tx, site Site) error {
-	if _, err := tx.ExecContext(ctx, `DELETE FROM panelmail_site_uid WHERE site = ?`, site.Name); err != nil {
+func setUIDs(tx *sql.Tx, site Site) error {
+	if _, err := tx.Exec(`DELETE FROM panelmail_site_uid WHERE site = ?`, site.Name); err != nil {
 		return err
 	}
 	for _, uid := range site.UIDs {
 		var owner string
-		err := tx.QueryRowContext(ctx, `SELECT site FROM panelmail_site_uid WHERE uid = ?`, uid).Scan(&owner)
+		err := tx.QueryRow(`SELECT site FROM panelmail_site_uid WHERE uid = ?`, uid).Scan(&owner)
 		if err == nil && owner != site.Name {
 			return notOwner("uid", uidText(uid), owner)
 		}
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `
+		_, err = tx.Exec(`
 			INSERT INTO panelmail_site_uid (uid, site) VALUES (?, ?)
 			ON CONFLICT (uid) DO NOTHING`, uid, site.Name)
 		if err != nil {
@@ -135,40 +135,40 @@ func (s *Sites) Resume(ctx context.Context, name string) error { return s.suspen
 
 func (s *Sites) suspend(ctx context.Context, name string, to bool) error {
 	return s.change(ctx, func(tx *sql.Tx) error {
-		r, err := tx.ExecContext(ctx, `UPDATE panelmail_site SET suspended = ? WHERE name = ?`, to, name)
+		r, err := tx.Exec(`UPDATE panelmail_site SET suspended = ? WHERE name = ?`, to, name)
 		return affected(r, err, notFound("site", name))
 	})
 }
 
 // RenameSite gives a site another name in all of its rows.
 func (s *Sites) RenameSite(ctx context.Context, name, to string) error {
-	return s.change(ctx, func(tx *sql.Tx) error { return s.renameSite(ctx, tx, name, to) })
+	return s.change(ctx, func(tx *sql.Tx) error { return renameSite(tx, name, to) })
 }
 
 // RenameSiteTx is [Sites.RenameSite] within a transaction of the caller, which
 // renames what else it knows of the site. Nothing is seen until it commits;
 // call [Sites.Reload] then.
-func (s *Sites) RenameSiteTx(ctx context.Context, tx *sql.Tx, name, to string) error {
-	if err := s.renameSite(ctx, tx, name, to); err != nil {
+func (s *Sites) RenameSiteTx(tx *sql.Tx, name, to string) error {
+	if err := renameSite(tx, name, to); err != nil {
 		return ours(err)
 	}
-	_, err := bump(ctx, tx)
+	_, err := bump(tx)
 	return err
 }
 
-func (s *Sites) renameSite(ctx context.Context, tx *sql.Tx, name, to string) error {
+func renameSite(tx *sql.Tx, name, to string) error {
 	if err := checkSiteName(to); err != nil {
 		return err
 	}
 	var n int
-	err := tx.QueryRowContext(ctx, `SELECT count(*) FROM panelmail_site WHERE name = ?`, to).Scan(&n)
+	err := tx.QueryRow(`SELECT count(*) FROM panelmail_site WHERE name = ?`, to).Scan(&n)
 	if err != nil {
 		return err
 	}
 	if n > 0 && to != name {
 		return exists("site", to)
 	}
-	r, err := tx.ExecContext(ctx, `UPDATE panelmail_site SET name = ? WHERE name = ?`, to, name)
+	r, err := tx.Exec(`UPDATE panelmail_site SET name = ? WHERE name = ?`, to, name)
 	if err := affected(r, err, notFound("site", name)); err != nil {
 		return err
 	}
@@ -179,7 +179,7 @@ func (s *Sites) renameSite(ctx context.Context, tx *sql.Tx, name, to string) err
 		`UPDATE panelmail_source SET key = ?1, site = ?1 WHERE site = ?2`,
 		`UPDATE panelmail_smarthost SET key = ?1, site = ?1 WHERE site = ?2`,
 	} {
-		if _, err := tx.ExecContext(ctx, q, to, name); err != nil {
+		if _, err := tx.Exec(q, to, name); err != nil {
 			return err
 		}
 	}
@@ -191,7 +191,7 @@ func (s *Sites) renameSite(ctx context.Context, tx *sql.Tx, name, to string) err
 // for its domains.
 func (s *Sites) RemoveSite(ctx context.Context, name string) (r Receipt, err error) {
 	err = s.change(ctx, func(tx *sql.Tx) error {
-		r, err = s.removeSite(ctx, tx, name)
+		r, err = removeSite(tx, name)
 		return err
 	})
 	return r, err
@@ -200,26 +200,26 @@ func (s *Sites) RemoveSite(ctx context.Context, name string) (r Receipt, err err
 // RemoveSiteTx is [Sites.RemoveSite] within a transaction of the caller, which
 // removes what else it knows of the site. Nothing is seen until it commits;
 // call [Sites.Reload] then.
-func (s *Sites) RemoveSiteTx(ctx context.Context, tx *sql.Tx, name string) (Receipt, error) {
-	r, err := s.removeSite(ctx, tx, name)
+func (s *Sites) RemoveSiteTx(tx *sql.Tx, name string) (Receipt, error) {
+	r, err := removeSite(tx, name)
 	if err != nil {
 		return r, ours(err)
 	}
-	_, err = bump(ctx, tx)
+	_, err = bump(tx)
 	return r, err
 }
 
-func (s *Sites) removeSite(ctx context.Context, tx *sql.Tx, name string) (Receipt, error) {
+func removeSite(tx *sql.Tx, name string) (Receipt, error) {
 	r := Receipt{Site: name, Domains: []string{}}
-	res, err := tx.ExecContext(ctx, `DELETE FROM panelmail_site WHERE name = ?`, name)
+	res, err := tx.Exec(`DELETE FROM panelmail_site WHERE name = ?`, name)
 	if err := affected(res, err, notFound("site", name)); err != nil {
 		return r, err
 	}
-	if r.Domains, err = siteDomains(ctx, tx, name); err != nil {
+	if r.Domains, err = siteDomains(tx, name); err != nil {
 		return r, err
 	}
 	for _, domain := range r.Domains {
-		if err := removeDomainRows(ctx, tx, domain, &r); err != nil {
+		if err := removeDomainRows(tx, domain, &r); err != nil {
 			return r, err
 		}
 	}
@@ -232,7 +232,7 @@ func (s *Sites) removeSite(ctx context.Context, tx *sql.Tx, name string) (Receip
 		{&r.Sources, `DELETE FROM panelmail_source WHERE site = ?`},
 		{&r.SmartHosts, `DELETE FROM panelmail_smarthost WHERE site = ?`},
 	} {
-		if err := remove(ctx, tx, d.n, d.query, name); err != nil {
+		if err := remove(tx, d.n, d.query, name); err != nil {
 			return r, err
 		}
 	}
@@ -240,8 +240,8 @@ func (s *Sites) removeSite(ctx context.Context, tx *sql.Tx, name string) (Receip
 }
 
 // remove adds the number of rows a DELETE removed to n.
-func remove(ctx context.Context, tx *sql.Tx, n *int, query, arg string) error {
-	res, err := tx.ExecContext(ctx, query, arg)
+func remove(tx *sql.Tx, n *int, query, arg string) error {
+	res, err := tx.Exec(query, arg)
 	if err != nil {
 		return err
 	}

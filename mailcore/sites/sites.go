@@ -45,14 +45,14 @@ type Sites struct {
 func New(ctx context.Context, db DB) (*Sites, error) {
 	var ok bool
 	err := db.View(ctx, func(tx *sql.Tx) (err error) {
-		ok, err = current(ctx, tx)
+		ok, err = current(tx)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sites: open: %w", err)
 	}
 	if !ok {
-		if err := db.Update(ctx, func(tx *sql.Tx) error { return migrate(ctx, tx) }); err != nil {
+		if err := db.Update(ctx, func(tx *sql.Tx) error { return migrate(tx) }); err != nil {
 			return nil, fmt.Errorf("sites: open: %w", err)
 		}
 	}
@@ -93,6 +93,20 @@ func (s *Sites) Current(ctx context.Context) (*Snapshot, error) {
 	return snap, nil
 }
 
+// Snapshot is the settings as this process last read or changed them, for
+// where there is no time to ask the database and nothing to be done about an
+// error. Whoever serves calls [Sites.Current] once a second, so that changes of
+// other processes come in.
+func (s *Sites) Snapshot() *Snapshot {
+	snap := s.latest.Load()
+	if snap.revision < s.wanted.Load() {
+		if fresh, err := s.reload(context.Background(), false); err == nil {
+			return fresh
+		}
+	}
+	return snap
+}
+
 // Reload reads the settings afresh.
 func (s *Sites) Reload(ctx context.Context) (*Snapshot, error) { return s.reload(ctx, true) }
 
@@ -108,7 +122,7 @@ func (s *Sites) reload(ctx context.Context, force bool) (*Snapshot, error) {
 	now := time.Now().UnixMicro()
 	var snap *Snapshot
 	err := s.db.View(ctx, func(tx *sql.Tx) (err error) {
-		snap, err = load(ctx, tx)
+		snap, err = load(tx)
 		return err
 	})
 	if err != nil {
@@ -121,7 +135,7 @@ func (s *Sites) reload(ctx context.Context, force bool) (*Snapshot, error) {
 
 func (s *Sites) revision(ctx context.Context) (revision int64, err error) {
 	err = s.db.View(ctx, func(tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx, `SELECT revision FROM panelmail_sites_version`).Scan(&revision)
+		return tx.QueryRow(`SELECT revision FROM panelmail_sites_version`).Scan(&revision)
 	})
 	return revision, err
 }
@@ -133,7 +147,7 @@ func (s *Sites) change(ctx context.Context, f func(*sql.Tx) error) error {
 		if err := f(tx); err != nil {
 			return err
 		}
-		revision, err = bump(ctx, tx)
+		revision, err = bump(tx)
 		return err
 	})
 	if err != nil {
@@ -148,8 +162,8 @@ func (s *Sites) change(ctx context.Context, f func(*sql.Tx) error) error {
 }
 
 // bump makes every process see that settings changed.
-func bump(ctx context.Context, tx *sql.Tx) (revision int64, err error) {
-	err = tx.QueryRowContext(ctx, `
+func bump(tx *sql.Tx) (revision int64, err error) {
+	err = tx.QueryRow(`
 		UPDATE panelmail_sites_version SET revision = revision + 1 RETURNING revision`).Scan(&revision)
 	return revision, err
 }

@@ -41,10 +41,10 @@ func (s *Sites) SetSmartHost(ctx context.Context, h SmartHost) error {
 		}
 	}
 	return s.change(ctx, func(tx *sql.Tx) error {
-		if err := mustHaveKeySite(ctx, tx, key); err != nil {
+		if err := mustHaveKeySite(tx, key); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `
+		_, err := tx.Exec(`
 			INSERT INTO panelmail_smarthost (key, domain, site, nexthop, login, password)
 			VALUES (?, ?, ?, ?, ?, ?)
 			ON CONFLICT (key) DO UPDATE
@@ -89,8 +89,8 @@ func (r smartHostRow) authenticates(nexthop string) bool {
 	return r.nexthop == nexthop && r.credential().User != ""
 }
 
-func loadSmartHosts(ctx context.Context, tx *sql.Tx, snap *Snapshot) error {
-	rows, err := tx.QueryContext(ctx, `
+func loadSmartHosts(tx *sql.Tx, snap *Snapshot) error {
+	rows, err := tx.Query(`
 		SELECT key, domain, site, nexthop, login, password FROM panelmail_smarthost`)
 	if err != nil {
 		return err

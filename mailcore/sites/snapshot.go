@@ -1,10 +1,10 @@
 package sites
 
 import (
-	"context"
 	"database/sql"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/panelmail/panelmail/internal/address"
 	"github.com/panelmail/panelmail/transport"
@@ -45,13 +45,10 @@ func (s *Snapshot) Site(name string) (Site, bool) {
 	return site, ok
 }
 
-// SiteOfUID finds the site that a system user belongs to.
-func (s *Snapshot) SiteOfUID(uid int) (Site, bool) {
-	name, ok := s.uids[uid]
-	if !ok {
-		return Site{}, false
-	}
-	return s.Site(name)
+// SiteOfUID finds the name of the site that a system user belongs to.
+func (s *Snapshot) SiteOfUID(uid int) (site string, ok bool) {
+	site, ok = s.uids[uid]
+	return site, ok
 }
 
 // Domain finds a domain by its name, written with A-labels or U-labels and in
@@ -68,26 +65,34 @@ func (s *Snapshot) Domain(name string) (Domain, bool) {
 	return d, ok
 }
 
-// Owns reports whether a login may send with a reverse-path. A login without a
-// name stands for the site itself, as for the sendmail socket. The null
-// reverse-path is everybody's. A login named like an address owns that address
-// with any extension, as long as the domain is not another site's; any other
-// login owns the domains of its site.
-func (s *Snapshot) Owns(l Login, reversePath string) bool {
+// SiteOwns reports whether a site may send with a reverse-path: its domain is
+// one of the site's. The null reverse-path is everybody's.
+func (s *Snapshot) SiteOwns(site, reversePath string) bool {
 	if reversePath == "" {
 		return true
 	}
+	_, domain, err := foldAddress(reversePath)
+	return err == nil && domain != "" && site != "" && s.domains[domain].Site == site
+}
+
+// LoginOwns reports whether a login of a site may send with a reverse-path. A
+// login named like an address owns that address, with any +extension, unless
+// its domain is another site's; any other login owns what its site owns. The
+// null reverse-path is everybody's.
+func (s *Snapshot) LoginOwns(site, login, reversePath string) bool {
+	own, _, err := foldLogin(login)
+	if err != nil {
+		return false
+	}
+	if reversePath == "" || !strings.Contains(own, "@") {
+		return s.SiteOwns(site, reversePath)
+	}
 	a, err := address.Parse(reversePath)
-	if err != nil || a.Domain == "" || l.Site == "" {
+	if err != nil {
 		return false
 	}
 	a = a.Fold()
-	site := s.domains[a.Domain].Site
-	own, _, err := foldLogin(l.Name)
-	if l.Name == "" || err == nil && !isAddress(own) {
-		return site == l.Site
-	}
-	if err != nil || site != "" && site != l.Site {
+	if of := s.domains[a.Domain].Site; of != "" && of != site {
 		return false
 	}
 	base, _ := a.SplitExtension(delimiter)
@@ -95,7 +100,7 @@ func (s *Snapshot) Owns(l Login, reversePath string) bool {
 }
 
 // load reads everything in one transaction.
-func load(ctx context.Context, tx *sql.Tx) (*Snapshot, error) {
+func load(tx *sql.Tx) (*Snapshot, error) {
 	s := &Snapshot{
 		sites:       map[string]Site{},
 		uids:        map[int]string{},
@@ -105,22 +110,22 @@ func load(ctx context.Context, tx *sql.Tx) (*Snapshot, error) {
 		credentials: map[string]credentialRow{},
 		tls:         map[string]transport.TLSLevel{},
 	}
-	err := tx.QueryRowContext(ctx, `SELECT revision FROM panelmail_sites_version`).Scan(&s.revision)
+	err := tx.QueryRow(`SELECT revision FROM panelmail_sites_version`).Scan(&s.revision)
 	if err != nil {
 		return nil, err
 	}
-	for _, part := range []func(context.Context, *sql.Tx, *Snapshot) error{
+	for _, part := range []func(*sql.Tx, *Snapshot) error{
 		loadSites, loadUIDs, loadDomains, loadRoutes, loadSources, loadSmartHosts, loadCredentials, loadTLS,
 	} {
-		if err := part(ctx, tx, s); err != nil {
+		if err := part(tx, s); err != nil {
 			return nil, err
 		}
 	}
 	return s, nil
 }
 
-func loadSites(ctx context.Context, tx *sql.Tx, snap *Snapshot) error {
-	rows, err := tx.QueryContext(ctx, `SELECT name, contact, suspended FROM panelmail_site`)
+func loadSites(tx *sql.Tx, snap *Snapshot) error {
+	rows, err := tx.Query(`SELECT name, contact, suspended FROM panelmail_site`)
 	if err != nil {
 		return err
 	}
@@ -135,8 +140,8 @@ func loadSites(ctx context.Context, tx *sql.Tx, snap *Snapshot) error {
 	return rows.Err()
 }
 
-func loadUIDs(ctx context.Context, tx *sql.Tx, snap *Snapshot) error {
-	rows, err := tx.QueryContext(ctx, `SELECT uid, site FROM panelmail_site_uid ORDER BY uid`)
+func loadUIDs(tx *sql.Tx, snap *Snapshot) error {
+	rows, err := tx.Query(`SELECT uid, site FROM panelmail_site_uid ORDER BY uid`)
 	if err != nil {
 		return err
 	}
@@ -155,8 +160,8 @@ func loadUIDs(ctx context.Context, tx *sql.Tx, snap *Snapshot) error {
 	return rows.Err()
 }
 
-func loadDomains(ctx context.Context, tx *sql.Tx, snap *Snapshot) error {
-	rows, err := tx.QueryContext(ctx, `SELECT name, site, class FROM panelmail_domain`)
+func loadDomains(tx *sql.Tx, snap *Snapshot) error {
+	rows, err := tx.Query(`SELECT name, site, class FROM panelmail_domain`)
 	if err != nil {
 		return err
 	}

@@ -56,10 +56,10 @@ func (s *Sites) SetSource(ctx context.Context, src Source) error {
 		return invalid("source", src.Key, "a source belongs to senders; the system's choice is the default")
 	}
 	return s.change(ctx, func(tx *sql.Tx) error {
-		if err := mustHaveKeySite(ctx, tx, key); err != nil {
+		if err := mustHaveKeySite(tx, key); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `
+		_, err := tx.Exec(`
 			INSERT INTO panelmail_source (key, domain, site, ipv4, ipv6, helo) VALUES (?, ?, ?, ?, ?, ?)
 			ON CONFLICT (key) DO UPDATE SET ipv4 = excluded.ipv4, ipv6 = excluded.ipv6, helo = excluded.helo`,
 			key.key, key.domain, key.site, addrText(src.IPv4), addrText(src.IPv6), src.HELO)
@@ -93,17 +93,17 @@ func (s *Sites) removeKey(ctx context.Context, kind, key, query string) error {
 		return err
 	}
 	return s.change(ctx, func(tx *sql.Tx) error {
-		r, err := tx.ExecContext(ctx, query, k.key)
+		r, err := tx.Exec(query, k.key)
 		return affected(r, err, notFound(kind, k.key))
 	})
 }
 
 // mustHaveKeySite is [ErrNotFound] for the key of an unknown site.
-func mustHaveKeySite(ctx context.Context, tx *sql.Tx, k senderKey) error {
+func mustHaveKeySite(tx *sql.Tx, k senderKey) error {
 	if k.site == "" {
 		return nil
 	}
-	return mustHaveSite(ctx, tx, k.site)
+	return mustHaveSite(tx, k.site)
 }
 
 func addrText(ip netip.Addr) string {
@@ -119,8 +119,8 @@ type sourceRow struct {
 	source transport.Source
 }
 
-func loadSources(ctx context.Context, tx *sql.Tx, snap *Snapshot) error {
-	rows, err := tx.QueryContext(ctx, `SELECT key, domain, site, ipv4, ipv6, helo FROM panelmail_source`)
+func loadSources(tx *sql.Tx, snap *Snapshot) error {
+	rows, err := tx.Query(`SELECT key, domain, site, ipv4, ipv6, helo FROM panelmail_source`)
 	if err != nil {
 		return err
 	}

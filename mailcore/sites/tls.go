@@ -42,7 +42,7 @@ func (s *Sites) SetTLSPolicy(ctx context.Context, p TLSPolicy) error {
 		return invalid("TLS policy", p.Key, "level %q is not none, may or encrypt", p.Level)
 	}
 	return s.change(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `
+		_, err := tx.Exec(`
 			INSERT INTO panelmail_tls (key, level) VALUES (?, ?)
 			ON CONFLICT (key) DO UPDATE SET level = excluded.level`, key, p.Level)
 		return err
@@ -56,7 +56,7 @@ func (s *Sites) RemoveTLSPolicy(ctx context.Context, key string) error {
 		return err
 	}
 	return s.change(ctx, func(tx *sql.Tx) error {
-		r, err := tx.ExecContext(ctx, `DELETE FROM panelmail_tls WHERE key = ?`, folded)
+		r, err := tx.Exec(`DELETE FROM panelmail_tls WHERE key = ?`, folded)
 		return affected(r, err, notFound("TLS policy", folded))
 	})
 }
@@ -77,8 +77,8 @@ func (s *Sites) ListTLSPolicies(ctx context.Context) ([]TLSPolicy, error) {
 
 // loadTLS takes levels as they are: one that a newer program wrote reaches the
 // planner, which refuses what it does not know.
-func loadTLS(ctx context.Context, tx *sql.Tx, snap *Snapshot) error {
-	rows, err := tx.QueryContext(ctx, `SELECT key, level FROM panelmail_tls`)
+func loadTLS(tx *sql.Tx, snap *Snapshot) error {
+	rows, err := tx.Query(`SELECT key, level FROM panelmail_tls`)
 	if err != nil {
 		return err
 	}
