@@ -154,20 +154,32 @@ func (a Address) Dashed() bool { return strings.HasPrefix(a.Local, "-") }
 
 // SplitExtension cuts the local-part at the first octet that is one of those in
 // delimiters, as in user+extension. base is the address without delimiter and
-// extension. An address without extension, or one that would be left without a
-// local-part, is its own base; so are the names that mail systems need
-// whole: postmaster, mailer-daemon and double-bounce.
+// extension. Some addresses have no extension and are their own base: one that
+// would be left without a local-part, the names that mail systems need whole
+// (postmaster, mailer-daemon, double-bounce), and where a hyphen is a delimiter
+// the owner-list and list-request of mailing lists.
 func (a Address) SplitExtension(delimiters string) (base Address, extension string) {
 	i := strings.IndexAny(a.Local, delimiters)
-	if i <= 0 {
+	if i <= 0 || isWhole(a.Local, delimiters) {
 		return a, ""
 	}
-	for _, whole := range [...]string{"postmaster", "mailer-daemon", "double-bounce"} {
-		if strings.EqualFold(a.Local, whole) {
-			return a, ""
+	return Address{Local: a.Local[:i], Domain: a.Domain}, a.Local[i+1:]
+}
+
+// isWhole reports whether a local-part is never cut.
+func isWhole(local, delimiters string) bool {
+	for _, name := range [...]string{"postmaster", "mailer-daemon", "double-bounce"} {
+		if strings.EqualFold(local, name) {
+			return true
 		}
 	}
-	return Address{Local: a.Local[:i], Domain: a.Domain}, a.Local[i+1:]
+	if !strings.Contains(delimiters, "-") {
+		return false
+	}
+	const owner, request = "owner-", "-request"
+	n := len(local)
+	return n > len(owner) && strings.EqualFold(local[:len(owner)], owner) ||
+		n > len(request) && strings.EqualFold(local[n-len(request):], request)
 }
 
 func isASCII(s string) bool {

@@ -17,7 +17,9 @@ func (r Report) deliveryStatus() part {
 	if r.QueueID != "" {
 		b = field(b, "X-Panelmail-Queue-ID", escape(r.QueueID))
 	}
-	b = field(b, "X-Panelmail-Sender", typed(r.ReversePath))
+	if r.ReversePath != "" {
+		b = field(b, "X-Panelmail-Sender", typed(r.ReversePath))
+	}
 	if !r.Arrived.IsZero() {
 		b = field(b, "Arrival-Date", rfc5322.Date(r.Arrived))
 	}
