@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"strings"
 )
@@ -22,16 +23,17 @@ var answers = map[string]answer{
 	"hold":    {class: 4, code: 450, text: "held by the transport map", hold: true},
 }
 
-// Deliver implements [Transport]. The reason or reply is the next hop, whose
+// Deliver implements [Transport]. The text of the reply is the next hop, whose
 // leading enhanced status counts if it is of the right class.
 func (a answer) Deliver(_ context.Context, d *Delivery) Report {
 	r := Reply{Code: a.code, Enhanced: [3]int{a.class}, Text: d.Plan.Nexthop}
-	if status, rest, ok := cutStatus(r.Text); ok {
+	if status, rest, ok := cutStatus(r.Text); ok && !a.hold {
 		r.Text = rest
 		if status[0] == a.class {
 			r.Enhanced = status
 		}
 	}
+	r.Text = cmp.Or(r.Text, a.text)
 	return d.All(Outcome{Reply: r, Hold: a.hold})
 }
 

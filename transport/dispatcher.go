@@ -107,7 +107,7 @@ func (x *Dispatcher) notPlanned(ctx context.Context, d *Delivery, r Recipient, e
 		return Outcome{}
 	}
 	if reply, ok := errors.AsType[Reply](err); ok {
-		return Outcome{Reply: reply, Local: true}
+		return Outcome{Reply: reply, Local: reply.Code/100 != 5}
 	}
 	x.log().LogAttrs(ctx, slog.LevelError, "delivery not planned",
 		slog.String("id", d.ID), slog.String("recipient", r.Address), slog.Any("error", err))

@@ -74,7 +74,7 @@ func ParseRoute(value string) (Route, error) {
 		return Route{}, err
 	}
 	a, ok := answers[r.Transport]
-	if !ok {
+	if !ok || a.hold {
 		return r, nil
 	}
 	status, _, found := cutStatus(r.Nexthop)

@@ -23,12 +23,13 @@ type laneLimit struct {
 }
 
 // admit takes a place in a lane if there is one. release gives it back and must
-// be called once. Admitted or not, the label is known by this lane from now on.
+// be called once. A limit of zero admits everything. Admitted or not, the label
+// is known by this lane from now on.
 func (l *lanes) admit(label string, what load, limit int) (release func(), ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.remember(label, laneLimit{what, limit})
-	if l.busy[what] >= limit {
+	if limit > 0 && l.busy[what] >= limit {
 		return nil, false
 	}
 	if l.busy == nil {
@@ -56,6 +57,9 @@ func (l *lanes) room(label string, unknown int) int {
 			return unknown
 		}
 		l.remember(label, at)
+	}
+	if at.limit == 0 {
+		return unknown
 	}
 	return at.limit - l.busy[at.load]
 }

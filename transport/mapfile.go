@@ -19,7 +19,8 @@ import (
 // All problems are reported at once, as joined errors of type [*MapError] which
 // name the table and the line; there is no table then. Of two rows with the same
 // pattern the first counts and the other is a warning (see [Table.Warnings]).
-// A row may have 8 KiB, the text 64 MiB and 1,048,576 rows.
+// A row may have 8 KiB, the text 64 MiB and 1,048,576 rows. Of more than 100
+// problems the rest is only counted.
 func ParseMap(name string, r io.Reader) (*Table, error) {
 	t := &Table{name: name, rows: make(map[string]row)}
 	var problems problems
@@ -118,10 +119,8 @@ func (s *lineScanner) next() bool {
 			s.first = s.line
 		}
 		s.ahead = false
-		s.tooLong = s.tooLong || len(text)+len(line) > maxEntry+256
-		if !s.tooLong {
-			text = append(text, line...)
-		}
+		s.tooLong = s.tooLong || len(text)+len(line) > maxEntry
+		text = append(text, line[:min(len(line), maxEntry-len(text))]...)
 	}
 	s.text = string(text)
 	return len(text) > 0

@@ -22,7 +22,7 @@ type Plan struct {
 	Credential  Credential `json:"credential,omitzero"` // for SASL; zero: none
 	SmartHost   bool       `json:"smart_host"`          // the next hop is a smart host: its name trouble is ours
 	Attempts    int        `json:"attempts"`            // delivery passes before a deferral becomes a failure; zero: no limit
-	Limit       int        `json:"limit"`               // deliveries at once to the destination; see [Definition.Limit] for what counts
+	Limit       int        `json:"limit"`               // deliveries at once to the destination, see [Definition.Limit]; zero: no limit
 	Destination string     `json:"destination"`         // key of the fixed next hop, or of the domains behind one set of exchangers
 	Lane        string     `json:"lane"`                // source and destination
 	Because     []Because  `json:"because"`             // one for each part that a rule decided

@@ -305,22 +305,25 @@ func (p *Planner) planTLS(ctx context.Context, q Query, plan *Plan) error {
 }
 
 // planLimits fills in what follows from the transport, the source and the next
-// hop.
+// hop. A transport that needs no network has no limit but its own.
 func (p *Planner) planLimits(plan *Plan) {
 	d := plan.Definition
-	plan.Attempts = d.Attempts
-	plan.Limit = cmp.Or(d.Limit, p.limit())
-	plan.Destination = p.destination(plan)
-	plan.Lane = plan.Source.Key() + "/" + plan.Destination
 	attemptsRule, limitRule := defaultRule, defaultRule
+	plan.Attempts = d.Attempts
 	if d.Attempts > 0 {
 		attemptsRule = "transport " + plan.Transport
 	}
+	plan.Limit = p.limit()
+	if _, ok := answers[d.Base]; ok {
+		plan.Limit, limitRule = 0, "no network"
+	}
 	if d.Limit > 0 {
-		limitRule = "transport " + plan.Transport
+		plan.Limit, limitRule = d.Limit, "transport "+plan.Transport
 	}
 	plan.because("attempts", attemptsRule)
 	plan.because("limit", limitRule)
+	plan.Destination = p.destination(plan)
+	plan.Lane = plan.Source.Key() + "/" + plan.Destination
 }
 
 // destination is the key of the destination.
