@@ -1,0 +1,250 @@
+package smtpserver
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// A Server holds the settings of listeners. Hostname and Handler are required.
+// Nothing may be changed after the first call of Serve or ServeConn. One Server
+// can serve several listeners at once; the limits on connections then count
+// over all of them.
+type Server struct {
+	// Hostname is the name in the greeting, in the reply to EHLO and in replies
+	// that close the connection. Required.
+	Hostname string
+
+	// Handler decides. Required.
+	Handler Handler
+
+	// Greeting is the text of the greeting after the host name. If empty,
+	// "ESMTP".
+	Greeting string
+
+	// TLS is the configuration of STARTTLS and of implicit TLS. If nil,
+	// STARTTLS is not offered.
+	TLS *tls.Config
+
+	// ImplicitTLS begins every connection with a handshake (RFC 8314, port
+	// 465). TLS must be set.
+	ImplicitTLS bool
+
+	// RequireTLS refuses with 530 what comes before STARTTLS and is not needed
+	// to get there.
+	RequireTLS bool
+
+	// RequireAuth refuses MAIL with 530 before the client has logged in.
+	RequireAuth bool
+
+	// AuthWithoutTLS offers and accepts AUTH on clear connections.
+	AuthWithoutTLS bool
+
+	// OfferRequireTLS offers REQUIRETLS on connections with TLS.
+	OfferRequireTLS bool
+
+	// MaxSize is the largest content in octets, as sent but for dot-stuffing.
+	// If zero, 10,240,000.
+	MaxSize int64
+
+	// MaxRecipients is how many recipients a transaction may have; more are
+	// refused with 452. If zero, 1,000.
+	MaxRecipients int
+
+	// MaxLine is the longest line of content in octets. Longer ones make the
+	// message refused with 554. If zero, 131,072.
+	MaxLine int
+
+	// MaxErrors is how many replies of class 4 or 5 a connection gets before
+	// it is closed with 421. The count starts again after a message was
+	// accepted. If zero, 20.
+	MaxErrors int
+
+	// SoftErrors is the number of errors from which on every reply is delayed
+	// by ErrorSleep. If zero, 10.
+	SoftErrors int
+
+	// ErrorSleep is the delay of replies after SoftErrors, and of each failed
+	// login. If zero, a second; if negative, none.
+	ErrorSleep time.Duration
+
+	// MaxAuthFailures is how many failed logins close the connection. If
+	// zero, 5.
+	MaxAuthFailures int
+
+	// Timeout is how long a command, a handshake, or a pause in the content may
+	// take. If zero, 5 minutes.
+	Timeout time.Duration
+
+	// HandshakeTimeout bounds a TLS handshake. If zero, a minute.
+	HandshakeTimeout time.Duration
+
+	// MinRate is the least rate of content in octets a second: waiting for
+	// content uses up Timeout, and every MinRate octets give a second back. If
+	// zero, 500; if negative, none.
+	MinRate int
+
+	// MaxConns is how many connections are served at once. If zero, 1,000.
+	MaxConns int
+
+	// MaxConnsPerIP is how many of them may come from one IPv4 address or one
+	// IPv6 /64 network. If zero, 50.
+	MaxConnsPerIP int
+
+	// ExemptNetworks are the clients that MaxConnsPerIP does not count.
+	ExemptNetworks []netip.Prefix
+
+	// Grace is how long transactions may go on when the context of Serve is
+	// done. If zero, 10 seconds; if negative, none.
+	Grace time.Duration
+
+	// Log gets a line for each refused command and for each connection that
+	// ends out of order. If nil, [slog.Default] is used.
+	Log *slog.Logger
+
+	conns admission
+}
+
+func (s *Server) maxSize() int64         { return cmp.Or(s.MaxSize, 10_240_000) }
+func (s *Server) timeout() time.Duration { return cmp.Or(s.Timeout, 5*time.Minute) }
+func (s *Server) log() *slog.Logger      { return cmp.Or(s.Log, slog.Default()) }
+
+// check tells what is missing, all at once.
+func (s *Server) check() error {
+	var errs []error
+	if s.Hostname == "" {
+		errs = append(errs, errors.New("smtpserver: Server.Hostname is empty"))
+	}
+	if s.Handler == nil {
+		errs = append(errs, errors.New("smtpserver: Server.Handler is nil"))
+	}
+	if s.ImplicitTLS && s.TLS == nil {
+		errs = append(errs, errors.New("smtpserver: Server.ImplicitTLS without Server.TLS"))
+	}
+	return errors.Join(errs...)
+}
+
+// Serve accepts connections from l and serves them until ctx is done. Then it
+// closes l; connections that are not in a transaction get 421 at once, the
+// others when their transaction is over, and after Grace all are closed. Serve
+// returns nil when no goroutine of it is left.
+//
+// Running out of file descriptors and the like is waited out. Any other error of
+// l ends the connections as the context does, and is returned.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	if err := s.check(); err != nil {
+		l.Close()
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	closed := make(chan struct{})
+	context.AfterFunc(ctx, func() {
+		defer close(closed)
+		l.Close()
+	})
+	var conns sync.WaitGroup
+	defer func() {
+		cancel()
+		<-closed
+		conns.Wait()
+	}()
+	var wait time.Duration
+	for {
+		c, err := l.Accept()
+		switch {
+		case err == nil:
+			wait = 0
+			conns.Go(func() { s.serve(ctx, c) })
+		case ctx.Err() != nil:
+			return nil
+		case passes(err):
+			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
+			s.log().WarnContext(ctx, "accept failed, trying again", "error", err, "wait", wait)
+			pause(ctx, wait)
+		default:
+			return err
+		}
+	}
+}
+
+// ServeConn serves one connection, as Serve would, and returns when it is over.
+// It closes nc.
+func (s *Server) ServeConn(ctx context.Context, nc net.Conn) {
+	if err := s.check(); err != nil {
+		s.log().ErrorContext(ctx, "connection not served", "error", err)
+		nc.Close()
+		return
+	}
+	s.serve(ctx, nc)
+}
+
+// serve admits a connection, serves it and sees to it that it ends after ctx.
+func (s *Server) serve(ctx context.Context, nc net.Conn) {
+	defer nc.Close()
+	client := clientIP(nc)
+	if refusal := s.conns.enter(s, client); refusal != "" {
+		s.refuse(ctx, nc, refusal)
+		return
+	}
+	defer s.conns.leave(s, client)
+
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	c := newConn(own, s, nc)
+	finished, drained := make(chan struct{}), make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(drained)
+		c.wire.drain()
+		select {
+		case <-finished:
+		case <-time.After(max(0, cmp.Or(s.Grace, 10*time.Second))):
+			cancel()
+			nc.Close()
+		}
+	})
+	c.serve()
+	close(finished)
+	if !stop() {
+		<-drained
+	}
+}
+
+// refuse answers a connection that is not served.
+func (s *Server) refuse(ctx context.Context, nc net.Conn, text string) {
+	s.log().InfoContext(ctx, "connection refused", "client", nc.RemoteAddr().String(), "reply", text)
+	if s.ImplicitTLS {
+		return // the client waits for a handshake
+	}
+	nc.SetWriteDeadline(time.Now().Add(time.Second))
+	nc.Write([]byte(text + "\r\n"))
+}
+
+// passes reports whether an error of Accept is trouble that may pass.
+func passes(err error) bool {
+	for _, errno := range []syscall.Errno{
+		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
+		syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EPROTO, syscall.EINTR,
+	} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
+
+// pause waits for d or until ctx is done.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,61 @@
+package smtpserver
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"time"
+)
+
+// startTLS serves STARTTLS (RFC 3207). The connection ends if the client has
+// sent anything behind the command, which could have been put there by somebody
+// else, or if the handshake fails.
+func (c *Conn) startTLS(arg string) {
+	switch {
+	case arg != "":
+		c.reply(501, "5.5.4", "Syntax: STARTTLS")
+		return
+	case c.server.TLS == nil:
+		c.reply(502, "5.5.1", "Error: command not implemented")
+		return
+	case c.tls != nil:
+		c.reply(554, "5.5.1", "Error: TLS already active")
+		return
+	case c.authed:
+		c.reply(503, "5.5.1", "Error: already authenticated")
+		return
+	}
+	if c.wire.r.Buffered() > 0 {
+		c.log(slog.LevelWarn, "connection closed", slog.String("reason", "commands after STARTTLS"))
+		c.closing = true
+		return
+	}
+	c.reply(220, "2.0.0", "Ready to start TLS")
+	if c.wire.w.Flush() != nil || !c.handshake() {
+		c.closing = true
+		return
+	}
+	c.abort()
+	c.helo, c.esmtp = "", false
+}
+
+// handshake puts TLS above the connection.
+func (c *Conn) handshake() bool {
+	limit := min(cmp.Or(c.server.HandshakeTimeout, time.Minute), c.server.timeout())
+	ctx, cancel := context.WithTimeout(c.ctx, limit)
+	defer cancel()
+	conn := tls.Server(c.wire.raw, c.server.TLS)
+	err := c.wire.setReadDeadline(time.Now().Add(limit))
+	if err == nil {
+		err = conn.HandshakeContext(ctx)
+	}
+	if err != nil {
+		c.log(slog.LevelInfo, "TLS handshake failed", slog.Any("error", err))
+		return false
+	}
+	state := conn.ConnectionState()
+	c.tls = &state
+	c.wire.upgrade(conn)
+	return true
+}
