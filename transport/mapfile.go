@@ -35,7 +35,7 @@ func ParseMap(name string, r io.Reader) (*Table, error) {
 		}
 	}
 	if sc.err != nil {
-		problems.add(&MapError{Name: name, Line: sc.line, Err: sc.err})
+		problems.add(&MapError{Name: name, Line: sc.line + 1, Err: sc.err})
 	}
 	if err := problems.err(); err != nil {
 		return nil, err
