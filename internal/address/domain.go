@@ -15,7 +15,7 @@ func (a Address) ASCIIDomain() (string, error) {
 	if isASCII(domain) {
 		return domain, nil
 	}
-	ascii, err := profile().ToASCII(domain)
+	ascii, err := profile.ToASCII(domain)
 	if err != nil {
 		return "", ErrDomain
 	}
@@ -127,12 +127,10 @@ func foldDomain(domain string) string {
 }
 
 // profile is that of a look-up (RFC 5891 section 5), but for the characters
-// allowed in ASCII: checkHostname has its own, wider rule.
-func profile() *idna.Profile {
-	return idna.New(
-		idna.MapForLookup(),
-		idna.BidiRule(),
-		idna.Transitional(false),
-		idna.StrictDomainName(false),
-	)
-}
+// allowed in ASCII: checkHostname has its own, wider rule. It is never changed.
+var profile = idna.New(
+	idna.MapForLookup(),
+	idna.BidiRule(),
+	idna.Transitional(false),
+	idna.StrictDomainName(false),
+)

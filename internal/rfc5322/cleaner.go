@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 )
 
 // Mode says what a [Cleaner] does with line ends other than CRLF.
@@ -141,7 +142,7 @@ func clean(b []byte) bool {
 // repair appends b, put right, to what is ready, and ends the content if err is
 // not nil.
 func (c *Cleaner) repair(b []byte, err error) {
-	c.out = c.out[:0]
+	c.out = slices.Grow(c.out[:0], len(b)+len(b)/16+len(crlf))
 	for len(b) > 0 && c.err == nil {
 		n := bytes.IndexByte(b, '\n') + 1
 		if n == 0 {
@@ -161,9 +162,14 @@ func (c *Cleaner) repair(b []byte, err error) {
 
 // repairLine takes octets of which at most the last is an LF.
 func (c *Cleaner) repairLine(line []byte) {
-	text := bytes.TrimSuffix(bytes.TrimSuffix(line, []byte{'\n'}), []byte{'\r'})
+	text, ended := bytes.CutSuffix(line, []byte{'\n'})
+	text, cr := bytes.CutSuffix(text, []byte{'\r'})
 	if c.crs == 0 && bytes.IndexByte(text, '\r') < 0 && bytes.IndexByte(text, 0) < 0 {
 		c.put(text)
+		if ended && (cr || c.mode == Lenient) {
+			c.endLine()
+			return
+		}
 		line = line[len(text):]
 	}
 	for _, octet := range line {
