@@ -4,6 +4,7 @@ import (
 	"mime"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/panelmail/panelmail/internal/address"
 )
@@ -39,10 +40,10 @@ func Missing(h *Header, from address.Address, now time.Time, id, hostname string
 
 // Mailbox makes an address field such as From with one mailbox (RFC 5322 section
 // 3.4), folded and with its line end. The display name may be empty and may be
-// any UTF-8 text: what is not plain ASCII is encoded (RFC 2047). A domain of
-// U-labels becomes one of A-labels; octets outside ASCII in the local-part stay,
-// and the message then needs SMTPUTF8. An address that cannot be parsed as it
-// prints is left out, with an empty group in its place (RFC 6854).
+// any UTF-8 text: control characters are dropped, and what is not ASCII is encoded
+// (RFC 2047). A domain of U-labels becomes one of A-labels; octets outside ASCII in
+// the local-part stay, and the message then needs SMTPUTF8. An address that cannot
+// be parsed as it prints is left out, with an empty group in its place (RFC 6854).
 func Mailbox(field, name string, a address.Address) []byte {
 	f := newFolder(fieldName(field))
 	if ascii, err := a.ASCIIDomain(); err == nil {
@@ -53,7 +54,7 @@ func Mailbox(field, name string, a address.Address) []byte {
 		f.add("undisclosed:;")
 		return f.end()
 	}
-	if name = strings.TrimSpace(name); name == "" {
+	if name = displayName(name); name == "" {
 		f.add(spec)
 		return f.end()
 	}
@@ -69,25 +70,36 @@ func fieldName(name string) string { return word(name, "-_") }
 
 // phrase is a display name: as it is if plain words, else quoted, else encoded.
 func phrase(name string) string {
-	if len(name) > maxWord {
-		name = strings.ToValidUTF8(name[:maxWord], "")
-	}
-	plain, printable := true, true
+	plain, ascii := true, true
 	for _, r := range name {
 		switch {
-		case r < ' ' || r > '~':
-			printable = false
+		case r > '~':
+			ascii = false
 		case r != ' ' && !strings.ContainsRune("-_'", r) && !isAlphanumeric(r):
 			plain = false
 		}
 	}
 	switch {
-	case !printable:
-		return mime.QEncoding.Encode("utf-8", strings.ToValidUTF8(name, "?"))
+	case !ascii:
+		// Base64: the other encoding leaves characters bare that RFC 2047 section
+		// 5 (3) forbids here.
+		return mime.BEncoding.Encode("utf-8", name)
 	case plain:
 		return name
 	}
 	return `"` + strings.NewReplacer(`"`, `\"`, `\`, `\\`).Replace(name) + `"`
+}
+
+// displayName is name as valid UTF-8 of bounded length without control
+// characters, which must not come back when somebody decodes it.
+func displayName(name string) string {
+	name = strings.ToValidUTF8(name[:min(len(name), maxWord)], "")
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, name))
 }
 
 func isAlphanumeric(r rune) bool {
