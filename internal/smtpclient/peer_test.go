@@ -33,13 +33,16 @@ type peer struct {
 // play starts a peer. Each line of the script is one of
 //
 //	S: text    send a line; lines that follow each other go in one write
+//	s: text    send text without a line end
 //	C: text    expect that line; "C: *" any line
 //	content    read content to the dot
 //	tls        shake hands
 //	rest       read until the client closes, and keep it as content
+//	record     read a TLS record
 //	drain      read until the client closes; fail if there is nothing but EOF
 //	silent     expect that the client closes without another octet
-//	close, reset, hang
+//	wait       let an hour of virtual time pass
+//	close, reset
 //
 // The peer closes after the last line.
 func play(t *testing.T, script string) (*peer, net.Conn) {
@@ -57,6 +60,9 @@ func play(t *testing.T, script string) (*peer, net.Conn) {
 func (p *peer) run(t *testing.T, lines []string) error {
 	var out strings.Builder
 	flush := func() error {
+		if out.Len() == 0 {
+			return nil
+		}
 		_, err := io.WriteString(p.conn, out.String())
 		out.Reset()
 		return err
@@ -68,6 +74,9 @@ func (p *peer) run(t *testing.T, lines []string) error {
 			continue
 		case "S:":
 			out.WriteString(rest + "\r\n")
+			continue
+		case "s:":
+			out.WriteString(rest)
 			continue
 		}
 		if err := flush(); err != nil {
@@ -107,6 +116,15 @@ func (p *peer) step(t *testing.T, verb, rest string) error {
 			return err
 		}
 		p.conn, p.r = conn, bufio.NewReader(conn)
+	case "wait":
+		<-time.After(time.Hour)
+	case "record":
+		head := make([]byte, 5)
+		if _, err := io.ReadFull(p.r, head); err != nil {
+			return err
+		}
+		_, err := io.CopyN(io.Discard, p.r, int64(head[3])<<8|int64(head[4]))
+		return err
 	case "rest":
 		io.Copy(&p.content, p.r)
 	case "drain", "silent":
@@ -118,8 +136,6 @@ func (p *peer) step(t *testing.T, verb, rest string) error {
 		return p.conn.Close()
 	case "reset":
 		p.conn.(*memnet.Conn).Reset()
-	case "hang":
-		select {}
 	default:
 		panic("no such step: " + verb)
 	}
