@@ -3,6 +3,7 @@ package maildrop_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -260,5 +261,26 @@ func TestCreateGivesAUserADirectoryOnlyTheServerSharesWithIt(t *testing.T) {
 	}
 	if fi, _ := os.Lstat(b.Dir); fi.Mode().Perm() != 0o711 {
 		t.Errorf("parent has mode %v", fi.Mode())
+	}
+}
+
+func TestARefusedForGoodMessageIsMovedAsideAndBlocksNobody(t *testing.T) {
+	box, dir := newBox(t)
+	write(t, box, maildrop.Envelope{From: "a@x.test", To: []string{"b@y.test"}}, "first\r\n")
+	write(t, box, maildrop.Envelope{From: "c@x.test", To: []string{"b@y.test"}}, "second\r\n")
+	var from []string
+	taken, err := box.Take(t.Context(), func(_ context.Context, d maildrop.Drop, _ io.Reader) error {
+		from = append(from, d.From)
+		if d.From == "a@x.test" {
+			return fmt.Errorf("not yours: %w", maildrop.ErrRefused)
+		}
+		return nil
+	})
+	if taken != 1 || !errors.Is(err, maildrop.ErrRefused) || len(from) != 2 {
+		t.Errorf("taken %d of %v: %v", taken, from, err)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "refused-*"))
+	if err != nil || len(left) != 1 {
+		t.Errorf("moved aside: %v %v", left, err)
 	}
 }

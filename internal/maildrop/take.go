@@ -23,8 +23,15 @@ const (
 // staleAfter is when an unfinished file is taken to have lost its writer.
 const staleAfter = 24 * time.Hour
 
-// aside begins the names of files that are no messages.
-const aside = "corrupt-"
+// These begin the names of files that were moved aside.
+const (
+	aside   = "corrupt-" // no messages
+	refusal = "refused-" // messages that will never be taken
+)
+
+// ErrRefused, in the chain of a [TakeFunc]'s error, says that no later try will
+// take this message: it is moved aside.
+var ErrRefused = errors.New("refused")
 
 // A Drop is a message in the maildrop.
 type Drop struct {
@@ -95,6 +102,11 @@ func (b Box) takeUser(ctx context.Context, uid int, f TakeFunc) (taken int, err 
 		}
 		err = f(ctx, d, content)
 		content.Close()
+		if errors.Is(err, ErrRefused) {
+			err = errors.Join(fmt.Errorf("%s is moved aside: %w", name, err), root.Rename(name, refusal+name))
+			errs = append(errs, err)
+			continue
+		}
 		if err == nil {
 			taken++
 			err = root.Remove(name)
