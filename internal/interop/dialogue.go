@@ -90,7 +90,7 @@ func (d *dialogue) capabilities() string {
 	return text + "250 ENHANCEDSTATUSCODES"
 }
 
-func (d *dialogue) reset() { d.m.Mail, d.m.Rcpt, d.m.Raw = "", nil, nil }
+func (d *dialogue) reset() { d.m.Mail, d.m.Rcpt, d.m.Raw, d.m.Size = "", nil, nil, 0 }
 
 // data takes a message, which ends with a dot between CRLFs and in no other
 // way.
@@ -118,7 +118,6 @@ func (d *dialogue) data(line string) bool {
 
 // body reads up to the end of data; false says that the connection broke.
 func (d *dialogue) body() bool {
-	keep := !d.sink.Forget || d.sink.Received != nil
 	crlf := true // the last piece ended in CRLF, so the next begins a line
 	for {
 		piece, err := d.r.ReadSlice('\n')
@@ -129,7 +128,8 @@ func (d *dialogue) body() bool {
 			return true
 		}
 		crlf = bytes.HasSuffix(piece, []byte("\r\n"))
-		if keep {
+		d.m.Size += len(piece)
+		if !d.sink.Discard {
 			d.m.Raw = append(d.m.Raw, piece...)
 		}
 	}

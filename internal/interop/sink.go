@@ -32,9 +32,8 @@ type Sink struct {
 	// to it is sent. Calls come from many goroutines.
 	Received func(Message)
 
-	// Forget says not to keep messages; content is not even copied unless
-	// Received is set.
-	Forget bool
+	Forget  bool // do not keep messages; Received still gets them
+	Discard bool // do not keep content: Raw stays nil, Size is right
 
 	count    atomic.Int64
 	mu       sync.Mutex
@@ -56,6 +55,7 @@ type Message struct {
 	Mail string   // argument of MAIL, "FROM:<a@b.test> SIZE=4096"
 	Rcpt []string // arguments of RCPT
 	Raw  []byte   // from the octet after DATA's line end to the dot: stuffed, with the last CRLF
+	Size int      // octets of Raw
 }
 
 // From is the reverse-path.

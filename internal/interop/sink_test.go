@@ -62,6 +62,7 @@ func TestASinkKeepsWhatWasOnTheWire(t *testing.T) {
 				Mail: "FROM:<a@a.test>",
 				Rcpt: []string{"TO:<b@b.test>", "TO:<c@c.test>"},
 				Raw:  []byte(row.raw),
+				Size: len(row.raw),
 			}}
 			if row.raw == "" {
 				want[0].Raw = nil
@@ -83,7 +84,7 @@ func TestWhatIsStuffedIsUnstuffed(t *testing.T) {
 	s := runSink(t, &interop.Sink{})
 	c := submitter(t, s.Addr)
 	for _, content := range []string{"", ".", "..\r\n.\r\n", "a", "a\r\n.b\r\n"} {
-		if _, err := c.Send("", []string{"b@b.test"}, interop.Stuffed([]byte(content))); err != nil {
+		if _, err := c.SendPipelined("", []string{"b@b.test"}, interop.Stuffed([]byte(content))); err != nil {
 			t.Fatal(err)
 		}
 		got := s.Messages()[s.Count()-1]
@@ -200,6 +201,21 @@ func TestASinkSpeaksTLS(t *testing.T) {
 	}
 	if m := s.Messages()[0]; !m.TLS || string(m.Raw) != "hello\r\n" {
 		t.Errorf("got %+v", m)
+	}
+}
+
+func TestASinkThatDiscardsStillCounts(t *testing.T) {
+	s := runSink(t, &interop.Sink{Discard: true})
+	c := submitter(t, s.Addr)
+	for range 2 {
+		if _, err := c.Send("a@a.test", []string{"b@b.test"}, []byte("abc\r\n.\r\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, m := range s.Messages() {
+		if m.Raw != nil || m.Size != 5 || m.From() != "a@a.test" {
+			t.Errorf("got %+v", m)
+		}
 	}
 }
 

@@ -81,6 +81,32 @@ func (s *Submitter) Send(from string, to []string, stuffed []byte) (string, erro
 	return s.expect("end of data", '2')
 }
 
+// SendPipelined is [Submitter.Send] with MAIL, RCPT and DATA in one write (RFC
+// 2920). A refused recipient refuses the message: the connection is then in the
+// middle of a dialogue and of no further use.
+func (s *Submitter) SendPipelined(from string, to []string, stuffed []byte) (string, error) {
+	s.out = fmt.Appendf(s.out[:0], "MAIL FROM:<%s>\r\n", from)
+	for _, r := range to {
+		s.out = fmt.Appendf(s.out, "RCPT TO:<%s>\r\n", r)
+	}
+	s.out = append(s.out, "DATA\r\n"...)
+	if err := s.write(s.out); err != nil {
+		return "", err
+	}
+	for range 1 + len(to) {
+		if _, err := s.expect("envelope", '2'); err != nil {
+			return "", err
+		}
+	}
+	if _, err := s.expect("DATA", '3'); err != nil {
+		return "", err
+	}
+	if err := s.write(stuffed); err != nil {
+		return "", err
+	}
+	return s.expect("end of data", '2')
+}
+
 // Quit says so and closes.
 func (s *Submitter) Quit() error {
 	_, err := s.Command("QUIT")
