@@ -115,7 +115,7 @@ func (f *chunkFramer) more() error {
 			f.left = f.size
 			c.awaitContent()
 			return nil
-		case "RSET", "HELO", "EHLO", "STARTTLS", "QUIT":
+		case "RSET", "HELO", "EHLO", "QUIT":
 			c.pending = &cmd
 			return errBroken
 		default:

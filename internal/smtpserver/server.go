@@ -58,8 +58,8 @@ type Server struct {
 	// refused with 452. If zero, 1,000.
 	MaxRecipients int
 
-	// MaxLine is the longest line of content in octets. Longer ones make the
-	// message refused with 554. If zero, 131,072.
+	// MaxLine is the longest line of content in octets, its LF not counted. A
+	// longer one makes the message refused with 554. If zero, 131,072.
 	MaxLine int
 
 	// MaxErrors is how many replies of class 4 or 5 a connection gets before

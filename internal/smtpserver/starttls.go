@@ -25,6 +25,9 @@ func (c *Conn) startTLS(arg string) {
 	case c.authed:
 		c.reply(503, "5.5.1", "Error: already authenticated")
 		return
+	case c.tx != nil && c.tx.chunks:
+		c.reply(503, "5.5.1", "Error: STARTTLS after BDAT")
+		return
 	}
 	if c.wire.r.Buffered() > 0 {
 		c.log(slog.LevelWarn, "connection closed", slog.String("reason", "commands after STARTTLS"))
