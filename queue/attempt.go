@@ -1,0 +1,98 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"time"
+
+	"github.com/panelmail/panelmail/transport"
+)
+
+// deliver makes one attempt and settles it.
+func (s *scheduler) deliver(ctx context.Context, a *attempt) {
+	report := s.try(ctx, a)
+	s.ended(a, throttled(report, len(a.rows)))
+	s.settle(ctx, a, report)
+}
+
+// try calls the transport. Its panic is trouble of ours: it defers.
+func (s *scheduler) try(ctx context.Context, a *attempt) (report transport.Report) {
+	d := &transport.Delivery{
+		ID: a.id, Envelope: a.envelope, Origin: a.origin, Attempt: a.rows[0].attempts,
+		Arrived: instant(a.arrived), Size: a.size, Label: a.label,
+		Open: func(ctx context.Context) (io.ReadCloser, error) { return openContent(ctx, s.q.store, a.message) },
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			s.q.o.Log.ErrorContext(ctx, "delivery panicked", "id", a.id, "panic", p, "stack", string(debug.Stack()))
+			report = d.All(transport.Outcome{Reply: transport.Replyf(451, "4.3.0", "internal error"), Local: true})
+		}
+	}()
+	return s.t.Deliver(ctx, d)
+}
+
+func throttled(report transport.Report, n int) bool {
+	for i := range n {
+		if o := report.At(i); o.NotTried() && !o.Uncertain {
+			return true
+		}
+	}
+	return false
+}
+
+// settle records the outcome of an attempt. It tries until it succeeds, or until
+// Run has to end: then the lease stays, and the next Run finds an attempt
+// without an outcome.
+func (s *scheduler) settle(ctx context.Context, a *attempt, report transport.Report) {
+	defer s.settled(a)
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		err := s.settleOnce(a, report)
+		if err == nil {
+			return
+		}
+		s.q.o.Log.ErrorContext(ctx, "outcome not recorded", "id", a.id, "error", err)
+		if pause(ctx, wait) != nil {
+			return
+		}
+	}
+}
+
+func (s *scheduler) settleOnce(a *attempt, report transport.Report) error {
+	ctx := context.Background() // what was done must be written, whoever gave up
+	if deferred(report, len(a.rows)) {
+		c, err := s.q.store.clock(ctx, a.message)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		if err == nil {
+			a.clock = c
+		}
+	}
+	j := s.q.judge(micros(time.Now()), a.clock)
+	s.mu.Lock()
+	j.stopping = s.stopping
+	s.mu.Unlock()
+	settlement := j.settle(a, report)
+	if err := s.q.reportTo(ctx, settlement); err != nil {
+		if errors.Is(err, ErrNotFound) {
+			settlement.reports, settlement.warning = nil, nil // removed meanwhile: nobody is told
+		} else {
+			return fmt.Errorf("report: %w", err)
+		}
+	}
+	return s.q.store.settle(ctx, settlement)
+}
+
+// deferred reports whether an outcome depends on the message's clock, which may
+// have changed since the claim.
+func deferred(report transport.Report, n int) bool {
+	for i := range n {
+		if o := report.At(i); o.Deferred() || o.NotTried() {
+			return true
+		}
+	}
+	return false
+}

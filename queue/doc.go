@@ -1,0 +1,43 @@
+// Package queue keeps mail until it is delivered: a durable queue in an SQLite
+// file, and the scheduler that empties it.
+//
+// # The model
+//
+// A message is an envelope, an origin and a content. Each recipient of it is in
+// exactly one state: waiting until it is due, active while it is tried, on hold,
+// or final. When all recipients are final the message goes.
+//
+// Recipients are filed in lanes by a label, normally "source/next hop". A lane
+// has its own concurrency and its own pauses; within a lane the sites take turns.
+// The database is the schedule: memory holds what is under way and a little
+// more, however long the queue is.
+//
+// [Queue.Run] gives attempts to a [transport.Transport]: recipients of one message
+// and lane together. What it reports settles them. Delivered and failed are
+// final. A deferral is tried again after as long as the recipient has been tried
+// already, between [Options.BackoffMin] and [Options.BackoffMax], until the
+// message's lifetime is over. What was not tried goes back as it was.
+//
+// # What it guarantees
+//
+// Accepted means on disk: when [Queue.Enqueue] returns, content, envelope and
+// recipients were committed to a write-ahead log that is synced on every commit.
+// Many producers share a commit.
+//
+// At least once: each recipient is delivered to, or its sender told, or an event
+// says why neither. A second delivery can only come of an attempt whose outcome
+// was lost: in a crash, or with the connection after the final dot.
+//
+// An attempt, and when the next one is due, are written before it is made: a
+// crash does not turn into a hammer. Leases with tokens keep a late outcome from
+// overwriting what came after.
+//
+// A failure and the report about it (RFC 3464) are one commit. A message with the
+// null reverse-path is never reported on.
+//
+// # With a database of your own
+//
+// [New] keeps the queue in the file of your own database, and
+// [Queue.EnqueueTx] adds a message to your own transaction: both happen, or
+// neither. [Queue.Update] and [Queue.View] lend you the queue's connections.
+package queue

@@ -1,0 +1,262 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"github.com/panelmail/panelmail/internal/rfc5322"
+	"github.com/panelmail/panelmail/internal/sqlitedb"
+	"github.com/panelmail/panelmail/transport"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	chunkSize   = 128 << 10 // a body above this is stored in pieces of this
+	uploadBatch = 8         // pieces in one commit
+	maxTxSize   = 1 << 20   // EnqueueTx: content is written under the caller's lock
+)
+
+// Enqueue stores a message and returns its queue ID. When it returns without an
+// error the message is on the disk: content, envelope and recipients.
+//
+// Content is read to its end, once, and stored with CRLF line ends and without
+// NULs; of a large message only a part is in memory at any time. If reading
+// fails, the reader's error is returned and nothing is stored.
+//
+// Errors: [ErrFull] if there is no room on the disk, [ErrLocked] if somebody
+// else held the file's write lock until the context's deadline or too long,
+// [ErrDuplicate] if the queue ID is taken, the context's. After any other error
+// the message may be stored or not: a sender that tries again may send it twice.
+func (q *Queue) Enqueue(ctx context.Context, m Message, content io.Reader) (id string, err error) {
+	r, err := q.record(ctx, &m)
+	if err != nil {
+		return "", err
+	}
+	if err := q.checkSpace(); err != nil {
+		return "", err
+	}
+	body, rest, err := readBody(content)
+	if err != nil {
+		return "", err
+	}
+	r.body, r.size = body, int64(len(body))
+	if rest != nil {
+		if err := q.upload(ctx, r, rest); err != nil {
+			return "", err
+		}
+	}
+	if err := q.finish(ctx, &m, r); err != nil {
+		if r.upload != 0 {
+			q.drop(ctx, r.upload)
+		}
+		return "", err
+	}
+	if r.hold == "" {
+		q.Wake()
+	}
+	return r.id, nil
+}
+
+// finish puts the head on top and stores the record.
+func (q *Queue) finish(ctx context.Context, m *Message, r *record) (err error) {
+	if m.Head != nil {
+		if r.head, err = m.Head(); err != nil {
+			return err
+		}
+		r.size += int64(len(r.head))
+	}
+	return q.store.enqueue(ctx, r)
+}
+
+// EnqueueTx stores a message in the caller's own transaction, on the database
+// that was given to [New] or another connection to the same file. It becomes
+// visible, and as durable as the caller's commit, with that; if the transaction
+// is rolled back there was no message. Call [Queue.Wake] after the commit.
+//
+// SQLite fails a transaction that has read before it first writes, if somebody
+// else wrote in between: EnqueueTx must be the transaction's first statement, or
+// the transaction have begun immediate. It returns [ErrLocked] when SQLite says
+// so. Content may have up to a mebibyte, because it is written under the lock.
+//
+// The message is not passed through any policy: see mailcore for that.
+func (q *Queue) EnqueueTx(ctx context.Context, tx *sql.Tx, m Message, content io.Reader) (id string, err error) {
+	r, err := q.record(ctx, &m)
+	if err != nil {
+		return "", err
+	}
+	body, err := io.ReadAll(io.LimitReader(rfc5322.NewCleaner(content, rfc5322.Lenient), maxTxSize+1))
+	if err != nil {
+		return "", err
+	}
+	if len(body) > maxTxSize {
+		return "", fmt.Errorf("queue: content has more than %d octets, the limit inside a transaction", maxTxSize)
+	}
+	r.body, r.size = body, int64(len(body))
+	if m.Head != nil {
+		if r.head, err = m.Head(); err != nil {
+			return "", err
+		}
+		r.size += int64(len(r.head))
+	}
+	q.outside.Store(micros(time.Now()))
+	err = q.store.enqueueTx(tx, r)
+	switch {
+	case sqlitedb.IsBusy(err):
+		return "", fmt.Errorf("%w: %w", ErrLocked, err)
+	case sqlitedb.IsFull(err):
+		return "", fmt.Errorf("%w: %w", ErrFull, err)
+	case err != nil:
+		return "", err
+	}
+	return r.id, nil
+}
+
+// record makes a record of a message without its content.
+func (q *Queue) record(ctx context.Context, m *Message) (*record, error) {
+	if err := m.check(); err != nil {
+		return nil, fmt.Errorf("queue: %w", err)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	r := &record{
+		id:       m.ID,
+		envelope: m.Envelope,
+		labels:   make([]string, len(m.Envelope.Recipients)),
+		origin:   m.Origin,
+		arrived:  micros(now),
+		hold:     m.Hold,
+	}
+	if r.id == "" {
+		r.id = NewID(now)
+	}
+	c := q.expiry(m.Envelope.ReversePath, r.arrived, r.arrived)
+	r.expires, r.warn = c.expires, c.warn
+	for i, p := range m.Envelope.Recipients {
+		r.labels[i] = q.o.Label(ctx, transport.Query{Sender: m.Envelope.ReversePath, Recipient: p.Address, Origin: m.Origin})
+	}
+	return r, nil
+}
+
+// readBody reads a body that is small enough to be stored whole. Of a larger one
+// it returns the reader; what was read stands at its front.
+func readBody(content io.Reader) (body []byte, rest *upload, err error) {
+	clean := rfc5322.NewCleaner(content, rfc5322.Lenient)
+	body, err = io.ReadAll(io.LimitReader(clean, chunkSize+1))
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(body) <= chunkSize {
+		return body, nil, nil
+	}
+	return nil, &upload{front: body, rest: clean}, nil
+}
+
+// An upload is a large body being read.
+type upload struct {
+	front []byte
+	rest  io.Reader
+}
+
+// chunk reads the next piece; it is short or empty at the end.
+func (u *upload) chunk() ([]byte, error) {
+	piece := make([]byte, chunkSize)
+	n := copy(piece, u.front)
+	u.front = u.front[n:]
+	if n == chunkSize {
+		return piece, nil
+	}
+	k, err := io.ReadFull(u.rest, piece[n:])
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil
+	}
+	return piece[:n+k], err
+}
+
+// upload stores a large body in pieces, a few to a commit. Nobody sees them
+// until the message is stored.
+func (q *Queue) upload(ctx context.Context, r *record, u *upload) (err error) {
+	if r.upload, err = q.store.beginUpload(ctx); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			q.drop(ctx, r.upload)
+		}
+	}()
+	for part, last := 0, false; !last; {
+		if err := q.checkSpace(); err != nil {
+			return err
+		}
+		var chunks [][]byte
+		for len(chunks) < uploadBatch && !last {
+			c, err := u.chunk()
+			if err != nil {
+				return err
+			}
+			if len(c) > 0 {
+				chunks = append(chunks, c)
+			}
+			last = len(c) < chunkSize
+			r.size += int64(len(c))
+		}
+		if err := q.store.appendUpload(ctx, r.upload, part, chunks); err != nil {
+			return err
+		}
+		part += len(chunks)
+	}
+	return nil
+}
+
+// drop gives up an upload, also when the producer's context is what ended it.
+func (q *Queue) drop(ctx context.Context, upload int64) {
+	ctx = context.WithoutCancel(ctx)
+	if err := q.store.dropUpload(ctx, upload); err != nil {
+		q.o.Log.WarnContext(ctx, "upload left behind", "error", err)
+		return
+	}
+	for more := true; more; {
+		var err error
+		if more, err = q.store.sweep(ctx, false); err != nil {
+			return // the next start sweeps
+		}
+	}
+}
+
+// checkSpace refuses mail while the disk is nearly full: SQLite cannot even
+// delete on a full one.
+func (q *Queue) checkSpace() error {
+	if q.o.MinFree < 0 {
+		return nil
+	}
+	var s unix.Statfs_t
+	if err := unix.Statfs(filepath.Dir(q.path), &s); err != nil {
+		return fmt.Errorf("queue: look for space: %w", err)
+	}
+	if free := int64(s.Bavail) * int64(s.Bsize); free < q.o.MinFree {
+		return fmt.Errorf("%w: %d octets free and %d wanted", ErrFull, free, q.o.MinFree)
+	}
+	return nil
+}
+
+// events tells that the record was stored.
+func (r *record) events() []Event {
+	e := Event{Kind: Queued, Time: instant(r.arrived), ID: r.id, Site: r.origin.Site,
+		ReversePath: r.envelope.ReversePath, Size: r.size, Recipients: len(r.envelope.Recipients)}
+	events := []Event{e}
+	if r.hold == "" {
+		return events
+	}
+	e.Kind, e.Outcome = Held, transport.Outcome{Hold: true, Reply: transport.Reply{Text: r.hold}}
+	for _, p := range r.envelope.Recipients {
+		e.Recipient = p.Address
+		events = append(events, e)
+	}
+	return events
+}

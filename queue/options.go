@@ -1,0 +1,130 @@
+package queue
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/panelmail/panelmail/transport"
+)
+
+// Options are the settings of a queue. All may be left zero.
+type Options struct {
+	// Hostname names this host in reports. If "", the system's name.
+	Hostname string
+
+	// Label says what a recipient is filed under: mail with one label shares a
+	// lane, that is its concurrency and its pauses. It is called outside of
+	// any transaction. If nil, the recipient's domain after a slash.
+	Label func(ctx context.Context, q transport.Query) string
+
+	// Lifetime is how long a message is tried; an attempt that fails later is
+	// the last. If zero, 5 days; if negative, one attempt.
+	Lifetime time.Duration
+
+	// BounceLifetime is Lifetime for messages with the null reverse-path; it is
+	// never longer than Lifetime. If zero, 5 days; if negative, one attempt.
+	BounceLifetime time.Duration
+
+	// BackoffMin and BackoffMax bound the time between two attempts, which
+	// otherwise is as long as a recipient has been tried already; a tenth
+	// either way is left to chance. If zero, 5 minutes and 4 hours.
+	BackoffMin, BackoffMax time.Duration
+
+	// DelayWarning is the age at which the sender of a message that is still
+	// being tried is told, once. If zero, 4 hours; if negative, never.
+	DelayWarning time.Duration
+
+	// Workers is how many deliveries go on at once. If zero, 200.
+	Workers int
+
+	// Concurrency is how many deliveries go on at once in one lane, if the
+	// transport does not say less. If zero, 20.
+	Concurrency int
+
+	// RecipientLimit is how many recipients of one message go in one delivery.
+	// If zero, 50.
+	RecipientLimit int
+
+	// Grace is how long deliveries may take after the context of Run is done,
+	// before their own is. If zero, 3 seconds.
+	Grace time.Duration
+
+	// LockWait is how long a writer waits for somebody else's transaction if
+	// its context has no earlier deadline. If zero, 5 seconds.
+	LockWait time.Duration
+
+	// Poll is how often Run looks whether another process, or EnqueueTx, has
+	// changed the file; after EnqueueTx it looks every 20 milliseconds for a
+	// while. If zero, one second; if negative, only after EnqueueTx.
+	Poll time.Duration
+
+	// MinFree is how many octets must stay free on the disk for a message to be
+	// accepted; below, Enqueue returns ErrFull. If zero, 64 MiB; if negative,
+	// it is not looked at.
+	MinFree int64
+
+	// Observe is told what was committed, in the order of commits, on a
+	// goroutine of its own. Events wait in memory while it runs. If nil, nobody
+	// is.
+	Observe func([]Event)
+
+	// Log takes what goes wrong in Run. If nil, nothing is logged.
+	Log *slog.Logger
+}
+
+const day = 24 * time.Hour
+
+// lease is for how long an attempt may go on without being renewed; Run renews
+// leases at half of it.
+const leaseTime = 10 * time.Minute
+
+func (o Options) withDefaults() Options {
+	if o.Hostname == "" {
+		o.Hostname = systemName()
+	}
+	if o.Label == nil {
+		o.Label = domainLabel
+	}
+	orElse(&o.Lifetime, 5*day)
+	orElse(&o.BounceLifetime, 5*day)
+	o.BounceLifetime = min(o.BounceLifetime, o.Lifetime)
+	orElse(&o.BackoffMin, 5*time.Minute)
+	orElse(&o.BackoffMax, 4*time.Hour)
+	o.BackoffMax = max(o.BackoffMax, o.BackoffMin)
+	orElse(&o.DelayWarning, 4*time.Hour)
+	orElse(&o.Workers, 200)
+	orElse(&o.Concurrency, 20)
+	orElse(&o.RecipientLimit, 50)
+	orElse(&o.Grace, 3*time.Second)
+	orElse(&o.LockWait, 5*time.Second)
+	orElse(&o.Poll, time.Second)
+	orElse(&o.MinFree, 64<<20)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// orElse replaces the zero value of a setting.
+func orElse[T comparable](setting *T, value T) {
+	var zero T
+	if *setting == zero {
+		*setting = value
+	}
+}
+
+func systemName() string {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return "localhost"
+	}
+	return name
+}
+
+func domainLabel(_ context.Context, q transport.Query) string {
+	at := strings.LastIndexByte(q.Recipient, '@')
+	return "/" + strings.ToLower(q.Recipient[at+1:])
+}

@@ -1,0 +1,135 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/panelmail/panelmail/internal/sqlitedb"
+)
+
+// A Queue keeps messages in an SQLite file and delivers them. Its methods may be
+// called from many goroutines at once, and several processes may have queues on
+// one file; one of them may [Queue.Run].
+type Queue struct {
+	o     Options
+	path  string
+	store store
+	pump  *pump
+
+	wake     chan struct{} // somebody says that there may be work
+	outside  atomic.Int64  // when EnqueueTx was last used, in microseconds
+	closing  context.Context
+	stop     context.CancelFunc
+	running  sync.WaitGroup
+	closeOne sync.Once
+}
+
+// Open opens the queue in the file at path, for itself. The file is created with
+// mode 0600, and its directory with 0700, if missing. An existing directory must
+// not be writable by its group or by others; 0755 is tolerated, because the
+// files are private by themselves. An existing file must be regular, no symbolic
+// link, and 0600.
+//
+// Open makes sure that what Enqueue returns for is on the disk: write-ahead log
+// and synchronous=FULL are read back, and Open fails if they are not so.
+func Open(ctx context.Context, path string, o Options) (*Queue, error) {
+	file, err := sqlitedb.Own(path)
+	if err != nil {
+		return nil, fmt.Errorf("queue: %w", err)
+	}
+	return start(ctx, file, o)
+}
+
+// New opens the queue in the file of db, whichever SQLite driver that has. The
+// file must be in WAL mode. The queue opens connections of its own: it never
+// uses one of db's pool, and its tables all begin with panelmail_. Close the
+// queue before db.
+func New(ctx context.Context, db *sql.DB, o Options) (*Queue, error) {
+	file, err := sqlitedb.Beside(ctx, db)
+	if err != nil {
+		return nil, fmt.Errorf("queue: %w", err)
+	}
+	return start(ctx, file, o)
+}
+
+func start(ctx context.Context, file *sqlitedb.File, o Options) (*Queue, error) {
+	o = o.withDefaults()
+	p := newPump(o.Observe)
+	s, err := openEngine(ctx, file, o.LockWait, p.emit)
+	if err != nil {
+		p.close()
+		return nil, fmt.Errorf("queue: %w", err)
+	}
+	q := &Queue{o: o, path: file.Path(), store: s, pump: p, wake: make(chan struct{}, 1)}
+	q.closing, q.stop = context.WithCancel(context.Background())
+	return q, nil
+}
+
+// Close ends Run, if it runs, and closes the file. When it returns no goroutine
+// of the queue is left and Observe has been told everything.
+func (q *Queue) Close() error {
+	var err error
+	q.closeOne.Do(func() {
+		q.stop()
+		q.running.Wait()
+		err = q.store.close()
+		q.pump.close()
+	})
+	return err
+}
+
+// Wake tells Run to look for work now. Call it after committing a transaction
+// with EnqueueTx; without it the message is found a little later.
+func (q *Queue) Wake() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Update runs f in a transaction on the connection that writes, and commits it.
+// While f runs nothing else is written: it should take milliseconds. f may be
+// called with tx only, must not use the queue, and must not keep tx. If f
+// returns an error, nothing is stored and Update returns it.
+func (q *Queue) Update(ctx context.Context, f func(tx *sql.Tx) error) error {
+	return q.store.update(ctx, f)
+}
+
+// View runs f in a transaction that reads one state of the database. Keep it
+// short: the log cannot be cut while it is open.
+func (q *Queue) View(ctx context.Context, f func(tx *sql.Tx) error) error {
+	return q.store.view(ctx, f)
+}
+
+// expiry returns when a message that enters the queue at now expires, and when
+// its sender is to be warned (0: never).
+func (q *Queue) expiry(reversePath string, now, arrived int64) clock {
+	lifetime := q.o.Lifetime
+	if reversePath == "" {
+		lifetime = q.o.BounceLifetime
+	}
+	c := clock{expires: now + max(0, lifetime).Microseconds()}
+	if reversePath != "" && q.o.DelayWarning > 0 {
+		c.warn = arrived + q.o.DelayWarning.Microseconds()
+	}
+	return c
+}
+
+// pause waits for d unless ctx is done first.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+var errStopped = errors.New("queue: stopped")

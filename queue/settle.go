@@ -1,0 +1,136 @@
+package queue
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/panelmail/panelmail/transport"
+)
+
+// untriedPause is how long a lane rests when it handed something back without
+// saying when there will be room.
+const untriedPause = time.Second
+
+// A judge decides what becomes of the recipients of one attempt. It is a pure
+// function of its fields and the report.
+type judge struct {
+	now      int64
+	clock    clock
+	rules    backoff
+	chance   float64 // in [0, 1)
+	stopping bool    // Run is ending: what was not tried is no sign of a full lane
+}
+
+func (q *Queue) judge(now int64, c clock) judge {
+	return judge{now: now, clock: c, rules: backoff{q.o.BackoffMin, q.o.BackoffMax}, chance: rand.Float64()}
+}
+
+// settle rules on each recipient of a.
+func (j judge) settle(a *attempt, report transport.Report) *settlement {
+	s := &settlement{attempt: a, now: j.now, rulings: make([]ruling, len(a.rows))}
+	for i := range a.rows {
+		o := report.At(i)
+		r := &s.rulings[i]
+		*r = j.rule(&a.rows[i], o)
+		if r.untried && !j.stopping {
+			s.parked = max(s.parked, j.now+r.outcome.RetryAfter.Microseconds())
+		}
+		r.event = a.event(i, j.now, r)
+	}
+	return s
+}
+
+// rule classifies one outcome. Unknown trouble defers: nothing fails but by a
+// refusal or by age.
+func (j judge) rule(w *row, o transport.Outcome) ruling {
+	switch {
+	case o.Held():
+		return ruling{state: OnHold, due: j.now, outcome: o, event: Event{Kind: Held}}
+	case o.Delivered():
+		return ruling{state: Done, outcome: o, event: Event{Kind: Delivered}}
+	case o.Failed():
+		return ruling{state: Dead, outcome: o, event: Event{Kind: Failed}}
+	case o.NotTried() && !o.Uncertain:
+		return j.untried(w, o)
+	}
+	if o.Reply.Code == 0 {
+		o.Reply = transport.Replyf(451, "4.4.2", "connection lost; the message may have been taken")
+	}
+	if j.now >= j.clock.expires {
+		return ruling{state: Dead, outcome: o, event: Event{Kind: Expired}}
+	}
+	kind := Deferred
+	if o.Uncertain {
+		kind = Uncertain
+	}
+	return ruling{state: Waiting, due: j.next(w, o), outcome: o, event: Event{Kind: kind}}
+}
+
+// untried hands the recipient back as it was, unless its time is over: a lane
+// that is always full must not keep mail for ever.
+func (j judge) untried(w *row, o transport.Outcome) ruling {
+	if o.RetryAfter <= 0 {
+		o.RetryAfter = untriedPause
+	}
+	if j.now >= j.clock.expires && !j.stopping {
+		o.Reply = w.lastReply()
+		return ruling{state: Dead, outcome: o, event: Event{Kind: Expired}}
+	}
+	return ruling{state: Waiting, untried: true, due: w.due, outcome: o}
+}
+
+// next is when a deferred recipient is due again. No wait goes past the
+// message's expiry by more than the shortest backoff: the last attempt is made
+// close to the end of the lifetime.
+func (j judge) next(w *row, o transport.Outcome) int64 {
+	if o.RetryAfter > 0 {
+		return j.now + o.RetryAfter.Microseconds()
+	}
+	return j.now + jitter(j.rules.delay(w.first, j.now), j.chance).Microseconds()
+}
+
+// lastReply is the reply that a recipient is failed with when no attempt gave a
+// new one.
+func (w *row) lastReply() transport.Reply {
+	if w.code == 0 {
+		return transport.Replyf(451, "4.4.7", "the message expired before there was room to deliver it")
+	}
+	return transport.Reply{Code: w.code, Enhanced: parseStatus(w.status), Text: w.text}
+}
+
+// parseStatus reads an enhanced status code; what is none is zero.
+func parseStatus(s string) (e [3]int) {
+	part := 0
+	for _, c := range []byte(s) {
+		switch {
+		case c == '.' && part < 2:
+			part++
+		case '0' <= c && c <= '9' && e[part] < 1000:
+			e[part] = e[part]*10 + int(c-'0')
+		default:
+			return [3]int{}
+		}
+	}
+	return e
+}
+
+// event completes what a ruling tells.
+func (a *attempt) event(i int, now int64, r *ruling) Event {
+	e := r.event
+	if e.Kind == "" {
+		return e
+	}
+	e.Time = instant(now)
+	e.ID = a.id
+	e.Site = a.origin.Site
+	e.ReversePath = a.envelope.ReversePath
+	e.Recipient = a.envelope.Recipients[i].Address
+	e.Outcome = r.outcome
+	e.Attempt = a.rows[i].attempts
+	e.Delay = time.Duration(now-a.arrived) * time.Microsecond
+	e.Size = a.size
+	if r.state == Waiting {
+		e.Due = instant(r.due)
+	}
+	return e
+}

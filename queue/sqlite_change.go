@@ -1,0 +1,214 @@
+package queue
+
+import (
+	"context"
+	"time"
+)
+
+// changeStep is how many recipients one transaction of a change takes, so that
+// mail flows on beside it.
+const changeStep = 1000
+
+// A target is a recipient that a change applies to.
+type target struct {
+	message, lane      int64
+	position           int
+	due                int64
+	leased             bool
+	id, site           string
+	reversePath        string
+	recipient          string
+	arrived            int64
+	attempts, messages int
+}
+
+func (e *engine) change(ctx context.Context, c change) (messages int, err error) {
+	after := target{message: 0, position: -1}
+	last := int64(0)
+	for more := true; more && err == nil; {
+		var step []target
+		err = e.writer.do(ctx, &op{class: classOther, apply: func(t txn) (events []Event, err error) {
+			if step, err = targets(t, &c, after); err != nil {
+				return nil, err
+			}
+			return e.changeAll(t, &c, step, last)
+		}})
+		if err != nil {
+			return messages, err
+		}
+		for _, s := range step {
+			if s.message != last {
+				messages++
+				last = s.message
+			}
+			after = s
+		}
+		more = len(step) == changeStep
+	}
+	return messages, err
+}
+
+// applies is the condition on the states a change is about.
+func (k changeKind) applies() string {
+	switch k {
+	case changeHold:
+		return `r.state IN (0, 1)`
+	case changeRelease:
+		return `r.state = 2`
+	case changeRetry:
+		return `r.state = 0`
+	case changeFail:
+		return `r.state = 1`
+	default:
+		return `r.state IN (0, 1, 2)`
+	}
+}
+
+func targets(t txn, c *change, after target) ([]target, error) {
+	w, err := c.match.condition(instant(c.now))
+	if err != nil {
+		return nil, err
+	}
+	w.and(c.kind.applies())
+	w.and(`(r.message, r.position) > (?, ?)`, after.message, after.position)
+	rows, err := t.query(`
+SELECT r.message, r.position, r.lane, r.due, r.token IS NOT NULL, r.address, r.attempts,
+	m.queue_id, m.site, m.reverse_path, m.arrived
+FROM panelmail_recipient AS r JOIN panelmail_message AS m ON m.id = r.message
+WHERE `+w.String()+`
+ORDER BY r.message, r.position LIMIT ?`, append(w.args, changeStep)...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var all []target
+	for rows.Next() {
+		var s target
+		if err := rows.Scan(&s.message, &s.position, &s.lane, &s.due, &s.leased, &s.recipient, &s.attempts,
+			&s.id, &s.site, &s.reversePath, &s.arrived); err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, rows.Err()
+}
+
+// changeAll applies c to each target. last is the message that an earlier step
+// ended with.
+func (e *engine) changeAll(t txn, c *change, step []target, last int64) ([]Event, error) {
+	var events []Event
+	for i := range step {
+		s := &step[i]
+		first := s.message != last
+		last = s.message
+		var (
+			kind Kind
+			err  error
+		)
+		switch c.kind {
+		case changeHold:
+			kind, err = Held, holdRow(t, s)
+		case changeRelease:
+			kind, err = Released, releaseRow(t, c, s)
+		case changeRetry:
+			err = retryRow(t, c, s)
+		case changeRemove:
+			kind, err = Removed, removeRow(t, s)
+		case changeFail:
+			_, err = t.exec(`UPDATE panelmail_message SET expires = min(expires, ?) WHERE id = ?`, c.now, s.message)
+		case changeRequeue:
+			if first {
+				var ev Event
+				ev, err = requeue(t, c, s)
+				events = append(events, ev)
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		if kind != "" {
+			events = append(events, s.event(kind, c.now))
+		}
+	}
+	return events, nil
+}
+
+func (s *target) event(kind Kind, now int64) Event {
+	return Event{Kind: kind, Time: instant(now), ID: s.id, Site: s.site, ReversePath: s.reversePath,
+		Recipient: s.recipient, Attempt: s.attempts, Delay: time.Duration(now-s.arrived) * time.Microsecond}
+}
+
+func holdRow(t txn, s *target) error {
+	_, err := t.exec(`
+UPDATE panelmail_recipient SET state = 2, code = 0, status = '', host = '', text = 'held by the administrator'
+WHERE message = ? AND position = ?`, s.message, s.position)
+	return err
+}
+
+// releaseRow gives back the state that the recipient would have without the
+// hold, and mail that expired on hold the time for one attempt.
+func releaseRow(t txn, c *change, s *target) error {
+	if _, err := t.exec(`
+UPDATE panelmail_recipient SET state = CASE WHEN token IS NULL THEN 0 ELSE 1 END
+WHERE message = ? AND position = ?`, s.message, s.position); err != nil {
+		return err
+	}
+	if _, err := t.exec(`UPDATE panelmail_message SET expires = max(expires, ?) WHERE id = ?`,
+		c.now+c.rules.grace.Microseconds(), s.message); err != nil {
+		return err
+	}
+	if s.leased {
+		return nil
+	}
+	_, err := t.exec(lowerLaneDue, s.due, s.lane)
+	return err
+}
+
+func retryRow(t txn, c *change, s *target) error {
+	if _, err := t.exec(`UPDATE panelmail_recipient SET due = min(due, ?) WHERE message = ? AND position = ?`,
+		c.now, s.message, s.position); err != nil {
+		return err
+	}
+	_, err := t.exec(`UPDATE panelmail_lane SET due = min(coalesce(due, ?1), ?1), parked = 0 WHERE id = ?2`, c.now, s.lane)
+	return err
+}
+
+func removeRow(t txn, s *target) error {
+	if _, err := t.exec(`DELETE FROM panelmail_recipient WHERE message = ? AND position = ?`, s.message, s.position); err != nil {
+		return err
+	}
+	_, err := t.exec(deleteFinished, s.message)
+	return err
+}
+
+// requeue renames a message and restarts its clocks. An attempt under way keeps
+// its lease and counts as the first.
+func requeue(t txn, c *change, s *target) (Event, error) {
+	id := NewID(instant(c.now))
+	lifetime := c.rules.lifetime
+	if s.reversePath == "" {
+		lifetime = c.rules.bounceLifetime
+	}
+	if _, err := t.exec(`UPDATE panelmail_message SET queue_id = ?, expires = ? WHERE id = ?`,
+		id, c.now+max(0, lifetime).Microseconds(), s.message); err != nil {
+		return Event{}, err
+	}
+	if _, err := t.exec(`
+UPDATE panelmail_recipient SET attempts = 1, first = ?1, state = 1
+WHERE message = ?2 AND token IS NOT NULL AND state < 3`, c.now, s.message); err != nil {
+		return Event{}, err
+	}
+	if _, err := t.exec(`
+UPDATE panelmail_recipient SET state = 0, due = ?1, attempts = 0, first = NULL
+WHERE message = ?2 AND token IS NULL AND state < 3`, c.now, s.message); err != nil {
+		return Event{}, err
+	}
+	if _, err := t.exec(`
+UPDATE panelmail_lane SET due = min(coalesce(due, ?1), ?1)
+WHERE id IN (SELECT lane FROM panelmail_recipient WHERE message = ?2 AND state = 0)`, c.now, s.message); err != nil {
+		return Event{}, err
+	}
+	e := s.event(Requeued, c.now)
+	e.ID, e.Previous, e.Recipient = id, s.id, ""
+	return e, nil
+}

@@ -1,0 +1,276 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+
+	"github.com/panelmail/panelmail/transport"
+)
+
+const (
+	selectDue = `
+SELECT id, key, wake FROM panelmail_lane
+WHERE due IS NOT NULL AND id NOT IN (SELECT value FROM json_each(?))
+ORDER BY wake LIMIT ?`
+
+	// The index ranges on its first column only, so the next flow of the class
+	// and the next class are two questions.
+	nextSite = `
+SELECT class, site, due FROM panelmail_recipient
+WHERE state = 0 AND lane = ? AND class = ? AND site > ?
+ORDER BY site, due LIMIT 1`
+
+	nextClass = `
+SELECT class, site, due FROM panelmail_recipient
+WHERE state = 0 AND lane = ? AND class > ?
+ORDER BY class, site, due LIMIT 1`
+
+	attemptColumns = `
+	r.message, r.position, r.address, r.reverse_path, r.notify, r.orcpt,
+	r.due, r.attempts, coalesce(r.first, 0), r.code, r.status, r.text, r.host,
+	m.queue_id, m.arrived, m.expires, coalesce(m.warn, 0), m.size,
+	m.reverse_path, m.smtputf8, m.body, m.ret, m.envid, m.requiretls,
+	m.site, m.login, m.via, m.client, m.helo, m.uid, m.pid, m.script`
+
+	headOfFlow = `
+SELECT` + attemptColumns + `
+FROM panelmail_recipient AS r JOIN panelmail_message AS m ON m.id = r.message
+WHERE r.state = 0 AND r.lane = ? AND r.class = ? AND r.site = ? AND r.due <= ?
+ORDER BY r.due, r.message, r.position`
+
+	leaseRow = `
+UPDATE panelmail_recipient
+SET state = 1, token = ?, lease = ?, attempts = ?, first = ?, due = ?
+WHERE message = ? AND position = ? AND state = 0`
+
+	setLaneDue = `UPDATE panelmail_lane SET due = ? WHERE id = ? AND due IS NOT ?1`
+
+	selectClock = `SELECT expires, coalesce(warn, 0) FROM panelmail_message WHERE id = ?`
+)
+
+func (e *engine) due(ctx context.Context, exclude []int64, limit int) ([]laneDue, error) {
+	list, err := json.Marshal(exclude)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := e.queries[selectDue].QueryContext(ctx, string(list), limit)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var lanes []laneDue
+	for rows.Next() {
+		var l laneDue
+		if err := rows.Scan(&l.lane, &l.label, &l.at); err != nil {
+			return nil, err
+		}
+		lanes = append(lanes, l)
+	}
+	return lanes, rows.Err()
+}
+
+func (e *engine) clock(ctx context.Context, message int64) (c clock, err error) {
+	err = e.queries[selectClock].QueryRowContext(ctx, message).Scan(&c.expires, &c.warn)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrNotFound
+	}
+	return c, err
+}
+
+func (e *engine) claim(ctx context.Context, c claim) ([]*attempt, error) {
+	var all []*attempt
+	err := e.writer.do(ctx, &op{class: classOther, apply: func(t txn) ([]Event, error) {
+		all = nil
+		for _, w := range c.wants {
+			got, err := claimLane(t, &c, w)
+			if err != nil {
+				return nil, err
+			}
+			for _, a := range got {
+				a.token = c.token + int64(len(all))
+				if err := lease(t, &c, a); err != nil {
+					return nil, err
+				}
+				all = append(all, a)
+			}
+			if len(got) < w.attempts {
+				if err := refile(t, w.lane); err != nil {
+					return nil, err
+				}
+			}
+		}
+		return nil, nil
+	}})
+	return all, err
+}
+
+// claimLane takes attempts from the flows of a lane in turn, an equal share
+// from each, beginning after the flow served last.
+func claimLane(t txn, c *claim, w want) ([]*attempt, error) {
+	flows, err := dueFlows(t, c.now, w)
+	if err != nil || len(flows) == 0 {
+		return nil, err
+	}
+	var got []*attempt
+	share := (w.attempts + len(flows) - 1) / len(flows)
+	for _, f := range flows {
+		n := min(share, w.attempts-len(got))
+		if n == 0 {
+			break
+		}
+		more, err := head(t, c, w, f, n)
+		if err != nil {
+			return nil, err
+		}
+		got = append(got, more...)
+	}
+	return got, nil
+}
+
+// dueFlows lists flows with due mail, going round once from w.after, at most as
+// many as attempts are wanted.
+func dueFlows(t txn, now int64, w want) ([]flow, error) {
+	var flows []flow
+	collect := func(f flow, due int64) bool {
+		if due <= now {
+			flows = append(flows, f)
+		}
+		return len(flows) < w.attempts
+	}
+	if err := walk(t, w.lane, w.after, collect); err != nil || len(flows) == w.attempts || w.after == firstFlow {
+		return flows, err
+	}
+	err := walk(t, w.lane, firstFlow, func(f flow, due int64) bool {
+		return !w.after.before(f) && collect(f, due)
+	})
+	return flows, err
+}
+
+// firstFlow is before all flows.
+var firstFlow = flow{class: -1}
+
+func (f flow) before(g flow) bool {
+	return f.class < g.class || f.class == g.class && f.site < g.site
+}
+
+// walk visits the flows of a lane that come after f, with the instant each is
+// due, until visit returns false.
+func walk(t txn, lane int64, f flow, visit func(f flow, due int64) bool) error {
+	for {
+		var due int64
+		err := t.row(nextSite, lane, f.class, f.site).Scan(&f.class, &f.site, &due)
+		if errors.Is(err, sql.ErrNoRows) {
+			err = t.row(nextClass, lane, f.class).Scan(&f.class, &f.site, &due)
+		}
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !visit(f, due) {
+			return nil
+		}
+	}
+}
+
+// head reads the first n attempts of a flow. Recipients of one message that
+// became due together travel together.
+func head(t txn, c *claim, w want, f flow, n int) ([]*attempt, error) {
+	rows, err := t.query(headOfFlow, w.lane, f.class, f.site, c.now)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var got []*attempt
+	for rows.Next() {
+		a := &attempt{}
+		if err := a.scan(rows); err != nil {
+			return nil, err
+		}
+		if len(got) > 0 && got[len(got)-1].takes(a, c.limit) {
+			last := got[len(got)-1]
+			last.rows = append(last.rows, a.rows...)
+			last.envelope.Recipients = append(last.envelope.Recipients, a.envelope.Recipients...)
+			continue
+		}
+		if len(got) == n {
+			break
+		}
+		a.lane, a.label, a.flow = w.lane, w.label, f
+		got = append(got, a)
+	}
+	return got, rows.Err()
+}
+
+// takes reports whether the recipient of b can go with those of a: same
+// message, same reverse-path, and room for one more.
+func (a *attempt) takes(b *attempt, limit int) bool {
+	return a.message == b.message && len(a.rows) < limit &&
+		a.envelope.Recipients[0].ReversePath == b.envelope.Recipients[0].ReversePath &&
+		a.rows[0].attempts == b.rows[0].attempts
+}
+
+// scan reads an attempt of one recipient; extra takes what the query selects
+// beyond attemptColumns.
+func (a *attempt) scan(rows *sql.Rows, extra ...any) error {
+	a.rows = make([]row, 1)
+	r, v, o := &a.rows[0], &a.envelope, &a.origin
+	v.Recipients = make([]transport.Recipient, 1)
+	p := &v.Recipients[0]
+	return rows.Scan(append([]any{&a.message, &r.position, &p.Address, &p.ReversePath, &p.Notify, &p.ORcpt,
+		&r.due, &r.attempts, &r.first, &r.code, &r.status, &r.text, &r.host,
+		&a.id, &a.arrived, &a.clock.expires, &a.clock.warn, &a.size,
+		&v.ReversePath, &v.SMTPUTF8, &v.Body, &v.Ret, &v.EnvID, &v.RequireTLS,
+		&o.Site, &o.Login, &o.Via, &o.Client, &o.HELO, &o.UID, &o.PID, &o.Script}, extra...)...)
+}
+
+// lease writes the attempt down before it is made: a crash finds it counted,
+// with the next one due later.
+func lease(t txn, c *claim, a *attempt) error {
+	for i := range a.rows {
+		r := &a.rows[i]
+		r.attempts++
+		if r.first == 0 {
+			r.first = c.now
+		}
+		due := c.now + c.rules.delay(r.first, c.now).Microseconds()
+		if _, err := t.exec(leaseRow, a.token, c.lease, r.attempts, r.first, due, a.message, r.position); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refile sets a lane's due time to that of its earliest waiting recipient.
+func refile(t txn, lane int64) error {
+	earliest := never
+	err := walk(t, lane, firstFlow, func(_ flow, due int64) bool {
+		earliest = min(earliest, due)
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	var at any
+	if earliest < never {
+		at = earliest
+	}
+	_, err = t.exec(setLaneDue, at, lane)
+	return err
+}
+
+func (e *engine) extend(ctx context.Context, tokens []int64, lease int64) error {
+	list, err := json.Marshal(tokens)
+	if err != nil {
+		return err
+	}
+	return e.writer.do(ctx, &op{class: classSettle, apply: func(t txn) ([]Event, error) {
+		_, err := t.exec(`
+UPDATE panelmail_recipient SET lease = ?
+WHERE token IN (SELECT value FROM json_each(?)) AND token IS NOT NULL`, lease, string(list))
+		return nil, err
+	}})
+}

@@ -1,0 +1,104 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+const (
+	selectContent = `
+SELECT c.head, c.body, coalesce(u.id, 0)
+FROM panelmail_content AS c LEFT JOIN panelmail_upload AS u ON u.message = c.message
+WHERE c.message = ?`
+
+	insertChunk = `INSERT INTO panelmail_chunk (upload, part, data) VALUES (?, ?, ?)`
+
+	// A step of the sweep frees about a megabyte: secure_delete writes what it
+	// frees once more.
+	sweepChunks = `
+DELETE FROM panelmail_chunk
+WHERE (upload, part) IN (SELECT upload, part FROM panelmail_chunk WHERE upload = ? LIMIT 8)`
+)
+
+func (e *engine) content(ctx context.Context, message int64) (head, body []byte, upload int64, err error) {
+	err = e.queries[selectContent].QueryRowContext(ctx, message).Scan(&head, &body, &upload)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrNotFound
+	}
+	return head, body, upload, err
+}
+
+func (e *engine) chunk(ctx context.Context, upload int64, part int) (data []byte, err error) {
+	err = e.read.QueryRowContext(ctx, `SELECT data FROM panelmail_chunk WHERE upload = ? AND part = ?`, upload, part).Scan(&data)
+	return data, err // sql.ErrNoRows: past the last part
+}
+
+func (e *engine) beginUpload(ctx context.Context) (upload int64, err error) {
+	err = e.writer.do(ctx, &op{class: classEnqueue, apply: func(t txn) ([]Event, error) {
+		res, err := t.exec(`INSERT INTO panelmail_upload (owner) VALUES (?)`, e.owner)
+		upload = res.id
+		return nil, err
+	}})
+	return upload, err
+}
+
+func (e *engine) appendUpload(ctx context.Context, upload int64, first int, chunks [][]byte) error {
+	size := 0
+	for _, c := range chunks {
+		size += len(c)
+	}
+	return e.writer.do(ctx, &op{class: classEnqueue, size: size, apply: func(t txn) ([]Event, error) {
+		var owned bool
+		if err := t.row(`SELECT count(*) FROM panelmail_upload WHERE id = ? AND owner = ?`, upload, e.owner).Scan(&owned); err != nil {
+			return nil, err
+		}
+		if !owned {
+			return nil, &refusedError{fmt.Errorf("queue: upload %d is gone: somebody else started the queue", upload)}
+		}
+		for i, c := range chunks {
+			if _, err := t.exec(insertChunk, upload, first+i, c); err != nil {
+				return nil, err
+			}
+		}
+		return nil, nil
+	}})
+}
+
+// dropUpload leaves an upload without an owner to the sweep.
+func (e *engine) dropUpload(ctx context.Context, upload int64) error {
+	return e.writer.do(ctx, &op{class: classOther, apply: func(t txn) ([]Event, error) {
+		_, err := t.exec(`UPDATE panelmail_upload SET owner = NULL WHERE id = ? AND message IS NULL`, upload)
+		return nil, err
+	}})
+}
+
+// sweep frees a step's worth of one orphan. With dead, uploads of other
+// processes count as orphans: whoever asks knows that nobody else runs the queue.
+func (e *engine) sweep(ctx context.Context, dead bool) (more bool, err error) {
+	err = e.writer.do(ctx, &op{class: classOther, apply: func(t txn) ([]Event, error) {
+		if dead {
+			if _, err := t.exec(`UPDATE panelmail_upload SET owner = NULL WHERE owner <> ?`, e.owner); err != nil {
+				return nil, err
+			}
+		}
+		var upload int64
+		err := t.row(`SELECT id FROM panelmail_upload WHERE message IS NULL AND owner IS NULL LIMIT 1`).Scan(&upload)
+		if errors.Is(err, sql.ErrNoRows) {
+			more = false
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		more = true
+		res, err := t.exec(sweepChunks, upload)
+		if err != nil || res.changed > 0 {
+			return nil, err
+		}
+		_, err = t.exec(`DELETE FROM panelmail_upload WHERE id = ?`, upload)
+		return nil, err
+	}})
+	return more, err
+}

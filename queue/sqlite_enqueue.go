@@ -1,0 +1,136 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/panelmail/panelmail/internal/sqlitedb"
+)
+
+const (
+	insertMessage = `
+INSERT INTO panelmail_message (queue_id, arrived, expires, warn, size,
+	reverse_path, smtputf8, body, ret, envid, requiretls,
+	site, login, via, client, helo, uid, pid, script)
+VALUES (?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?, ?, ?)`
+
+	insertContent = `INSERT INTO panelmail_content (message, head, body) VALUES (?, ?, ?)`
+
+	insertRecipient = `
+INSERT INTO panelmail_recipient (message, position, address, reverse_path, notify, orcpt,
+	lane, class, site, state, due, text)
+VALUES (?, ?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?)`
+
+	// A lane that is parked stays parked: new mail does not wake it.
+	fileLane = `
+INSERT INTO panelmail_lane (key, due) VALUES (?1, ?2)
+ON CONFLICT (key) DO UPDATE SET due = min(coalesce(due, excluded.due), excluded.due)
+RETURNING id`
+
+	adoptUpload = `UPDATE panelmail_upload SET message = ?, owner = NULL WHERE id = ? AND owner = ?`
+)
+
+// normalClass is the priority of all mail until classes are told apart.
+const normalClass = 1
+
+func (e *engine) enqueue(ctx context.Context, r *record) error {
+	return e.writer.do(ctx, &op{class: classEnqueue, size: len(r.head) + len(r.body), apply: func(t txn) ([]Event, error) {
+		if err := e.insert(t, r); err != nil {
+			return nil, err
+		}
+		return r.events(), nil
+	}})
+}
+
+func (e *engine) enqueueTx(tx *sql.Tx, r *record) error {
+	return e.insert(&callerTx{tx: tx, known: map[string]filed{}}, r)
+}
+
+// insert writes a message with its content and recipients.
+func (e *engine) insert(t txn, r *record) error {
+	v, o := &r.envelope, &r.origin
+	res, err := t.exec(insertMessage, r.id, r.arrived, r.expires, orNull(r.warn), r.size,
+		v.ReversePath, v.SMTPUTF8, string(v.Body), string(v.Ret), v.EnvID, v.RequireTLS,
+		o.Site, o.Login, string(o.Via), o.Client, o.HELO, o.UID, o.PID, o.Script)
+	if err != nil {
+		if sqlitedb.IsConstraint(err) {
+			return &refusedError{ErrDuplicate}
+		}
+		return err
+	}
+	head, body := r.head, r.body
+	if head == nil {
+		head = []byte{}
+	}
+	if r.upload != 0 {
+		body = nil
+		if err := e.adopt(t, r.upload, res.id); err != nil {
+			return err
+		}
+	}
+	if _, err := t.exec(insertContent, res.id, head, body); err != nil {
+		return err
+	}
+	return insertRecipients(t, r, res.id)
+}
+
+func insertRecipients(t txn, r *record, message int64) error {
+	state := Waiting
+	if r.hold != "" {
+		state = OnHold
+	}
+	for i := range r.envelope.Recipients {
+		c := &r.envelope.Recipients[i]
+		lane, err := file(t, r.labels[i], r.arrived, state)
+		if err != nil {
+			return err
+		}
+		if _, err := t.exec(insertRecipient, message, i, c.Address, c.ReversePath, int(c.Notify), c.ORcpt,
+			lane, normalClass, r.origin.Site, int(state), r.arrived, r.hold); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// file returns the lane of a label and makes it due, unless nothing will wait
+// in it.
+func file(t txn, label string, due int64, state State) (lane int64, err error) {
+	known := t.lanes()
+	if k, ok := known[label]; ok && (state != Waiting || k.due <= due) {
+		return k.lane, nil
+	}
+	var at any
+	if state == Waiting {
+		at = due
+	} else {
+		due = never
+	}
+	if err := t.row(fileLane, label, at).Scan(&lane); err != nil {
+		return 0, err
+	}
+	known[label] = filed{lane, due}
+	return lane, nil
+}
+
+// never is later than any instant.
+const never = int64(1)<<62 - 1
+
+func (e *engine) adopt(t txn, upload, message int64) error {
+	res, err := t.exec(adoptUpload, message, upload, e.owner)
+	if err != nil {
+		return err
+	}
+	if res.changed == 0 {
+		return &refusedError{errors.New("queue: the upload is gone: somebody else started the queue")}
+	}
+	return nil
+}
+
+func orNull(us int64) any {
+	if us == 0 {
+		return nil
+	}
+	return us
+}

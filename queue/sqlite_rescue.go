@@ -1,0 +1,59 @@
+package queue
+
+import (
+	"context"
+
+	"github.com/panelmail/panelmail/transport"
+)
+
+// rescue ends attempts whose lease ran out before an instant. They were counted
+// and their next due time written when they began; both stay. Somebody may have
+// taken the message: the outcome is uncertain.
+func (e *engine) rescue(ctx context.Context, now, before int64) (recipients int, err error) {
+	reply := transport.Replyf(451, "4.4.2", "the attempt ended without an outcome")
+	err = e.writer.do(ctx, &op{class: classOther, apply: func(t txn) (events []Event, err error) {
+		if events, err = lostAttempts(t, now, before, reply); err != nil {
+			return nil, err
+		}
+		recipients = len(events)
+		if recipients == 0 {
+			return nil, nil
+		}
+		if _, err := t.exec(`
+UPDATE panelmail_lane SET due = min(coalesce(panelmail_lane.due, x.due), x.due)
+FROM (SELECT lane, min(due) AS due FROM panelmail_recipient
+	WHERE token IS NOT NULL AND lease < ? AND state = 1 GROUP BY lane) AS x
+WHERE panelmail_lane.id = x.lane`, before); err != nil {
+			return nil, err
+		}
+		_, err = t.exec(`
+UPDATE panelmail_recipient
+SET state = CASE state WHEN 1 THEN 0 ELSE state END, token = NULL, lease = NULL,
+	code = ?, status = ?, text = ?, host = ''
+WHERE token IS NOT NULL AND lease < ?`, reply.Code, reply.Status(), reply.Text, before)
+		return events, err
+	}})
+	return recipients, err
+}
+
+func lostAttempts(t txn, now, before int64, reply transport.Reply) ([]Event, error) {
+	rows, err := t.query(`
+SELECT m.queue_id, m.site, m.reverse_path, m.arrived, r.address, r.attempts, r.due
+FROM panelmail_recipient AS r JOIN panelmail_message AS m ON m.id = r.message
+WHERE r.token IS NOT NULL AND r.lease < ?`, before)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var events []Event
+	for rows.Next() {
+		var s target
+		if err := rows.Scan(&s.id, &s.site, &s.reversePath, &s.arrived, &s.recipient, &s.attempts, &s.due); err != nil {
+			return nil, err
+		}
+		ev := s.event(Uncertain, now)
+		ev.Outcome, ev.Due = transport.Outcome{Reply: reply, Uncertain: true, Local: true}, instant(s.due)
+		events = append(events, ev)
+	}
+	return events, rows.Err()
+}

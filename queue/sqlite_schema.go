@@ -1,0 +1,135 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// schemaVersion is raised by each change of the tables.
+const schemaVersion = 1
+
+// The state machine of a recipient, as the table enforces it:
+//
+//	0 waiting ─ claim ─► 1 active ─ settle ─► 0 waiting, 3 delivered, 4 failed
+//	0, 1 ─ hold ─► 2 hold ─ release ─► 0, or 1 if its attempt is still going on
+//
+// A lease and its token exist only while an attempt goes on. Instants are
+// microseconds since 1970 UTC.
+const schema = `
+CREATE TABLE panelmail_message (
+	id           INTEGER PRIMARY KEY,
+	queue_id     TEXT    NOT NULL UNIQUE,
+	arrived      INTEGER NOT NULL,            -- kept by a requeue
+	expires      INTEGER NOT NULL,            -- restarted by a requeue
+	warn         INTEGER,                     -- when to warn of the delay; NULL: never, or done
+	size         INTEGER NOT NULL,            -- octets of content
+	reverse_path TEXT    NOT NULL,            -- '': the null reverse-path
+	smtputf8     INTEGER NOT NULL,
+	body         TEXT    NOT NULL,
+	ret          TEXT    NOT NULL,
+	envid        TEXT    NOT NULL,
+	requiretls   INTEGER NOT NULL,
+	site         TEXT    NOT NULL,
+	login        TEXT    NOT NULL,
+	via          TEXT    NOT NULL,
+	client       TEXT    NOT NULL,
+	helo         TEXT    NOT NULL,
+	uid          INTEGER NOT NULL,
+	pid          INTEGER NOT NULL,
+	script       TEXT    NOT NULL
+) STRICT;
+CREATE INDEX panelmail_message_expires ON panelmail_message(expires);
+CREATE INDEX panelmail_message_warn ON panelmail_message(warn) WHERE warn IS NOT NULL;
+
+CREATE TABLE panelmail_recipient (
+	message      INTEGER NOT NULL REFERENCES panelmail_message(id) ON DELETE CASCADE,
+	position     INTEGER NOT NULL,            -- in the envelope, from 0
+	address      TEXT    NOT NULL,
+	reverse_path TEXT    NOT NULL,            -- '': the message's
+	notify       INTEGER NOT NULL,
+	orcpt        TEXT    NOT NULL,
+	lane         INTEGER NOT NULL,
+	class        INTEGER NOT NULL,            -- priority; lower goes first
+	site         TEXT    NOT NULL,            -- the message's
+	state        INTEGER NOT NULL,
+	due          INTEGER NOT NULL,
+	attempts     INTEGER NOT NULL DEFAULT 0,
+	first        INTEGER,                     -- instant of the first attempt
+	lease        INTEGER,                     -- until when the attempt may go on
+	token        INTEGER,                     -- fences off the settlements of others
+	code         INTEGER NOT NULL DEFAULT 0,  -- the last reply
+	status       TEXT    NOT NULL DEFAULT '',
+	text         TEXT    NOT NULL DEFAULT '',
+	host         TEXT    NOT NULL DEFAULT '',
+	PRIMARY KEY (message, position),
+	CHECK (state IN (0, 1, 2, 3, 4)),
+	CHECK ((token IS NULL) = (lease IS NULL)),
+	CHECK (state <> 1 OR token IS NOT NULL),
+	CHECK (state IN (1, 2) OR token IS NULL),
+	CHECK (attempts >= 0 AND (attempts = 0) = (first IS NULL))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX panelmail_recipient_waiting ON panelmail_recipient(lane, class, site, due) WHERE state = 0;
+CREATE INDEX panelmail_recipient_leased ON panelmail_recipient(lease) WHERE token IS NOT NULL;
+CREATE INDEX panelmail_recipient_held ON panelmail_recipient(lane) WHERE state = 2;
+
+CREATE TABLE panelmail_lane (
+	id     INTEGER PRIMARY KEY,
+	key    TEXT    NOT NULL UNIQUE,           -- what recipients are filed under
+	due    INTEGER,                           -- no later than its earliest waiting recipient; NULL: none waits
+	parked INTEGER NOT NULL DEFAULT 0,        -- throttled until
+	wake   INTEGER GENERATED ALWAYS AS (max(due, parked)) VIRTUAL
+) STRICT;
+CREATE INDEX panelmail_lane_wake ON panelmail_lane(wake) WHERE due IS NOT NULL;
+
+CREATE TABLE panelmail_content (
+	message INTEGER PRIMARY KEY REFERENCES panelmail_message(id) ON DELETE CASCADE,
+	head    BLOB NOT NULL,                    -- what stands above the body as it was read
+	body    BLOB                              -- NULL: in the chunks of an upload
+) STRICT;
+
+CREATE TABLE panelmail_upload (
+	id      INTEGER PRIMARY KEY AUTOINCREMENT,
+	owner   INTEGER,                          -- the process that is writing it; NULL: complete
+	message INTEGER REFERENCES panelmail_message(id) ON DELETE SET NULL
+) STRICT;
+CREATE UNIQUE INDEX panelmail_upload_message ON panelmail_upload(message) WHERE message IS NOT NULL;
+
+CREATE TABLE panelmail_chunk (
+	upload INTEGER NOT NULL REFERENCES panelmail_upload(id),
+	part   INTEGER NOT NULL,                  -- from 0
+	data   BLOB    NOT NULL,
+	PRIMARY KEY (upload, part)
+) STRICT, WITHOUT ROWID;
+`
+
+// migrate creates the tables, or checks that they are ours.
+func migrate(ctx context.Context, db *sql.DB) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	if _, err := tx.Exec(`CREATE TABLE IF NOT EXISTS panelmail_version (version INTEGER NOT NULL) STRICT`); err != nil {
+		return err
+	}
+	var version int
+	err = tx.QueryRow(`SELECT version FROM panelmail_version`).Scan(&version)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		if _, err := tx.Exec(schema); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`INSERT INTO panelmail_version (version) VALUES (?)`, schemaVersion); err != nil {
+			return err
+		}
+	case err != nil:
+		return err
+	case version != schemaVersion:
+		return fmt.Errorf("the tables have version %d and this program knows version %d", version, schemaVersion)
+	default:
+		return nil // nothing to write: leave the log alone
+	}
+	return tx.Commit()
+}

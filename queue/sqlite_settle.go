@@ -1,0 +1,166 @@
+package queue
+
+import (
+	"context"
+)
+
+const (
+	// The common end: nobody else's recipients are open, so the message goes
+	// at once, and takes recipients and content with it.
+	deleteSettled = `
+DELETE FROM panelmail_message WHERE id = ?1 AND NOT EXISTS (
+	SELECT 1 FROM panelmail_recipient
+	WHERE message = ?1 AND state < 3 AND (token IS NULL OR token <> ?2))`
+
+	deleteFinished = `
+DELETE FROM panelmail_message WHERE id = ?1 AND NOT EXISTS (
+	SELECT 1 FROM panelmail_recipient WHERE message = ?1 AND state < 3)`
+
+	settleFinal = `
+UPDATE panelmail_recipient
+SET state = ?, token = NULL, lease = NULL, code = ?, status = ?, text = ?, host = ?
+WHERE message = ? AND position = ? AND token IS ? AND state < 3`
+
+	// A recipient that was put on hold during its attempt stays on hold.
+	settleOpen = `
+UPDATE panelmail_recipient
+SET state = CASE state WHEN 1 THEN ? ELSE state END, token = NULL, lease = NULL, due = ?,
+	code = ?, status = ?, text = ?, host = ?
+WHERE message = ? AND position = ? AND token = ?`
+
+	// An attempt that was not made leaves no trace.
+	settleUntried = `
+UPDATE panelmail_recipient
+SET state = CASE state WHEN 1 THEN 0 ELSE state END, token = NULL, lease = NULL,
+	due = ?, attempts = ?, first = ?
+WHERE message = ? AND position = ? AND token = ?`
+
+	lowerLaneDue = `UPDATE panelmail_lane SET due = min(coalesce(due, ?1), ?1) WHERE id = ?2`
+	parkLane     = `UPDATE panelmail_lane SET parked = max(parked, ?) WHERE id = ?`
+	takeWarning  = `UPDATE panelmail_message SET warn = NULL WHERE id = ? AND warn IS NOT NULL`
+)
+
+func (e *engine) settle(ctx context.Context, s *settlement) error {
+	return e.writer.do(ctx, &op{class: classSettle, apply: func(t txn) ([]Event, error) {
+		return e.settleIn(t, s)
+	}})
+}
+
+func (e *engine) settleIn(t txn, s *settlement) ([]Event, error) {
+	a := s.attempt
+	if s.parked != 0 {
+		if _, err := t.exec(parkLane, s.parked, a.lane); err != nil {
+			return nil, err
+		}
+	}
+	if s.allFinal() && a.token != 0 && len(s.reports) == 0 {
+		res, err := t.exec(deleteSettled, a.message, a.token)
+		if err != nil {
+			return nil, err
+		}
+		if res.changed > 0 {
+			return s.events(nil), nil
+		}
+	}
+	settled, err := settleRows(t, s)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.report(t, s, settled); err != nil {
+		return nil, err
+	}
+	if _, err := t.exec(deleteFinished, a.message); err != nil {
+		return nil, err
+	}
+	return s.events(settled), nil
+}
+
+// settleRows writes each ruling and tells which ones still applied.
+func settleRows(t txn, s *settlement) (settled []bool, err error) {
+	a, earliest := s.attempt, never
+	settled = make([]bool, len(s.rulings))
+	for i := range s.rulings {
+		r := &s.rulings[i]
+		changed, err := settleRow(t, a, &a.rows[i], r)
+		if err != nil {
+			return nil, err
+		}
+		settled[i] = changed
+		if changed && r.state == Waiting {
+			earliest = min(earliest, r.due)
+		}
+	}
+	if earliest < never {
+		if _, err := t.exec(lowerLaneDue, earliest, a.lane); err != nil {
+			return nil, err
+		}
+	}
+	return settled, nil
+}
+
+func settleRow(t txn, a *attempt, w *row, r *ruling) (bool, error) {
+	reply, host := r.outcome.Reply, r.outcome.Host
+	var (
+		res result
+		err error
+	)
+	switch {
+	case r.untried:
+		first := orNull(w.first)
+		if w.attempts == 1 {
+			first = nil
+		}
+		res, err = t.exec(settleUntried, r.due, w.attempts-1, first, a.message, w.position, a.token)
+	case r.state.Final():
+		res, err = t.exec(settleFinal, int(r.state), reply.Code, reply.Status(), reply.Text, host,
+			a.message, w.position, orNull(a.token))
+	default:
+		res, err = t.exec(settleOpen, int(r.state), r.due, reply.Code, reply.Status(), reply.Text, host,
+			a.message, w.position, a.token)
+	}
+	return res.changed > 0, err
+}
+
+// report stores what the sender is told, in the transaction that made it true.
+func (e *engine) report(t txn, s *settlement, settled []bool) error {
+	any := false
+	for _, ok := range settled {
+		any = any || ok
+	}
+	if !any {
+		return nil
+	}
+	for _, r := range s.reports {
+		if err := e.insert(t, r); err != nil {
+			return err
+		}
+	}
+	if s.warning == nil {
+		return nil
+	}
+	res, err := t.exec(takeWarning, s.attempt.message)
+	if err != nil || res.changed == 0 {
+		return err
+	}
+	return e.insert(t, s.warning)
+}
+
+func (s *settlement) allFinal() bool {
+	for i := range s.rulings {
+		if !s.rulings[i].state.Final() || s.rulings[i].untried {
+			return false
+		}
+	}
+	return true
+}
+
+// events tells what was settled (nil: all of it).
+func (s *settlement) events(settled []bool) []Event {
+	events := make([]Event, 0, len(s.rulings))
+	for i := range s.rulings {
+		if (settled == nil || settled[i]) && s.rulings[i].event.Kind != "" {
+			events = append(events, s.rulings[i].event)
+		}
+	}
+	return events
+}

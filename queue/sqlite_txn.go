@@ -1,0 +1,143 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+)
+
+// A txn runs statements in an open transaction: ours on prepared statements, or
+// a caller's.
+type txn interface {
+	// exec returns the number of rows changed and, after an INSERT, the row's
+	// id.
+	exec(query string, args ...any) (result, error)
+	query(query string, args ...any) (*sql.Rows, error)
+	row(query string, args ...any) *sql.Row
+
+	// lanes remembers what this transaction has already filed.
+	lanes() map[string]filed
+}
+
+type result struct {
+	changed int64
+	id      int64
+}
+
+// filed is a lane that this transaction knows to be due no later than due.
+type filed struct {
+	lane int64
+	due  int64
+}
+
+// A refusedError is about one op alone: its transaction is sound.
+type refusedError struct{ err error }
+
+func (e *refusedError) Error() string { return e.err.Error() }
+func (e *refusedError) Unwrap() error { return e.err }
+
+// prepared is the writer's connection with its statements, each prepared once.
+type prepared struct {
+	conn       *sql.Conn
+	statements map[string]*sql.Stmt
+	known      map[string]filed
+}
+
+func (p *prepared) fresh() { p.known = nil }
+
+func (p *prepared) lanes() map[string]filed {
+	if p.known == nil {
+		p.known = map[string]filed{}
+	}
+	return p.known
+}
+
+func (p *prepared) statement(query string) (*sql.Stmt, error) {
+	if s, ok := p.statements[query]; ok {
+		return s, nil
+	}
+	s, err := p.conn.PrepareContext(context.Background(), query)
+	if err != nil {
+		return nil, err
+	}
+	p.statements[query] = s
+	return s, nil
+}
+
+func (p *prepared) exec(query string, args ...any) (result, error) {
+	s, err := p.statement(query)
+	if err != nil {
+		return result{}, err
+	}
+	r, err := s.Exec(args...)
+	if err != nil {
+		return result{}, err
+	}
+	return resultOf(r)
+}
+
+func (p *prepared) query(query string, args ...any) (*sql.Rows, error) {
+	s, err := p.statement(query)
+	if err != nil {
+		return nil, err
+	}
+	return s.Query(args...)
+}
+
+func (p *prepared) row(query string, args ...any) *sql.Row {
+	s, err := p.statement(query)
+	if err != nil {
+		return p.conn.QueryRowContext(context.Background(), query, args...) // fails alike, at Scan
+	}
+	return s.QueryRow(args...)
+}
+
+// discard runs a query for its effect.
+func (p *prepared) discard(query string) error {
+	rows, err := p.conn.QueryContext(context.Background(), query)
+	if err != nil {
+		return err
+	}
+	for rows.Next() { //nolint:revive // the rows say nothing we act on
+	}
+	return rows.Close()
+}
+
+// close closes the statements before the connection: otherwise the log and the
+// shared memory file stay behind.
+func (p *prepared) close() {
+	for _, s := range p.statements {
+		_ = s.Close()
+	}
+	_ = p.conn.Close()
+}
+
+// callerTx is a transaction of somebody else's.
+type callerTx struct {
+	tx    *sql.Tx
+	known map[string]filed
+}
+
+func (c *callerTx) lanes() map[string]filed { return c.known }
+
+func (c *callerTx) exec(query string, args ...any) (result, error) {
+	r, err := c.tx.Exec(query, args...)
+	if err != nil {
+		return result{}, err
+	}
+	return resultOf(r)
+}
+
+func (c *callerTx) query(query string, args ...any) (*sql.Rows, error) {
+	return c.tx.Query(query, args...)
+}
+
+func (c *callerTx) row(query string, args ...any) *sql.Row { return c.tx.QueryRow(query, args...) }
+
+func resultOf(r sql.Result) (result, error) {
+	changed, err := r.RowsAffected()
+	if err != nil {
+		return result{}, err
+	}
+	id, err := r.LastInsertId()
+	return result{changed, id}, err
+}

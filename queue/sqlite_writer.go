@@ -1,0 +1,423 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/panelmail/panelmail/internal/sqlitedb"
+)
+
+// Limits of one commit of several producers.
+const (
+	batchMessages = 256
+	batchOctets   = 1 << 20
+)
+
+const (
+	beginPoll   = 100 * time.Microsecond // between two tries to begin
+	walLimit    = 32 << 20               // octets of log above which readers are waited for
+	walEvery    = 64                     // commits between two looks at the log
+	foreignTail = time.Second            // how long after a foreign writer we go easy on the lock
+)
+
+// A writer owns the one connection that writes. Whoever wants something written
+// queues an op and waits; the writer's goroutine takes what waits, settlements
+// first, and commits it together.
+type writer struct {
+	file *sqlitedb.File
+	wait time.Duration // for the lock, where an op's context has no earlier deadline
+	emit func([]Event)
+
+	mu     sync.Mutex
+	queues [classes][]*op
+	closed bool
+	signal chan struct{}
+	done   chan struct{}
+
+	// The rest belongs to the writer's goroutine.
+	db      *sql.DB
+	tx      *prepared
+	seen    time.Time // when a foreign writer was last met
+	debt    time.Duration
+	commits int
+}
+
+// The order in which waiting ops are taken.
+const (
+	classSettle = iota
+	classEnqueue
+	classOther
+	classLend
+	classes
+)
+
+// An op is one step of a producer inside a commit.
+type op struct {
+	class    int
+	size     int // octets of content
+	ctx      context.Context
+	deadline time.Time
+
+	// apply runs the step's statements. It may run more than once: if the batch
+	// fails, its ops are tried one by one.
+	apply func(txn) ([]Event, error)
+
+	// lend, instead of apply, runs alone on a transaction of database/sql.
+	lend func(*sql.Tx) error
+
+	events []Event
+	result chan error
+}
+
+// ErrClosed says that the queue was closed.
+var ErrClosed = errors.New("queue: closed")
+
+// ErrLocked says that somebody else held the database's write lock for too
+// long, or in EnqueueTx that the caller's transaction cannot write. Nothing was
+// stored; a later try may work.
+var ErrLocked = errors.New("queue: database is locked")
+
+// ErrFull says that there is no room on the disk. Nothing was stored; SMTP
+// answers 452 4.3.1.
+var ErrFull = errors.New("queue: disk is full")
+
+func newWriter(ctx context.Context, file *sqlitedb.File, wait time.Duration, emit func([]Event)) (*writer, error) {
+	w := &writer{file: file, wait: wait, emit: emit, signal: make(chan struct{}, 1), done: make(chan struct{})}
+	if err := w.open(ctx); err != nil {
+		return nil, err
+	}
+	go w.run()
+	return w, nil
+}
+
+func (w *writer) open(ctx context.Context) error {
+	db, err := w.file.Writer(ctx)
+	if err != nil {
+		return err
+	}
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		_ = db.Close()
+		return err
+	}
+	w.db, w.tx = db, &prepared{conn: conn, statements: map[string]*sql.Stmt{}}
+	return nil
+}
+
+func (w *writer) shut() {
+	if w.db != nil {
+		w.tx.close()
+		_ = w.db.Close()
+		w.db, w.tx = nil, nil
+	}
+}
+
+// do queues an op and waits for its commit.
+func (w *writer) do(ctx context.Context, o *op) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	o.ctx, o.deadline, o.result = ctx, time.Now().Add(w.wait), make(chan error, 1)
+	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		return ErrClosed
+	}
+	w.queues[o.class] = append(w.queues[o.class], o)
+	w.mu.Unlock()
+	w.wake()
+	return <-o.result
+}
+
+func (w *writer) wake() {
+	select {
+	case w.signal <- struct{}{}:
+	default:
+	}
+}
+
+func (w *writer) close() {
+	w.mu.Lock()
+	w.closed = true
+	w.mu.Unlock()
+	w.wake()
+	<-w.done
+}
+
+func (w *writer) run() {
+	defer close(w.done)
+	defer w.shut()
+	for range w.signal {
+		for w.pending() {
+			w.turn()
+		}
+		w.mu.Lock()
+		closed := w.closed && !w.pendingLocked()
+		w.mu.Unlock()
+		if closed {
+			return
+		}
+	}
+}
+
+func (w *writer) pending() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.pendingLocked()
+}
+
+func (w *writer) pendingLocked() bool {
+	for _, q := range w.queues {
+		if len(q) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// turn makes one commit of what waits, and lets one lender in.
+func (w *writer) turn() {
+	if w.db == nil {
+		if err := w.open(context.Background()); err != nil {
+			w.refuse(fmt.Errorf("reopen the queue: %w", err))
+			return
+		}
+	}
+	if !w.begin() {
+		return
+	}
+	start := time.Now()
+	ops := w.take()
+	if len(ops) == 0 {
+		w.rollback()
+	} else {
+		w.commit(ops)
+	}
+	w.lend()
+	w.owe(time.Since(start))
+	w.checkpoint()
+}
+
+// begin polls for the write lock until it has it or nobody waits any more.
+func (w *writer) begin() bool {
+	for {
+		if !w.dismiss() {
+			return false
+		}
+		_, err := w.tx.exec(`BEGIN IMMEDIATE`)
+		if err == nil {
+			return true
+		}
+		if !sqlitedb.IsBusy(err) {
+			w.refuse(w.failed(err))
+			return false
+		}
+		w.seen = time.Now()
+		time.Sleep(beginPoll)
+	}
+}
+
+// dismiss answers the ops whose time is over and reports whether any are left.
+func (w *writer) dismiss() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now, left := time.Now(), false
+	for class, q := range w.queues {
+		keep := q[:0]
+		for _, o := range q {
+			switch {
+			case o.ctx.Err() != nil:
+				o.result <- o.ctx.Err()
+			case now.After(o.deadline):
+				o.result <- ErrLocked
+			default:
+				keep = append(keep, o)
+			}
+		}
+		clear(q[len(keep):])
+		w.queues[class] = keep
+		left = left || len(keep) > 0
+	}
+	return left
+}
+
+// take removes the next batch from the queues.
+func (w *writer) take() []*op {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var ops []*op
+	octets := 0
+	for class := range classLend {
+		q := w.queues[class]
+		n := 0
+		for n < len(q) && len(ops) < batchMessages && octets < batchOctets {
+			octets += q[n].size
+			ops = append(ops, q[n])
+			n++
+		}
+		w.queues[class] = append(q[:0], q[n:]...)
+		clear(q[len(q)-n:])
+	}
+	return ops
+}
+
+// refuse answers everybody who waits with err.
+func (w *writer) refuse(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for class, q := range w.queues {
+		for _, o := range q {
+			o.result <- err
+		}
+		w.queues[class] = nil
+	}
+}
+
+// commit applies ops in the open transaction. If one of them fails, each gets a
+// transaction of its own, so that only the culprit's caller hears of it.
+func (w *writer) commit(ops []*op) {
+	err := w.apply(ops)
+	if err == nil {
+		w.answer(ops, nil)
+		return
+	}
+	if len(ops) == 1 || w.db == nil {
+		w.answer(ops, err)
+		return
+	}
+	for i := range ops {
+		one := ops[i : i+1]
+		if w.db == nil {
+			w.answer(one, err)
+			continue
+		}
+		if _, e := w.tx.exec(`BEGIN IMMEDIATE`); e != nil {
+			w.answer(one, w.failed(e))
+			continue
+		}
+		w.answer(one, w.apply(one))
+	}
+}
+
+// apply runs ops and commits, or rolls back.
+func (w *writer) apply(ops []*op) error {
+	w.tx.fresh()
+	for _, o := range ops {
+		events, err := o.apply(w.tx)
+		if err != nil {
+			w.rollback()
+			return w.failed(err)
+		}
+		o.events = events
+	}
+	if _, err := w.tx.exec(`COMMIT`); err != nil {
+		w.rollback()
+		return w.failed(err)
+	}
+	return nil
+}
+
+func (w *writer) answer(ops []*op, err error) {
+	for _, o := range ops {
+		if err == nil {
+			w.emit(o.events)
+		}
+		o.result <- err
+	}
+}
+
+func (w *writer) rollback() {
+	_, _ = w.tx.exec(`ROLLBACK`) // SQLite may have done it already
+}
+
+// failed turns an error of the database into ours. Unless the statement alone
+// is to blame, the state of the connection is unknown (an error of COMMIT says
+// nothing about what is on the disk): it is closed, and the next turn opens
+// another.
+func (w *writer) failed(err error) error {
+	var refusal *refusedError
+	switch {
+	case errors.As(err, &refusal), sqlitedb.IsConstraint(err):
+		return err
+	case sqlitedb.IsBusy(err):
+		return fmt.Errorf("%w: %w", ErrLocked, err)
+	case sqlitedb.IsFull(err):
+		err = fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	w.shut()
+	return err
+}
+
+// lend gives the connection to one op that brought its own function.
+func (w *writer) lend() {
+	w.mu.Lock()
+	q := w.queues[classLend]
+	if len(q) == 0 || w.db == nil {
+		w.mu.Unlock()
+		return
+	}
+	o := q[0]
+	w.queues[classLend] = append(q[:0], q[1:]...)
+	w.mu.Unlock()
+	o.result <- w.lendTo(o)
+}
+
+func (w *writer) lendTo(o *op) error {
+	var tx *sql.Tx
+	for {
+		var err error
+		if tx, err = w.tx.conn.BeginTx(context.Background(), nil); err == nil {
+			break
+		}
+		if !sqlitedb.IsBusy(err) {
+			return w.failed(err)
+		}
+		if o.ctx.Err() != nil || time.Now().After(o.deadline) {
+			return ErrLocked
+		}
+		time.Sleep(beginPoll)
+	}
+	defer func() { _ = tx.Rollback() }() // also if the function panics
+	if err := o.lend(tx); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return w.failed(err)
+	}
+	return nil
+}
+
+// owe keeps the lock free for others for half of the time that we held it, if
+// there are others: paid in whole milliseconds of sleep, which idle time covers.
+func (w *writer) owe(held time.Duration) {
+	if time.Since(w.seen) > foreignTail {
+		w.debt = 0
+		return
+	}
+	w.debt += held / 2
+	if pause := w.debt.Truncate(time.Millisecond); pause > 0 {
+		time.Sleep(pause)
+		w.debt -= pause
+	}
+}
+
+// checkpoint keeps the log small where readers keep SQLite's own checkpoints
+// from ever coming to its end.
+func (w *writer) checkpoint() {
+	w.commits++
+	if w.commits%walEvery != 0 || w.db == nil {
+		return
+	}
+	info, err := os.Stat(w.file.Path() + "-wal")
+	if err != nil || info.Size() < walLimit {
+		return
+	}
+	_, _ = w.tx.exec(`PRAGMA busy_timeout = 100`)
+	_ = w.tx.discard(`PRAGMA wal_checkpoint(TRUNCATE)`)
+	_, _ = w.tx.exec(`PRAGMA busy_timeout = 0`)
+}

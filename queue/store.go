@@ -1,0 +1,191 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/panelmail/panelmail/transport"
+)
+
+// A store keeps messages. It is cut by the queue's own steps; each is atomic,
+// durable when it returns without an error, and takes its instants from the
+// caller, in microseconds since 1970 UTC. After an error the step may have
+// happened or not. Methods are called from many goroutines at once.
+//
+// Steps that change something report it to the store's emit function after the
+// commit, in the order of commits.
+type store interface {
+	// enqueue makes a message visible. If the record has an upload, that
+	// becomes its body.
+	enqueue(ctx context.Context, r *record) error
+
+	// enqueueTx is enqueue inside a transaction of the caller's, which is on the
+	// same database. It touches nothing else.
+	enqueueTx(tx *sql.Tx, r *record) error
+
+	// beginUpload starts a body that is stored in pieces; until enqueue it is
+	// invisible. appendUpload adds pieces, numbered from first.
+	beginUpload(ctx context.Context) (upload int64, err error)
+	appendUpload(ctx context.Context, upload int64, first int, chunks [][]byte) error
+	dropUpload(ctx context.Context, upload int64) error
+
+	// sweep removes uploads that nobody will finish and bodies that nobody
+	// owns, a step at a time; more says that there is another step to do.
+	sweep(ctx context.Context, dead bool) (more bool, err error)
+
+	// due lists lanes by the instant at which they have work, earliest first,
+	// without those excluded.
+	due(ctx context.Context, exclude []int64, limit int) ([]laneDue, error)
+
+	// claim leases due recipients of the lanes asked for and writes, before
+	// anybody dials, their attempt and next due time.
+	claim(ctx context.Context, c claim) ([]*attempt, error)
+
+	// extend renews the leases with the given tokens.
+	extend(ctx context.Context, tokens []int64, lease int64) error
+
+	// settle records outcomes and stores the reports about them, together. What
+	// is no longer leased under the settlement's token stays as it is.
+	settle(ctx context.Context, s *settlement) error
+
+	// clock returns what a requeue, a failed hold or another attempt may have
+	// changed since the claim.
+	clock(ctx context.Context, message int64) (clock, error)
+
+	// rescue ends leases that ran out before an instant: attempts without an
+	// outcome.
+	rescue(ctx context.Context, now, before int64) (recipients int, err error)
+
+	// overdue lists messages that became due to expire, or to be warned about,
+	// after one instant and until another, with recipients in parked lanes.
+	overdue(ctx context.Context, after, until int64, limit int) ([]*attempt, error)
+	nextOverdue(ctx context.Context, after int64) (at int64, err error)
+
+	// pick lists what a match selects among recipients that are not being tried,
+	// after a place in the order of messages and positions.
+	pick(ctx context.Context, m Match, after place, limit int) ([]*attempt, error)
+
+	list(ctx context.Context, m Match, after int64, limit int) ([]Entry, error)
+	change(ctx context.Context, c change) (messages int, err error)
+	stats(ctx context.Context, now int64) (Stats, error)
+
+	// content returns the first part of a message (head, and body if that is
+	// whole), and the upload that holds the rest, if any.
+	content(ctx context.Context, message int64) (head, body []byte, upload int64, err error)
+	chunk(ctx context.Context, upload int64, part int) ([]byte, error)
+	find(ctx context.Context, id string) (message int64, err error)
+
+	// foreign reports whether somebody else has written to the file since the
+	// last call.
+	foreign(ctx context.Context) (bool, error)
+
+	update(ctx context.Context, f func(*sql.Tx) error) error
+	view(ctx context.Context, f func(*sql.Tx) error) error
+	close() error
+}
+
+// A record is a message on its way into the store.
+type record struct {
+	id       string
+	envelope transport.Envelope
+	labels   []string // what each recipient is filed under
+	origin   transport.Origin
+	arrived  int64
+	expires  int64
+	warn     int64 // when a delay warning is due; 0: never
+	size     int64
+	hold     string
+	head     []byte
+	body     []byte // if upload is 0
+	upload   int64
+}
+
+// A place is that of a recipient.
+type place struct {
+	message  int64
+	position int
+}
+
+// A laneDue is a lane and when it has work.
+type laneDue struct {
+	lane  int64
+	label string
+	at    int64
+}
+
+// A claim asks for work.
+type claim struct {
+	now   int64
+	lease int64 // until when
+	token int64 // of the first attempt; those after it count up
+	wants []want
+	rules backoff
+	limit int // recipients of one attempt
+}
+
+// A want asks for attempts in one lane, from the sites after a place in turn.
+type want struct {
+	lane     int64
+	label    string
+	attempts int
+	after    flow
+}
+
+// A flow is the mail of one site and class in a lane.
+type flow struct {
+	class int
+	site  string
+}
+
+// An attempt is a claimed set of recipients of one message: one delivery.
+type attempt struct {
+	token    int64 // 0: not claimed
+	lane     int64
+	label    string
+	flow     flow
+	message  int64
+	id       string
+	envelope transport.Envelope // with the recipients of this attempt only
+	origin   transport.Origin
+	arrived  int64
+	size     int64
+	clock    clock
+	rows     []row // in the order of the envelope's recipients
+}
+
+// A clock is what decides when a message is given up or warned about.
+type clock struct {
+	expires int64
+	warn    int64 // 0: never, or done
+}
+
+// A row is the state of a recipient in an attempt.
+type row struct {
+	position int
+	attempts int   // this one included
+	first    int64 // instant of the first attempt
+	due      int64 // what it was before the claim
+	code     int   // the last reply, if any
+	status   string
+	text     string
+	host     string
+}
+
+// A settlement is what became of an attempt.
+type settlement struct {
+	attempt *attempt
+	now     int64
+	rulings []ruling  // one for each row of the attempt
+	parked  int64     // if not 0: the lane rests until then
+	reports []*record // stored with the outcomes
+	warning *record   // stored if nobody warned before; then nobody will again
+}
+
+// A ruling says what a recipient's state becomes.
+type ruling struct {
+	state   State
+	untried bool // give back the attempt: count and due time as before
+	due     int64
+	outcome transport.Outcome
+	event   Event
+}

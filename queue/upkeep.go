@@ -1,0 +1,122 @@
+package queue
+
+import (
+	"context"
+	"time"
+
+	"github.com/panelmail/panelmail/transport"
+)
+
+const (
+	outsidePoll = 20 * time.Millisecond // while EnqueueTx is in use
+	outsideTail = 5 * time.Second       // how long it counts as in use
+	sweepLimit  = 500                   // recipients in parked lanes looked at in one go
+)
+
+// renew extends the leases of what is under way, in good time.
+func (s *scheduler) renew(ctx context.Context) {
+	for pause(ctx, leaseTime/2) == nil {
+		s.mu.Lock()
+		tokens := make([]int64, 0, len(s.tokens))
+		for t := range s.tokens {
+			tokens = append(tokens, t)
+		}
+		s.mu.Unlock()
+		if len(tokens) == 0 {
+			continue
+		}
+		if err := s.q.store.extend(ctx, tokens, micros(time.Now().Add(leaseTime))); err != nil && ctx.Err() == nil {
+			s.q.o.Log.ErrorContext(ctx, "leases not renewed", "error", err)
+		}
+	}
+}
+
+// watch looks whether somebody else has changed the file: often while EnqueueTx
+// is in use, seldom otherwise.
+func (s *scheduler) watch(ctx context.Context) {
+	for {
+		d := s.q.o.Poll
+		if time.Since(instant(s.q.outside.Load())) < outsideTail {
+			d = outsidePoll
+		}
+		if d < 0 {
+			d = outsideTail // EnqueueTx may come into use
+		}
+		if pause(ctx, d) != nil {
+			return
+		}
+		if s.q.o.Poll < 0 && d != outsidePoll {
+			continue
+		}
+		if changed, err := s.q.store.foreign(ctx); err == nil && changed {
+			s.notify()
+		}
+	}
+}
+
+// expire fails mail whose time is over in lanes that are parked, where no attempt
+// would ever find out, and warns its senders. Everywhere else that happens after
+// an attempt.
+func (s *scheduler) expire(ctx context.Context) {
+	for after := int64(0); ; {
+		now := micros(time.Now())
+		if err := s.q.expireParked(ctx, after, now); err != nil {
+			if ctx.Err() != nil {
+				return
+			}
+			s.q.o.Log.ErrorContext(ctx, "expiry failed", "error", err)
+			if pause(ctx, time.Minute) != nil {
+				return
+			}
+			continue
+		}
+		after = now
+		next, err := s.q.store.nextOverdue(ctx, after)
+		if err != nil {
+			next = now + time.Minute.Microseconds()
+		}
+		d := time.Duration(min(max(next-micros(time.Now()), time.Second.Microseconds()), time.Hour.Microseconds())) * time.Microsecond
+		if pause(ctx, d) != nil {
+			return
+		}
+	}
+}
+
+func (q *Queue) expireParked(ctx context.Context, after, until int64) error {
+	for {
+		overdue, err := q.store.overdue(ctx, after, until, sweepLimit)
+		if err != nil {
+			return err
+		}
+		rows, settled := 0, 0
+		for _, a := range overdue {
+			rows += len(a.rows)
+			if a.clock.expires > until {
+				continue
+			}
+			report := make(transport.Report, len(a.rows))
+			for i := range a.rows {
+				report[i] = transport.Outcome{Reply: a.rows[i].lastReply(), Host: a.rows[i].host, Final: true}
+			}
+			if err := q.end(ctx, a, report, Expired); err != nil {
+				return err
+			}
+			settled += len(a.rows)
+		}
+		if rows < sweepLimit || settled == 0 {
+			return nil
+		}
+	}
+}
+
+// end fails recipients that are not being tried, with a report to the sender.
+func (q *Queue) end(ctx context.Context, a *attempt, report transport.Report, kind Kind) error {
+	s := q.judge(micros(time.Now()), a.clock).settle(a, report)
+	for i := range s.rulings {
+		s.rulings[i].event.Kind = kind
+	}
+	if err := q.reportTo(ctx, s); err != nil {
+		return err
+	}
+	return q.store.settle(ctx, s)
+}
