@@ -43,6 +43,7 @@ type lane struct {
 	busy  int        // deliveries under way
 	limit int        // how many there may be, as far as is known
 	full  bool       // no room until a delivery ends, anywhere
+	asked bool       // a claim for it is under way
 	ready []*attempt // claimed and not begun
 	last  flow       // served last
 }
@@ -85,6 +86,9 @@ func (s *scheduler) look(ctx, grace context.Context) (wake int64) {
 			rules: backoff{s.q.o.BackoffMin, s.q.o.BackoffMax}, limit: s.q.o.RecipientLimit,
 		})
 		if err != nil {
+			s.mu.Lock()
+			s.answered(wants)
+			s.mu.Unlock()
 			if ctx.Err() == nil {
 				s.q.o.Log.ErrorContext(ctx, "claim failed", "error", err)
 			}
@@ -197,6 +201,7 @@ func (s *scheduler) want(d laneDue, budget int) (w want, ok bool) {
 	if l.full || n <= 0 {
 		return want{}, false
 	}
+	l.asked = true
 	return want{lane: l.id, label: l.label, attempts: n, after: l.last}, true
 }
 
@@ -239,14 +244,22 @@ func (s *scheduler) add(wants []want, got []*attempt) {
 		s.tokens[a.token] = struct{}{}
 		s.claimed++
 	}
+	s.answered(wants)
+}
+
+// answered ends the claims for lanes, and forgets those that turned out empty.
+// The scheduler's lock is held.
+func (s *scheduler) answered(wants []want) {
 	for _, w := range wants {
-		s.forget(s.lanes[w.lane])
+		l := s.lanes[w.lane]
+		l.asked = false
+		s.forget(l)
 	}
 }
 
 // forget drops a lane that has nothing in memory.
 func (s *scheduler) forget(l *lane) {
-	if l != nil && l.busy == 0 && len(l.ready) == 0 && !l.full {
+	if l != nil && l.busy == 0 && len(l.ready) == 0 && !l.full && !l.asked {
 		delete(s.lanes, l.id)
 	}
 }
