@@ -1,0 +1,95 @@
+package sendmail
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// A place is where a server is, or would be.
+type place struct {
+	socket   string
+	maildrop string
+	origin   string // the domain for addresses without one; may be empty
+}
+
+// find chooses the place: the first that was configured or can be seen.
+func (e Env) find() (place, error) {
+	conf, there, err := readConfig(e.Places.Config)
+	if err != nil {
+		return place{}, err
+	}
+	if socket := e.Getenv("PANELMAIL_SOCKET"); socket != "" {
+		p := place{socket, e.Getenv("PANELMAIL_MAILDROP"), conf.origin}
+		if p.maildrop == "" {
+			p.maildrop = filepath.Join(filepath.Dir(filepath.Dir(socket)), "maildrop")
+		}
+		return p, nil
+	}
+	system := place{e.Places.Socket, e.Places.Maildrop, conf.origin}
+	if there {
+		if conf.socket == "" {
+			conf.socket = system.socket
+		}
+		if conf.maildrop == "" {
+			conf.maildrop = system.maildrop
+		}
+		return conf, nil
+	}
+	local := place{
+		socket:   filepath.Join(e.Places.Data, "sendmail", "sendmail.sock"),
+		maildrop: filepath.Join(e.Places.Data, "maildrop"),
+	}
+	uid := e.Getuid()
+	for _, p := range []place{system, local} {
+		if exists(p.socket) || exists(filepath.Join(p.maildrop, strconv.Itoa(uid))) {
+			return p, nil
+		}
+	}
+	return system, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// readConfig reads the file of doc.go. One that is not there is no error.
+func readConfig(path string) (p place, there bool, err error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return p, false, nil
+	}
+	if err != nil {
+		return p, false, err
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		key, value, ok := strings.Cut(line, "=")
+		value = strings.TrimSpace(value)
+		if !ok || value == "" {
+			return p, true, fmt.Errorf("%s:%d: not key = value", path, n)
+		}
+		switch key = strings.TrimSpace(key); key {
+		case "socket":
+			p.socket = value
+		case "maildrop":
+			p.maildrop = value
+		case "origin":
+			p.origin = value
+		default:
+			return p, true, fmt.Errorf("%s:%d: unknown key %q", path, n, key)
+		}
+	}
+	return p, true, lines.Err()
+}
