@@ -153,7 +153,7 @@ func cutOff(t *testing.T, body, end string) {
 	case "reset":
 		c.Reset()
 	case "stall":
-		time.Sleep(s.timeout())
+		time.Sleep(s.timeout() + time.Second)
 	default:
 		c.CloseWrite()
 	}
