@@ -1,0 +1,396 @@
+package transport
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/panelmail/panelmail/internal/address"
+)
+
+// A nexthop is one element of a next hop in Postfix's syntax: domain,
+// domain:port, [host], [host]:port or [address]:port.
+type nexthop struct {
+	name  string     // in A-labels
+	addr  netip.Addr // if the element is an address, and name its text
+	port  uint16
+	fixed bool // in brackets, or an address: no MX look-up
+}
+
+// parseNexthops reads a list separated by commas and blanks.
+func parseNexthops(s string, port uint16) ([]nexthop, error) {
+	var hops []nexthop
+	for _, element := range strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' }) {
+		h, err := parseNexthop(element, port)
+		if err != nil {
+			return nil, fmt.Errorf("next hop %q: %w", element, err)
+		}
+		hops = append(hops, h)
+	}
+	if len(hops) == 0 {
+		return nil, errors.New("the next hop is empty")
+	}
+	return hops, nil
+}
+
+func parseNexthop(s string, port uint16) (nexthop, error) {
+	h := nexthop{name: s, port: port}
+	service := ""
+	if inner, ok := strings.CutPrefix(s, "["); ok {
+		name, rest, closed := strings.Cut(inner, "]")
+		if !closed || rest != "" && rest[0] != ':' {
+			return nexthop{}, errors.New("misplaced bracket")
+		}
+		h.name, h.fixed, service = name, true, strings.TrimPrefix(rest, ":")
+		if rest != "" && service == "" {
+			return nexthop{}, errors.New("no port after the colon")
+		}
+	} else if strings.Count(s, ":") == 1 {
+		h.name, service, _ = strings.Cut(s, ":")
+	}
+	if service != "" {
+		var err error
+		if h.port, err = parsePort(service); err != nil {
+			return nexthop{}, err
+		}
+	}
+	if tag := len("IPv6:"); len(h.name) > tag && strings.EqualFold(h.name[:tag], "IPv6:") {
+		h.name = h.name[tag:]
+	}
+	if ip, err := netip.ParseAddr(h.name); err == nil {
+		h.addr, h.fixed = ip.Unmap(), true
+		return h, nil
+	}
+	name, err := hostname(h.name)
+	h.name = name
+	return h, err
+}
+
+func parsePort(s string) (uint16, error) {
+	switch s {
+	case "smtp":
+		return 25, nil
+	case "smtps", "submissions":
+		return 465, nil
+	case "submission":
+		return 587, nil
+	}
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("no such port: %q", s)
+	}
+	return uint16(n), nil
+}
+
+// hostname checks a host name and returns it in A-labels, without a final dot.
+func hostname(s string) (string, error) {
+	a, err := address.Parse("postmaster@" + s)
+	if err != nil {
+		return "", err
+	}
+	if strings.HasPrefix(a.Domain, "[") {
+		return "", address.ErrDomain
+	}
+	return a.ASCIIDomain()
+}
+
+// String is the next hop as in Postfix's maps.
+func (h nexthop) String() string {
+	if h.fixed {
+		return fmt.Sprintf("[%s]:%d", h.name, h.port)
+	}
+	return fmt.Sprintf("%s:%d", h.name, h.port)
+}
+
+// A host is an address to try, and the name it was found under.
+type host struct {
+	name       string
+	addr       netip.AddrPort
+	preference uint16
+}
+
+// String is the host as in Postfix's replies and logs.
+func (h host) String() string { return h.name + "[" + h.addr.Addr().String() + "]" }
+
+// Limits on one next hop. The first two are Postfix's smtp_mx_address_limit and
+// smtp_mx_session_limit; the third bounds what a hostile zone makes us look up.
+const (
+	maxAddresses = 5
+	maxSessions  = 2
+	maxLookups   = 20
+)
+
+// hosts returns the addresses of a next hop in the order in which to try them, at
+// most maxAddresses. If there is none, the outcome says why.
+func (s *SMTP) hosts(ctx context.Context, h nexthop, p *Plan) ([]host, Outcome) {
+	var (
+		found []host
+		o     Outcome
+	)
+	switch {
+	case h.addr.IsValid():
+		found = []host{{name: h.name, addr: netip.AddrPortFrom(h.addr, h.port)}}
+	case h.fixed:
+		found, o = s.fixedHosts(ctx, h)
+	default:
+		found, o = s.exchangers(ctx, h, p.SmartHost)
+	}
+	if len(found) == 0 {
+		return nil, o
+	}
+	reachable := slices.DeleteFunc(found, func(x host) bool {
+		_, ok := p.Source.Local(x.addr.Addr())
+		return !ok
+	})
+	if len(reachable) == 0 {
+		o := deferral("4.4.0", "%s has no address of the family that source %s sends from", h.name, sourceText(p.Source))
+		o.Local = true
+		return nil, o
+	}
+	return reachable[:min(len(reachable), maxAddresses)], Outcome{}
+}
+
+func (s *SMTP) fixedHosts(ctx context.Context, h nexthop) ([]host, Outcome) {
+	addrs, err := s.resolver().Addrs(ctx, h.name)
+	if err != nil || len(addrs) == 0 {
+		return nil, nameTrouble(h.name, "A", err)
+	}
+	return hostsOf(h.name, addrs, h.port, 0), Outcome{}
+}
+
+// exchangers finds the hosts of a domain (RFC 5321 section 5.1).
+func (s *SMTP) exchangers(ctx context.Context, h nexthop, trusted bool) ([]host, Outcome) {
+	records, err := s.resolver().MX(ctx, h.name)
+	if err != nil && !notFound(err) {
+		return nil, nameTrouble(h.name, "MX", err)
+	}
+	if len(records) == 0 {
+		records = []MX{{Host: h.name}} // the implicit MX
+	} else if records, err = usable(h.name, records); err != nil {
+		return nil, Outcome{Reply: err.(Reply)}
+	}
+	order(records)
+	f := finder{s: s, port: h.port, trusted: trusted || s.AllowPrivate}
+	for n, mx := range records {
+		if n == maxLookups || f.enough(mx) {
+			break
+		}
+		if f.own(mx.Host) || !f.add(ctx, mx) {
+			f.cut(mx)
+			break
+		}
+	}
+	if len(f.found) == 0 {
+		return nil, f.nothing(h.name)
+	}
+	return f.found, Outcome{}
+}
+
+// usable drops what is no host from an MX set. A null MX counts only alone (RFC 7505
+// section 3). The error is a [Reply].
+func usable(domain string, records []MX) ([]MX, error) {
+	if len(records) == 1 && strings.TrimSuffix(records[0].Host, ".") == "" {
+		return nil, Replyf(556, "5.1.10", "Domain %s does not accept mail (nullMX)", domain)
+	}
+	var ok []MX
+	for _, mx := range records {
+		if name, err := hostname(mx.Host); err == nil { // and no address
+			ok = append(ok, MX{Preference: mx.Preference, Host: name})
+		}
+	}
+	if len(ok) == 0 {
+		return nil, Replyf(550, "5.4.4", "none of the mail exchangers of %s is a host name", domain)
+	}
+	return ok, nil
+}
+
+// order sorts by preference, equals in random order.
+func order(records []MX) {
+	rand.Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] })
+	slices.SortStableFunc(records, func(a, b MX) int { return cmp.Compare(a.Preference, b.Preference) })
+}
+
+// A finder collects the addresses of an MX set.
+type finder struct {
+	s       *SMTP
+	port    uint16
+	trusted bool // private addresses are as good as others
+
+	found   []host
+	loop    bool  // we are an exchanger of the domain ourselves
+	private bool  // a private address was passed over
+	local   bool  // so was a loopback address, which is this machine whoever says it
+	trouble error // of a look-up: one that may pass, if there was one
+}
+
+// own reports whether a name is ours.
+func (f *finder) own(name string) bool {
+	return strings.EqualFold(name, strings.TrimSuffix(f.s.Hostname, "."))
+}
+
+// cut drops the hosts that are not preferred over mx, which is ourselves: they would
+// pass the mail on to us (RFC 5321 section 5.1).
+func (f *finder) cut(mx MX) {
+	f.loop = true
+	f.found = slices.DeleteFunc(f.found, func(x host) bool { return x.preference >= mx.Preference })
+}
+
+// enough reports whether there are addresses to try before those of mx.
+func (f *finder) enough(mx MX) bool {
+	n := len(f.found)
+	return n >= maxAddresses && mx.Preference > f.found[n-1].preference
+}
+
+// add looks up an exchanger and adds its addresses. It reports false if the exchanger
+// is ourselves.
+func (f *finder) add(ctx context.Context, mx MX) bool {
+	addrs, err := f.s.resolver().Addrs(ctx, mx.Host)
+	if err != nil && (f.trouble == nil || !notFound(err)) {
+		f.trouble = err
+	}
+	var good []netip.Addr
+	for _, a := range addrs {
+		a = a.Unmap()
+		switch {
+		case f.s.listens(netip.AddrPortFrom(a, f.port)):
+			return false
+		case f.trusted || !isPrivate(a):
+			good = append(good, a)
+		case a.IsLoopback() || a.IsUnspecified():
+			f.local = true
+		default:
+			f.private = true
+		}
+	}
+	f.found = append(f.found, hostsOf(mx.Host, good, f.port, mx.Preference)...)
+	return true
+}
+
+// nothing says why no address of a domain's exchangers is left.
+func (f *finder) nothing(domain string) Outcome {
+	switch {
+	case f.loop || f.local:
+		return Outcome{Reply: Replyf(554, "5.4.6", "mail for %s loops back to myself", domain)}
+	case f.trouble != nil && !notFound(f.trouble):
+		return nameTrouble(domain, "A", f.trouble)
+	case f.private:
+		o := deferral("4.4.4", "the mail exchangers of %s have only private addresses, which are not connected to", domain)
+		o.Destination = true
+		return o
+	}
+	return nameTrouble(domain, "A", nil)
+}
+
+// hostsOf makes hosts of addresses: shuffled, then the families by turns, so that an
+// unreachable one costs half of the tries at most.
+func hostsOf(name string, addrs []netip.Addr, port, preference uint16) []host {
+	var four, six []netip.Addr
+	for _, i := range rand.Perm(len(addrs)) {
+		if a := addrs[i].Unmap(); a.Is4() {
+			four = append(four, a)
+		} else {
+			six = append(six, a)
+		}
+	}
+	hosts := make([]host, 0, len(addrs))
+	add := func(a netip.Addr) {
+		hosts = append(hosts, host{name: name, addr: netip.AddrPortFrom(a, port), preference: preference})
+	}
+	for i := range max(len(four), len(six)) {
+		if i < len(four) {
+			add(four[i])
+		}
+		if i < len(six) {
+			add(six[i])
+		}
+	}
+	return hosts
+}
+
+// isPrivate reports whether an address has no meaning, or another one, outside its own
+// network: what the DNS of strangers must not make us connect to.
+func isPrivate(a netip.Addr) bool {
+	switch {
+	case !a.IsGlobalUnicast(), a.IsPrivate(), a.IsLoopback(), a.IsUnspecified():
+		return true
+	case a.Is4():
+		b := a.As4()
+		return b[0] == 0 || b[0] >= 240 || b[0] == 100 && b[1]&0xc0 == 64 // RFC 1122, RFC 1112, RFC 6598
+	}
+	return false
+}
+
+// listens reports whether one of our listeners is at an address.
+func (s *SMTP) listens(at netip.AddrPort) bool {
+	if s.Listeners == nil {
+		return false
+	}
+	return slices.ContainsFunc(s.Listeners(), func(l netip.AddrPort) bool {
+		return netip.AddrPortFrom(l.Addr().Unmap(), l.Port()) == at
+	})
+}
+
+// ListenerAddrs returns the addresses under which listeners are reached, for
+// [SMTP.Listeners]: a wildcard address stands for all that the machine has now.
+func ListenerAddrs(listeners ...net.Addr) ([]netip.AddrPort, error) {
+	var all []netip.AddrPort
+	for _, l := range listeners {
+		tcp, ok := l.(*net.TCPAddr)
+		if !ok {
+			continue
+		}
+		at := tcp.AddrPort()
+		if !at.Addr().IsUnspecified() {
+			all = append(all, at)
+			continue
+		}
+		machine, err := net.InterfaceAddrs()
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range machine {
+			if p, err := netip.ParsePrefix(m.String()); err == nil {
+				all = append(all, netip.AddrPortFrom(p.Addr().Unmap(), at.Port()))
+			}
+		}
+	}
+	return all, nil
+}
+
+// notFound reports whether a look-up had an answer, and the answer was none.
+func notFound(err error) bool {
+	e, ok := errors.AsType[*net.DNSError](err)
+	return ok && e.IsNotFound && !e.IsTemporary && !e.IsTimeout
+}
+
+// nameTrouble is the outcome of a look-up without result. Only the certainty that
+// there is none fails mail; trouble with the DNS may be ours.
+func nameTrouble(name, kind string, err error) Outcome {
+	if err == nil || notFound(err) {
+		return Outcome{Reply: Replyf(550, "5.4.4",
+			"Host or domain name not found. Name service error for name=%s type=%s: Host not found", name, kind)}
+	}
+	o := deferral("4.4.3",
+		"Host or domain name not found. Name service error for name=%s type=%s: Host not found, try again", name, kind)
+	o.Local = true
+	return o
+}
+
+// deferral is an outcome of ours.
+func deferral(enhanced, format string, args ...any) Outcome {
+	return Outcome{Reply: Replyf(451, enhanced, format, args...)}
+}
+
+func sourceText(s Source) string {
+	if s.Name != "" {
+		return s.Name
+	}
+	return s.Key()
+}

@@ -1,0 +1,267 @@
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"slices"
+)
+
+// SMTP is the [Transport] with the base "smtp": it delivers to the hosts of the
+// plan's next hop (RFC 5321 section 5), from the plan's source, at the plan's TLS
+// level.
+//
+// The hosts of a next hop are tried by preference, equals in random order: at most
+// five addresses, and two that got past the greeting. A recipient that is refused for
+// now is offered to the next host; one that is refused for good, or taken, is
+// settled. A greeting of class 5 is a refusal for now.
+//
+// Mail leaves from the address of the plan's source or not at all, and a TLS level is
+// never lowered. A password is sent over TLS alone. Mail for a domain whose
+// exchanger we are ourselves, or whose exchangers have addresses of private networks
+// only, is not sent there.
+//
+// Connections are kept for five seconds and up to a hundred messages, for mail with
+// the same source, host, TLS level and credential. An interrupted delivery is
+// reported as not tried, unless a peer has spoken or may have taken the message.
+//
+// The fields must not change while the SMTP is in use. Its methods may be called from
+// many goroutines at once. Call Close at the end.
+type SMTP struct {
+	// Hostname is our name: in EHLO unless the source has one, and among mail
+	// exchangers. Required.
+	Hostname string
+
+	// Network opens the connections; if nil, [System].
+	Network Network
+
+	// Resolver finds the hosts; if nil, a [DNS] with the servers of the system.
+	Resolver Resolver
+
+	// Port is where SMTP servers listen; if zero, 25. A next hop can name
+	// another; on 465 TLS comes before the greeting, whatever the level.
+	Port uint16
+
+	// Listeners returns the addresses and ports of our own listeners, no
+	// wildcards among them (see [ListenerAddrs]). A mail exchanger there is
+	// ourselves. If nil, none is known.
+	Listeners func() []netip.AddrPort
+
+	// AllowPrivate allows mail exchangers that the DNS finds at private,
+	// loopback and such addresses. Next hops in brackets and smart hosts may
+	// have them anyway.
+	AllowPrivate bool
+
+	// TLSConfig is cloned for each handshake; ServerName and InsecureSkipVerify
+	// are set by the level. If nil, TLS 1.0 and later: what is older than 1.2 is
+	// still better than clear text, which the level may falls back to.
+	TLSConfig *tls.Config
+
+	// Timeouts for the steps of the dialogue. The timeouts of a plan's
+	// definition come before these.
+	Timeouts Timeouts
+
+	// Log gets what a person should look at: trouble with our own content and
+	// configuration. If nil, nobody does.
+	Log *slog.Logger
+
+	pool     pool
+	fallback DNS
+}
+
+// Close ends the connections that are kept. Deliveries after it work, but keep none.
+func (s *SMTP) Close() error {
+	s.pool.close()
+	return nil
+}
+
+// Deliver implements [Transport].
+func (s *SMTP) Deliver(ctx context.Context, d *Delivery) Report {
+	p := &pass{s: s, d: d, report: make(Report, len(d.Envelope.Recipients))}
+	for i := range d.Envelope.Recipients {
+		p.left = append(p.left, i)
+	}
+	hops, o := s.prepare(d)
+	if o.Reply.Code != 0 {
+		return d.All(o)
+	}
+	for _, h := range hops {
+		if p.over(ctx) {
+			break
+		}
+		p.nexthop(ctx, h)
+	}
+	p.interrupted(ctx)
+	return p.report
+}
+
+// prepare reads the plan. An outcome with a reply says what is wrong with it.
+func (s *SMTP) prepare(d *Delivery) ([]nexthop, Outcome) {
+	local := func(o Outcome) ([]nexthop, Outcome) {
+		o.Local = true
+		return nil, o
+	}
+	switch d.Plan.TLS {
+	case TLSNone, TLSMay, TLSEncrypt:
+	default:
+		return local(deferral("4.7.5", "client TLS configuration problem: level %q is not known", d.Plan.TLS))
+	}
+	if d.Envelope.RequireTLS {
+		return nil, Outcome{Reply: Replyf(550, "5.7.30", "REQUIRETLS needs a verified peer, and level %s verifies none", d.Plan.TLS)}
+	}
+	if s.helo(&d.Plan) == "" {
+		return local(deferral("4.3.5", "no name to say in EHLO is configured"))
+	}
+	hops, err := parseNexthops(d.Plan.Nexthop, s.port())
+	if err != nil {
+		return local(deferral("4.3.5", "%v", err))
+	}
+	return hops, Outcome{}
+}
+
+// A pass is one attempt: the recipients that are left, from host to host.
+type pass struct {
+	s      *SMTP
+	d      *Delivery
+	left   []int // indexes of recipients that are not settled
+	report Report
+}
+
+// over reports whether there is nothing left to do, or no time to do it.
+func (p *pass) over(ctx context.Context) bool { return len(p.left) == 0 || ctx.Err() != nil }
+
+// nexthop tries the hosts of one next hop.
+func (p *pass) nexthop(ctx context.Context, h nexthop) {
+	hosts, o := p.s.hosts(ctx, h, &p.d.Plan)
+	if len(hosts) == 0 {
+		p.unfound(ctx, h, o)
+		return
+	}
+	sessions := 0
+	for _, x := range p.s.known(hosts, &p.d.Plan) {
+		if p.over(ctx) || sessions == maxSessions {
+			return
+		}
+		if p.host(ctx, x) {
+			sessions++
+		}
+	}
+}
+
+// unfound notes that a next hop has no hosts. The name of a smart host is our own
+// affair: mail waits until it is set right.
+func (p *pass) unfound(ctx context.Context, h nexthop, o Outcome) {
+	if ctx.Err() != nil {
+		return
+	}
+	if p.d.Plan.SmartHost && o.Failed() {
+		p.s.log().LogAttrs(ctx, slog.LevelWarn, "smart host configuration problem",
+			slog.String("nexthop", h.String()), slog.String("reply", o.Reply.Error()))
+		o = deferral("4.3.5", "smart host configuration problem: %s", o.Reply.Text)
+		o.Local = true
+	}
+	for _, i := range p.left {
+		if o.Failed() && p.report[i].Deferred() {
+			continue // another next hop may work later
+		}
+		p.note(i, o)
+	}
+}
+
+// note notes why a recipient is not settled by a host. What a peer said tells more
+// than that another could not be reached.
+func (p *pass) note(i int, o Outcome) {
+	if p.report[i].Host == "" || o.Host != "" {
+		p.report[i] = o
+	}
+}
+
+// noteAll notes the same for all that are left.
+func (p *pass) noteAll(o Outcome) {
+	for _, i := range p.left {
+		p.note(i, o)
+	}
+}
+
+// settleAll settles all that are left, for this attempt at least.
+func (p *pass) settleAll(o Outcome) {
+	for _, i := range p.left {
+		p.report[i] = o
+	}
+	p.left = nil
+}
+
+// interrupted reports those whom nobody has answered before the context was cancelled
+// as not tried. Time that ran out is another matter: the hosts took it.
+func (p *pass) interrupted(ctx context.Context) {
+	if ctx.Err() == nil {
+		return
+	}
+	for _, i := range p.left {
+		cancelled := errors.Is(ctx.Err(), context.Canceled)
+		switch o := p.report[i]; {
+		case o.Host != "":
+		case cancelled:
+			p.report[i] = Outcome{}
+		case o.NotTried():
+			p.report[i] = deferral("4.4.2", "the delivery took too long")
+		}
+	}
+}
+
+// known puts a host with a kept session in front of those of the same preference.
+func (s *SMTP) known(hosts []host, plan *Plan) []host {
+	for i, x := range hosts {
+		if x.preference != hosts[0].preference {
+			break
+		}
+		if s.pool.has(s.key(plan, x)) {
+			return slices.Insert(slices.Delete(hosts, i, i+1), 0, x)
+		}
+	}
+	return hosts
+}
+
+func (s *SMTP) key(plan *Plan, x host) sessionKey {
+	return sessionKey{
+		source: plan.Source, host: x.name, addr: x.addr, tls: plan.TLS,
+		credential: plan.Credential, helo: s.helo(plan),
+	}
+}
+
+func (s *SMTP) helo(plan *Plan) string {
+	if plan.Source.HELO != "" {
+		return plan.Source.HELO
+	}
+	return s.Hostname
+}
+
+func (s *SMTP) port() uint16 {
+	if s.Port == 0 {
+		return 25
+	}
+	return s.Port
+}
+
+func (s *SMTP) network() Network {
+	if s.Network == nil {
+		return System{}
+	}
+	return s.Network
+}
+
+func (s *SMTP) resolver() Resolver {
+	if s.Resolver == nil {
+		return &s.fallback
+	}
+	return s.Resolver
+}
+
+func (s *SMTP) log() *slog.Logger {
+	if s.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return s.Log
+}

@@ -1,0 +1,290 @@
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/emersion/go-sasl"
+
+	"github.com/panelmail/panelmail/internal/smtpclient"
+)
+
+// Timeouts bound the steps of a delivery (RFC 5321 section 4.5.3.2).
+type Timeouts struct {
+	Connect  time.Duration // opening a connection; if zero, 30 seconds
+	HELO     time.Duration // the greeting, and the reply to EHLO; if zero, 5 minutes each
+	StartTLS time.Duration // STARTTLS, and the handshake; if zero, 5 minutes
+	Auth     time.Duration // each exchange of AUTH; if zero, 5 minutes
+	Mail     time.Duration // MAIL; if zero, 5 minutes
+	Rcpt     time.Duration // RCPT; if zero, 5 minutes
+	Data     time.Duration // DATA; if zero, 2 minutes
+	Block    time.Duration // each write of 16 KiB of content; if zero, 3 minutes
+	Dot      time.Duration // the reply to the content; if zero, 10 minutes
+}
+
+const (
+	connectTimeout = 30 * time.Second
+	smtpsPort      = 465 // TLS comes first (RFC 8314 section 3.3)
+)
+
+// An opening is the attempt to get a session with one host.
+type opening struct {
+	s       *SMTP
+	d       *Delivery
+	h       host
+	clear   bool // do not ask for TLS: it failed before, and the level lets go of it
+	greeted bool // the host has sent a greeting we could go on from
+	noTLS   bool // a TLS handshake failed
+}
+
+// open connects to a host and makes the session fit for the plan. If the session is
+// nil, the outcome says why.
+func (o *opening) open(ctx context.Context) (*session, Outcome) {
+	conn, err := o.dial(ctx)
+	if err != nil {
+		return nil, o.unreached(err)
+	}
+	client, err := smtpclient.Greet(ctx, conn, o.options())
+	if err != nil {
+		return nil, o.broken(err, "")
+	}
+	o.greeted = true
+	if out := o.secure(ctx, client); out.Reply.Code != 0 {
+		out.Transcript = client.Transcript()
+		client.Quit()
+		return nil, out
+	}
+	return &session{key: o.s.key(&o.d.Plan, o.h), client: client, once: o.clear}, Outcome{}
+}
+
+func (o *opening) dial(ctx context.Context) (net.Conn, error) {
+	local, ok := o.d.Plan.Source.Local(o.h.addr.Addr())
+	if !ok {
+		return nil, syscall.EAFNOSUPPORT // hosts left only those that are
+	}
+	limit := firstOf(o.d.Plan.Definition.ConnectTimeout, o.s.Timeouts.Connect, connectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return o.s.network().Dial(ctx, local, o.h.addr)
+}
+
+func (o *opening) options() smtpclient.Options {
+	t := o.s.Timeouts
+	helo := firstOf(o.d.Plan.Definition.HELOTimeout, t.HELO)
+	options := smtpclient.Options{
+		HELO: o.s.helo(&o.d.Plan),
+		Timeouts: smtpclient.Timeouts{
+			Greeting: helo, Hello: helo, StartTLS: t.StartTLS, Auth: t.Auth,
+			Mail: t.Mail, Rcpt: t.Rcpt, Data: t.Data, Block: t.Block, Dot: t.Dot,
+		},
+	}
+	if o.h.addr.Port() == smtpsPort {
+		options.TLS = o.s.tlsConfig(o.h)
+	}
+	return options
+}
+
+// tlsConfig is that of the levels may and encrypt: any certificate will do.
+func (s *SMTP) tlsConfig(h host) *tls.Config {
+	config := &tls.Config{MinVersion: tls.VersionTLS10}
+	if s.TLSConfig != nil {
+		config = s.TLSConfig.Clone()
+	}
+	config.ServerName = h.name
+	config.InsecureSkipVerify = true
+	return config
+}
+
+// secure brings a session to the TLS level of the plan and authenticates us. An
+// outcome with a reply says why that cannot be.
+func (o *opening) secure(ctx context.Context, c *smtpclient.Client) Outcome {
+	if out := o.startTLS(ctx, c); out.Reply.Code != 0 {
+		return out
+	}
+	if o.d.Plan.Credential == (Credential{}) {
+		return Outcome{}
+	}
+	return o.authenticate(ctx, c)
+}
+
+// startTLS does what the level asks: none never tries; may goes on in clear if TLS is
+// not offered or refused; encrypt goes on with TLS or not at all. Behind a failed
+// handshake there is nothing to go on with.
+func (o *opening) startTLS(ctx context.Context, c *smtpclient.Client) Outcome {
+	level := o.d.Plan.TLS
+	if c.TLSState() != nil || level == TLSNone || o.clear {
+		return Outcome{}
+	}
+	if _, offered := c.Ext("STARTTLS"); !offered {
+		if level == TLSMay {
+			return Outcome{}
+		}
+		return o.said(deferral("4.7.4", "TLS is required, but was not offered by host %s", o.h))
+	}
+	err := c.StartTLS(ctx, o.s.tlsConfig(o.h))
+	var refused *smtpclient.Refusal
+	switch {
+	case err == nil:
+		return Outcome{}
+	case !errors.As(err, &refused):
+		return o.broken(err, c.Transcript())
+	case refused.Step == smtpclient.StepStartTLS && refused.Reply.Code != 421 && level == TLSMay:
+		return Outcome{}
+	case refused.Step == smtpclient.StepStartTLS:
+		r := remote(refused.Reply)
+		r.Text = fmt.Sprintf("TLS is required, but host %s refused to start TLS: %s", o.h, refused.Reply)
+		return o.said(Outcome{Reply: r})
+	}
+	return o.refused(refused)
+}
+
+// authenticate says AUTH, over TLS alone: PLAIN, or LOGIN where there is no PLAIN. A
+// refusal never fails the message: the password is ours, and may be set right.
+func (o *opening) authenticate(ctx context.Context, c *smtpclient.Client) Outcome {
+	var (
+		mechanism  sasl.Client
+		credential = o.d.Plan.Credential
+		offered, _ = c.Ext("AUTH")
+	)
+	for _, name := range strings.Fields(strings.ToUpper(offered)) {
+		switch {
+		case name == sasl.Plain:
+			mechanism = sasl.NewPlainClient("", credential.User, credential.Password)
+		case name == sasl.Login && mechanism == nil:
+			mechanism = sasl.NewLoginClient(credential.User, credential.Password)
+		}
+	}
+	if c.TLSState() == nil || mechanism == nil {
+		out := o.said(deferral("4.7.0", "SASL authentication failed: server %s offered no compatible authentication "+
+			"mechanisms for this type of connection security", o.h))
+		out.Local = true
+		return out
+	}
+	err := c.Auth(ctx, mechanism, credential.Password)
+	var (
+		refused *smtpclient.Refusal
+		broke   *smtpclient.Error
+		out     Outcome
+	)
+	switch {
+	case err == nil:
+		return Outcome{}
+	case errors.As(err, &refused):
+		out = o.said(deferral("4.7.0", "SASL authentication failed; server %s said: %s", o.h, refused.Reply))
+	case errors.As(err, &broke):
+		return o.broken(err, c.Transcript())
+	default:
+		out = o.said(deferral("4.7.0", "SASL authentication failed: %v", err))
+	}
+	out.Local = true
+	return out
+}
+
+// said marks an outcome as this host's answer to the session.
+func (o *opening) said(out Outcome) Outcome {
+	out.Host, out.Addr = o.h.name, o.h.addr.String()
+	out.Destination = true
+	return out
+}
+
+// unreached is the outcome of a connection that could not be opened.
+func (o *opening) unreached(err error) Outcome {
+	local := o.d.Plan.Source
+	if errors.Is(err, syscall.EADDRNOTAVAIL) && local.Bound() {
+		ip, _ := local.Local(o.h.addr.Addr())
+		out := deferral("4.4.0", "source address %s is not on this machine", ip)
+		out.Local = true
+		return out
+	}
+	out := deferral("4.4.1", "connect to %s:%d: %s", o.h, o.h.addr.Port(), reason(err))
+	for _, ours := range []error{
+		syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
+		syscall.EACCES, syscall.EPERM,
+	} {
+		out.Local = out.Local || errors.Is(err, ours)
+	}
+	out.Destination = !out.Local
+	return out
+}
+
+// broken is the outcome of an error before the session was ready.
+func (o *opening) broken(err error, transcript string) Outcome {
+	var refused *smtpclient.Refusal
+	if errors.As(err, &refused) {
+		return o.refused(refused)
+	}
+	out := lost(o.h, err)
+	if e := new(smtpclient.Error); errors.As(err, &e) && e.Step == smtpclient.StepHandshake {
+		o.noTLS = true
+		out = deferral("4.7.5", "Cannot start TLS: handshake failure with host %s: %s", o.h, reason(e.Err))
+	}
+	out.Destination = true
+	out.Transcript = transcript
+	return out
+}
+
+// refused is the outcome of a host that does not want the session. That is never
+// final, whatever the code: another host, or another hour, may be better.
+func (o *opening) refused(r *smtpclient.Refusal) Outcome {
+	out := o.said(deferral("", "host %s refused to talk to me: %s", o.h, r.Reply))
+	out.Reply.Enhanced = r.Reply.Enhanced
+	if out.Reply.Enhanced[0] != 0 {
+		out.Reply.Enhanced[0] = 4
+	}
+	return out
+}
+
+// lost is the outcome of a dialogue that broke.
+func lost(h host, err error) Outcome {
+	step := ""
+	if e := new(smtpclient.Error); errors.As(err, &e) {
+		step, err = " at "+string(e.Step), e.Err
+	}
+	if errors.Is(err, smtpclient.ErrProtocol) {
+		return deferral("4.5.0", "host %s%s: %s", h, step, reason(err))
+	}
+	return deferral("4.4.2", "lost connection with %s%s: %s", h, step, reason(err))
+}
+
+// reason is what an error of a connection comes to, without the addresses that the
+// text around it has.
+func reason(err error) string {
+	var (
+		errno   syscall.Errno
+		network *net.OpError
+		timeout interface{ Timeout() bool }
+	)
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return "timed out"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "closed by the other side"
+	case errors.As(err, &errno):
+		return errno.Error()
+	case errors.As(err, &network):
+		return network.Err.Error()
+	}
+	return err.Error()
+}
+
+// remote is a reply of a peer in our vocabulary.
+func remote(r smtpclient.Reply) Reply {
+	return Reply{Code: r.Code, Enhanced: r.Enhanced, Text: r.Text}
+}
+
+func firstOf(limits ...time.Duration) time.Duration {
+	for _, d := range limits {
+		if d > 0 {
+			return d
+		}
+	}
+	return 0
+}
