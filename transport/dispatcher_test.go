@@ -195,8 +195,30 @@ func TestWhatCannotBePlannedOrCarriedDefersAsOurTrouble(t *testing.T) {
 
 func TestAnAddressThatCannotBeWrittenFails(t *testing.T) {
 	o := (&transport.Dispatcher{}).Deliver(t.Context(), delivery("u@b..test"))[0]
-	if !o.Failed() || o.Reply.Status() != "5.1.3" {
+	if !o.Failed() || o.Local || o.Reply.Status() != "5.1.3" {
 		t.Errorf("got %+v", o)
+	}
+}
+
+func TestTheReplyOfATableIsTheOutcome(t *testing.T) {
+	reply := transport.Replyf(450, "4.7.1", "suspended")
+	x := &transport.Dispatcher{Planner: &transport.Planner{Routes: transport.RouterFunc(
+		func(context.Context, transport.Query) (transport.Route, string, bool, error) {
+			return transport.Route{}, "", false, fmt.Errorf("site: %w", reply)
+		})}}
+	want := transport.Report{{Reply: reply, Local: true}}
+	if diff := cmp.Diff(want, x.Deliver(t.Context(), delivery("u@a.test"))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A map refuses a status of the wrong class; what comes in another way keeps the
+// class of the transport.
+func TestAStatusOfTheWrongClassIsNotBelieved(t *testing.T) {
+	x := &transport.Dispatcher{Planner: &transport.Planner{Default: transport.Route{Transport: "error", Nexthop: "4.7.1 no"}}}
+	want := transport.Report{{Reply: transport.Replyf(550, "5.0.0", "no")}}
+	if diff := cmp.Diff(want, x.Deliver(t.Context(), delivery("u@a.test"))); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -98,18 +98,12 @@ func fixedHost(nexthop string) string {
 	return ""
 }
 
-// parents yields .parent, .grandparent and so on. An address literal has none.
+// parents yields .parent, .grandparent and so on.
 func parents(domain string) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		if strings.HasPrefix(domain, "[") {
-			return
-		}
 		for {
 			i := strings.IndexByte(domain, '.')
-			if i < 0 || i == len(domain)-1 {
-				return
-			}
-			if !yield(domain[i:]) {
+			if i < 0 || !yield(domain[i:]) {
 				return
 			}
 			domain = domain[i+1:]

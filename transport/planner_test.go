@@ -96,8 +96,10 @@ func TestPlannerTakesTheNextHopOfTheFirstThatNamesOne(t *testing.T) {
 		{"error:", "-", "[s]", "[g]", "error", "Address is undeliverable", fromMap, false},
 		{"discard:", "-", "[s]", "[g]", "discard", "discarded", fromMap, false},
 		{"-", "error:", "[s]", "[g]", "error", "Address is undeliverable", fromSender, false},
+		{"nope:", "-", "[s]", "[g]", "nope", "Address is undeliverable", fromMap, false},
 	} {
-		p := &transport.Planner{SmartHost: test.global}
+		p := &transport.Planner{SmartHost: test.global, Transports: transport.Builtin()}
+		p.Transports["nope"] = transport.Definition{Name: "nope", Base: "error"}
 		if test.route != "-" {
 			p.Routes = routeIs(test.route)
 		}
