@@ -17,12 +17,12 @@
 //  1. the socket named by PANELMAIL_SOCKET;
 //  2. the socket named in /etc/panelmail/sendmail.conf;
 //  3. /run/panelmail/sendmail.sock;
-//  4. ./panelmail-data/sendmail/sendmail.sock.
+//  4. ./panelmail-data/sendmail.sock.
 //
-// The maildrop goes with the socket: for the first one PANELMAIL_MAILDROP, or
-// else the directory "maildrop" beside the socket's own; for the second the one
-// named in the file, or /var/spool/panelmail; then /var/spool/panelmail and
-// ./panelmail-data/maildrop.
+// The maildrop is the one named by PANELMAIL_MAILDROP in the first case and by
+// the file in the second; else the directory "maildrop" beside the socket, or
+// /var/spool/panelmail for a socket below /run, where nothing outlives a power
+// cut (see [Maildrop]).
 //
 // The file has lines "key = value"; empty lines and lines that begin with "#" do
 // not count. The keys are socket, maildrop, and origin: the domain that is added

@@ -102,6 +102,9 @@ func (r *run) message(ctx context.Context, c command) error {
 		c.fullName = user.FullName
 	}
 	for _, operand := range c.operands {
+		if err := controls(operand); err != nil {
+			return failf(ExitData, "recipient %q: %v", operand, err)
+		}
 		if err := m.addRecipients("recipient", operand, r.origin); err != nil {
 			return err
 		}
@@ -148,18 +151,25 @@ func (r *run) sender(c command, user User) (string, error) {
 	if value == "" || value == "<>" {
 		return "", nil
 	}
-	specs, err := parseList(value)
-	if err == nil && len(specs) != 1 {
-		err = fmt.Errorf("%d addresses", len(specs))
-	}
-	if err != nil || hasControls(c.from) {
-		return "", failf(ExitUsage, "option -f: %q: %v", c.from, errors.Join(err, controls(c.from)))
-	}
-	from, err := complete(specs[0], r.origin)
+	from, err := r.oneAddress(c.from)
 	if err != nil {
 		return "", failf(ExitUsage, "option -f: %q: %v", c.from, err)
 	}
 	return from, nil
+}
+
+func (r *run) oneAddress(value string) (string, error) {
+	if err := controls(value); err != nil {
+		return "", err
+	}
+	specs, err := parseList(value)
+	if err != nil {
+		return "", err
+	}
+	if len(specs) != 1 {
+		return "", fmt.Errorf("%d addresses", len(specs))
+	}
+	return complete(specs[0], r.origin)
 }
 
 func controls(s string) error {

@@ -27,7 +27,7 @@ func (e Env) find() (place, error) {
 	if socket := e.Getenv("PANELMAIL_SOCKET"); socket != "" {
 		p := place{socket, e.Getenv("PANELMAIL_MAILDROP"), conf.origin}
 		if p.maildrop == "" {
-			p.maildrop = filepath.Join(filepath.Dir(filepath.Dir(socket)), "maildrop")
+			p.maildrop = Maildrop(socket)
 		}
 		return p, nil
 	}
@@ -37,14 +37,12 @@ func (e Env) find() (place, error) {
 			conf.socket = system.socket
 		}
 		if conf.maildrop == "" {
-			conf.maildrop = system.maildrop
+			conf.maildrop = Maildrop(conf.socket)
 		}
 		return conf, nil
 	}
-	local := place{
-		socket:   filepath.Join(e.Places.Data, "sendmail", "sendmail.sock"),
-		maildrop: filepath.Join(e.Places.Data, "maildrop"),
-	}
+	local := place{socket: filepath.Join(e.Places.Data, "sendmail.sock")}
+	local.maildrop = Maildrop(local.socket)
 	uid := e.Getuid()
 	for _, p := range []place{system, local} {
 		if exists(p.socket) || exists(filepath.Join(p.maildrop, strconv.Itoa(uid))) {
@@ -52,6 +50,16 @@ func (e Env) find() (place, error) {
 		}
 	}
 	return system, nil
+}
+
+// Maildrop is where the maildrop of a server is unless it was said: beside its
+// socket, but for a socket below /run, which does not outlive the machine's power,
+// in /var/spool/panelmail.
+func Maildrop(socket string) string {
+	if strings.HasPrefix(filepath.Clean(socket), "/run/") {
+		return "/var/spool/panelmail"
+	}
+	return filepath.Join(filepath.Dir(socket), "maildrop")
 }
 
 func exists(path string) bool {
