@@ -19,10 +19,13 @@ type load struct {
 	next       atomic.Int64
 	sessions   []*interop.Submitter
 	latencies  [][]time.Duration // by session
+	content    []byte            // ready for the wire
 }
 
-// connect opens every session.
+// connect opens every session and writes the message, so that send does
+// nothing but send.
 func (l *load) connect(ctx context.Context, addr string) error {
+	l.content = interop.Stuffed(content(l.Size))
 	l.sessions = make([]*interop.Submitter, l.Sessions)
 	l.latencies = make([][]time.Duration, l.Sessions)
 	var g errgroup.Group
@@ -38,7 +41,6 @@ func (l *load) connect(ctx context.Context, addr string) error {
 // send submits all messages and returns how long it took. Whatever is not
 // acknowledged is an error: a benchmark of refusals measures nothing.
 func (l *load) send() (time.Duration, error) {
-	content := interop.Stuffed(content(l.Size))
 	start := time.Now()
 	var g errgroup.Group
 	for i, s := range l.sessions {
@@ -50,7 +52,7 @@ func (l *load) send() (time.Duration, error) {
 			for n := l.next.Add(1) - 1; n < int64(l.Messages); n = l.next.Add(1) - 1 {
 				to := fmt.Sprintf("u%d@%s", n, domain(int(n)%l.Destinations))
 				began := time.Now()
-				if _, err := send("load@generator.test", []string{to}, content); err != nil {
+				if _, err := send("load@generator.test", []string{to}, l.content); err != nil {
 					return fmt.Errorf("message %d: %w", n, err)
 				}
 				l.latencies[i] = append(l.latencies[i], time.Since(began))

@@ -31,7 +31,7 @@ func (b *bench) run(ctx context.Context, t target, w workload) (figures, error) 
 		return nil, err
 	}
 	defer d.close()
-	server, err := t.start(ctx, scene{dir: dir, nextHops: d.addrs(), size: w.Size})
+	server, err := t.start(ctx, scene{dir: dir, nextHops: d.addrs(), size: w.Size, held: w.Held})
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", t.name, err)
 	}
@@ -79,7 +79,9 @@ func arrival(ctx context.Context, d *destinations, start time.Time, f figures) {
 	case <-ctx.Done():
 	}
 	missing, repeats, last := d.count()
-	f[endRate] = float64(len(d.arrived)-missing) / last.Sub(start).Seconds()
+	if n := len(d.arrived) - missing; n > 0 {
+		f[endRate] = float64(n) / last.Sub(start).Seconds()
+	}
 	f[lost], f[twice] = float64(missing), float64(repeats)
 }
 
