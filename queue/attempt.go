@@ -15,7 +15,7 @@ import (
 func (s *scheduler) deliver(ctx context.Context, a *attempt) {
 	report := s.try(ctx, a)
 	s.ended(a, throttled(report, len(a.rows)))
-	s.settle(ctx, a, report)
+	s.settle(ctx, a, report, true)
 }
 
 // try calls the transport. Its panic is trouble of ours: it defers.
@@ -46,11 +46,14 @@ func throttled(report transport.Report, n int) bool {
 // settle records the outcome of an attempt. It tries until it succeeds, or until
 // Run has to end: then the lease stays, and the next Run finds an attempt
 // without an outcome.
-func (s *scheduler) settle(ctx context.Context, a *attempt, report transport.Report) {
-	defer s.settled(a)
+func (s *scheduler) settle(ctx context.Context, a *attempt, report transport.Report, begun bool) {
+	defer s.settled(a, begun)
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		err := s.settleOnce(a, report)
 		if err == nil {
+			if a.size > chunkSize {
+				s.q.sweep(ctx)
+			}
 			return
 		}
 		s.q.o.Log.ErrorContext(ctx, "outcome not recorded", "id", a.id, "error", err)

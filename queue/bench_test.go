@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -15,6 +16,15 @@ import (
 )
 
 var content4K = append([]byte("Subject: benchmark\r\n\r\n"), bytes.Repeat([]byte("0123456789012345678901234567890123456789012345678901234567890\r\n"), 64)...)
+
+// cpu is the processor time this process has used.
+func cpu() time.Duration {
+	var r syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
+		return 0
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+}
 
 // produce enqueues n messages from as many goroutines as asked for.
 func produce(b *testing.B, q *queue.Queue, producers, n, domains int) {
@@ -50,7 +60,9 @@ func BenchmarkEnqueue(b *testing.B) {
 			defer q.Close()
 			b.ReportAllocs()
 			b.ResetTimer()
+			before := cpu()
 			produce(b, q, producers, b.N, 1)
+			b.ReportMetric(float64((cpu()-before).Microseconds())/float64(b.N), "cpu-µs/msg")
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
 		})
 	}
@@ -87,10 +99,11 @@ func BenchmarkEndToEnd(b *testing.B) {
 			}()
 			b.ReportAllocs()
 			b.ResetTimer()
-			start := time.Now()
+			start, before := time.Now(), cpu()
 			produce(b, q, 50, b.N, domains)
 			accepted := time.Since(start)
 			<-done
+			b.ReportMetric(float64((cpu()-before).Microseconds())/float64(b.N), "cpu-µs/msg")
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
 			b.ReportMetric(float64(b.N)/accepted.Seconds(), "accept/s")
 			cancel()

@@ -120,6 +120,9 @@ func (q *Queue) change(ctx context.Context, kind changeKind, m Match) (int, erro
 	n, err := q.store.change(ctx, change{kind: kind, match: m, now: micros(time.Now()), rules: changeRules{
 		lifetime: q.o.Lifetime, bounceLifetime: q.o.BounceLifetime, grace: q.o.BackoffMax,
 	}})
+	if kind == changeRemove {
+		q.sweep(ctx)
+	}
 	q.Wake()
 	return n, err
 }

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -40,11 +41,15 @@ func (q *Queue) Enqueue(ctx context.Context, m Message, content io.Reader) (id s
 	if err := q.checkSpace(); err != nil {
 		return "", err
 	}
-	body, rest, err := readBody(content)
+	buffer := q.buffers.Get().(*bytes.Buffer)
+	defer q.buffers.Put(buffer)
+	rest, err := readBody(buffer, content)
 	if err != nil {
 		return "", err
 	}
-	r.body, r.size = body, int64(len(body))
+	if rest == nil {
+		r.body, r.size = buffer.Bytes(), int64(buffer.Len())
+	}
 	if rest != nil {
 		if err := q.upload(ctx, r, rest); err != nil {
 			return "", err
@@ -144,18 +149,18 @@ func (q *Queue) record(ctx context.Context, m *Message) (*record, error) {
 	return r, nil
 }
 
-// readBody reads a body that is small enough to be stored whole. Of a larger one
-// it returns the reader; what was read stands at its front.
-func readBody(content io.Reader) (body []byte, rest *upload, err error) {
+// readBody reads a body into b if it is small enough to be stored whole. Of a
+// larger one it returns the rest, with what was read at its front.
+func readBody(b *bytes.Buffer, content io.Reader) (rest *upload, err error) {
 	clean := rfc5322.NewCleaner(content, rfc5322.Lenient)
-	body, err = io.ReadAll(io.LimitReader(clean, chunkSize+1))
-	if err != nil {
-		return nil, nil, err
+	b.Reset()
+	if _, err := b.ReadFrom(io.LimitReader(clean, chunkSize+1)); err != nil {
+		return nil, err
 	}
-	if len(body) <= chunkSize {
-		return body, nil, nil
+	if b.Len() <= chunkSize {
+		return nil, nil
 	}
-	return nil, &upload{front: body, rest: clean}, nil
+	return &upload{front: b.Bytes(), rest: clean}, nil
 }
 
 // An upload is a large body being read.
@@ -221,10 +226,16 @@ func (q *Queue) drop(ctx context.Context, upload int64) {
 		q.o.Log.WarnContext(ctx, "upload left behind", "error", err)
 		return
 	}
+	q.sweep(ctx)
+}
+
+// sweep frees bodies that nobody owns, a step to a commit. What it does not come
+// to is swept when the queue is next run.
+func (q *Queue) sweep(ctx context.Context) {
 	for more := true; more; {
 		var err error
 		if more, err = q.store.sweep(ctx, false); err != nil {
-			return // the next start sweeps
+			return
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -27,6 +28,7 @@ type Queue struct {
 	stop     context.CancelFunc
 	running  sync.WaitGroup
 	closeOne sync.Once
+	buffers  sync.Pool // of *bytes.Buffer: small bodies on their way in
 }
 
 // Open opens the queue in the file at path, for itself. The file is created with
@@ -66,6 +68,7 @@ func start(ctx context.Context, file *sqlitedb.File, o Options) (*Queue, error) 
 		return nil, fmt.Errorf("queue: %w", err)
 	}
 	q := &Queue{o: o, path: file.Path(), store: s, pump: p, wake: make(chan struct{}, 1)}
+	q.buffers.New = func() any { return bytes.NewBuffer(make([]byte, 0, 16<<10)) }
 	q.closing, q.stop = context.WithCancel(context.Background())
 	return q, nil
 }

@@ -9,6 +9,9 @@ import (
 	"github.com/panelmail/panelmail/transport"
 )
 
+// claimFactor bounds what is in memory, in multiples of the number of workers.
+const claimFactor = 4
+
 // dueLimit is how many lanes one look at the schedule takes in.
 const dueLimit = 256
 
@@ -41,7 +44,8 @@ type lane struct {
 	id    int64
 	label string
 	busy  int        // deliveries under way
-	limit int        // how many there may be, as far as is known
+	doubt int        // begun and not settled: what a crash would do twice
+	limit int        // how many may be under way, as far as is known
 	full  bool       // no room until a delivery ends, anywhere
 	asked bool       // a claim for it is under way
 	ready []*attempt // claimed and not begun
@@ -126,10 +130,11 @@ func (s *scheduler) start(grace context.Context) {
 	for progress := true; progress; {
 		progress = false
 		for _, l := range s.lanes {
-			if s.running < s.q.o.Workers && len(l.ready) > 0 && l.busy < l.limit {
+			if s.running < s.q.o.Workers && len(l.ready) > 0 && l.mayStart() {
 				begin = append(begin, l.ready[0])
 				l.ready = l.ready[1:]
 				l.busy++
+				l.doubt++
 				s.running++
 				progress = true
 			}
@@ -145,7 +150,7 @@ func (s *scheduler) start(grace context.Context) {
 // may hold.
 func (s *scheduler) wants(ctx context.Context) (wants []want, wake int64) {
 	s.mu.Lock()
-	budget := 2*s.q.o.Workers - s.claimed
+	budget := claimFactor*s.q.o.Workers - s.claimed
 	exclude := make([]int64, 0, len(s.lanes))
 	for id, l := range s.lanes {
 		if l.full || s.ahead(l) <= 0 {
@@ -205,15 +210,21 @@ func (s *scheduler) want(d laneDue, budget int) (w want, ok bool) {
 	return want{lane: l.id, label: l.label, attempts: n, after: l.last}, true
 }
 
-// ahead is how many attempts may be claimed for a lane: as many as may be under
-// way, and as many again to follow them.
-func (s *scheduler) ahead(l *lane) int { return 2*l.limit - l.busy - len(l.ready) }
+// doubtFactor bounds what a crash can repeat in a lane, in multiples of its limit:
+// deliveries under way, and those that wait for the commit of their outcome.
+const doubtFactor = 3
+
+func (l *lane) mayStart() bool { return l.busy < l.limit && l.doubt < doubtFactor*l.limit }
+
+// ahead is how many attempts may be claimed for a lane now: enough for the time
+// that the commits of a claim and of a settlement take.
+func (s *scheduler) ahead(l *lane) int { return 2*doubtFactor*l.limit - l.doubt - len(l.ready) }
 
 // learn takes in how much room the transport sees. What was started a moment ago
 // it may not have counted yet, so with deliveries under way the limit grows by
 // one at most; an overestimate ends in an attempt handed back, which shrinks it.
 func (l *lane) learn(room, most int) {
-	l.full = room < 1 && l.busy == 0 && len(l.ready) == 0
+	l.full = room < 1 && l.doubt == 0 && len(l.ready) == 0
 	switch {
 	case l.busy == 0:
 		l.limit = max(room, 0)
@@ -259,7 +270,7 @@ func (s *scheduler) answered(wants []want) {
 
 // forget drops a lane that has nothing in memory.
 func (s *scheduler) forget(l *lane) {
-	if l != nil && l.busy == 0 && len(l.ready) == 0 && !l.full && !l.asked {
+	if l.doubt == 0 && len(l.ready) == 0 && !l.full && !l.asked {
 		delete(s.lanes, l.id)
 	}
 }
@@ -291,11 +302,14 @@ func (s *scheduler) ended(a *attempt, throttled bool) {
 }
 
 // settled forgets an attempt.
-func (s *scheduler) settled(a *attempt) {
+func (s *scheduler) settled(a *attempt, begun bool) {
 	s.mu.Lock()
 	delete(s.tokens, a.token)
 	s.claimed--
-	s.forget(s.lanes[a.lane])
+	if l := s.lanes[a.lane]; begun {
+		l.doubt--
+		s.forget(l)
+	}
 	s.mu.Unlock()
 	s.notify()
 }
@@ -312,7 +326,7 @@ func (s *scheduler) stop(end context.CancelCauseFunc) {
 	}
 	s.mu.Unlock()
 	for _, a := range back {
-		s.live.Go(func() { s.settle(context.Background(), a, nil) })
+		s.live.Go(func() { s.settle(context.Background(), a, nil, false) })
 	}
 	t := time.AfterFunc(s.q.o.Grace, func() { end(errStopped) })
 	defer t.Stop()

@@ -177,8 +177,7 @@ func removeRow(t txn, s *target) error {
 	if _, err := t.exec(`DELETE FROM panelmail_recipient WHERE message = ? AND position = ?`, s.message, s.position); err != nil {
 		return err
 	}
-	_, err := t.exec(deleteFinished, s.message)
-	return err
+	return forget(t, s.message)
 }
 
 // requeue renames a message and restarts its clocks. An attempt under way keeps

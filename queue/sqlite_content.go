@@ -4,14 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 )
 
 const (
 	selectContent = `
-SELECT c.head, c.body, coalesce(u.id, 0)
-FROM panelmail_content AS c LEFT JOIN panelmail_upload AS u ON u.message = c.message
-WHERE c.message = ?`
+SELECT head, body, coalesce(upload, 0) FROM panelmail_content WHERE message = ?`
 
 	insertChunk = `INSERT INTO panelmail_chunk (upload, part, data) VALUES (?, ?, ?)`
 
@@ -55,7 +52,7 @@ func (e *engine) appendUpload(ctx context.Context, upload int64, first int, chun
 			return nil, err
 		}
 		if !owned {
-			return nil, &refusedError{fmt.Errorf("queue: upload %d is gone: somebody else started the queue", upload)}
+			return nil, &refusedError{errUploadGone}
 		}
 		for i, c := range chunks {
 			if _, err := t.exec(insertChunk, upload, first+i, c); err != nil {
@@ -69,7 +66,7 @@ func (e *engine) appendUpload(ctx context.Context, upload int64, first int, chun
 // dropUpload leaves an upload without an owner to the sweep.
 func (e *engine) dropUpload(ctx context.Context, upload int64) error {
 	return e.writer.do(ctx, &op{class: classOther, apply: func(t txn) ([]Event, error) {
-		_, err := t.exec(`UPDATE panelmail_upload SET owner = NULL WHERE id = ? AND message IS NULL`, upload)
+		_, err := t.exec(`UPDATE panelmail_upload SET owner = 0 WHERE id = ? AND owner = ?`, upload, e.owner)
 		return nil, err
 	}})
 }
@@ -79,12 +76,12 @@ func (e *engine) dropUpload(ctx context.Context, upload int64) error {
 func (e *engine) sweep(ctx context.Context, dead bool) (more bool, err error) {
 	err = e.writer.do(ctx, &op{class: classOther, apply: func(t txn) ([]Event, error) {
 		if dead {
-			if _, err := t.exec(`UPDATE panelmail_upload SET owner = NULL WHERE owner <> ?`, e.owner); err != nil {
+			if _, err := t.exec(`UPDATE panelmail_upload SET owner = 0 WHERE owner > 0 AND owner <> ?`, e.owner); err != nil {
 				return nil, err
 			}
 		}
 		var upload int64
-		err := t.row(`SELECT id FROM panelmail_upload WHERE message IS NULL AND owner IS NULL LIMIT 1`).Scan(&upload)
+		err := t.row(`SELECT id FROM panelmail_upload WHERE owner = 0 LIMIT 1`).Scan(&upload)
 		if errors.Is(err, sql.ErrNoRows) {
 			more = false
 			return nil, nil

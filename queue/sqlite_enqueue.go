@@ -15,7 +15,7 @@ INSERT INTO panelmail_message (queue_id, arrived, expires, warn, size,
 	site, login, via, client, helo, uid, pid, script)
 VALUES (?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?, ?, ?)`
 
-	insertContent = `INSERT INTO panelmail_content (message, head, body) VALUES (?, ?, ?)`
+	insertContent = `INSERT INTO panelmail_content (message, head, body, upload) VALUES (?, ?, ?, ?)`
 
 	insertRecipient = `
 INSERT INTO panelmail_recipient (message, position, address, reverse_path, notify, orcpt,
@@ -28,7 +28,7 @@ INSERT INTO panelmail_lane (key, due) VALUES (?1, ?2)
 ON CONFLICT (key) DO UPDATE SET due = min(coalesce(due, excluded.due), excluded.due)
 RETURNING id`
 
-	adoptUpload = `UPDATE panelmail_upload SET message = ?, owner = NULL WHERE id = ? AND owner = ?`
+	adoptUpload = `UPDATE panelmail_upload SET owner = -1 WHERE id = ? AND owner = ?`
 )
 
 // normalClass is the priority of all mail until classes are told apart.
@@ -59,17 +59,7 @@ func (e *engine) insert(t txn, r *record) error {
 		}
 		return err
 	}
-	head, body := r.head, r.body
-	if head == nil {
-		head = []byte{}
-	}
-	if r.upload != 0 {
-		body = nil
-		if err := e.adopt(t, r.upload, res.id); err != nil {
-			return err
-		}
-	}
-	if _, err := t.exec(insertContent, res.id, head, body); err != nil {
+	if err := e.insertBody(t, r, res.id); err != nil {
 		return err
 	}
 	return insertRecipients(t, r, res.id)
@@ -117,16 +107,32 @@ func file(t txn, label string, due int64, state State) (lane int64, err error) {
 // never is later than any instant.
 const never = int64(1)<<62 - 1
 
-func (e *engine) adopt(t txn, upload, message int64) error {
-	res, err := t.exec(adoptUpload, message, upload, e.owner)
+// insertBody writes the content, or ties the upload that holds it to the message.
+func (e *engine) insertBody(t txn, r *record, message int64) error {
+	head := r.head
+	if head == nil {
+		head = []byte{}
+	}
+	if r.upload == 0 {
+		body := r.body
+		if body == nil {
+			body = []byte{}
+		}
+		_, err := t.exec(insertContent, message, head, body, nil)
+		return err
+	}
+	res, err := t.exec(adoptUpload, r.upload, e.owner)
 	if err != nil {
 		return err
 	}
 	if res.changed == 0 {
-		return &refusedError{errors.New("queue: the upload is gone: somebody else started the queue")}
+		return &refusedError{errUploadGone}
 	}
-	return nil
+	_, err = t.exec(insertContent, message, head, nil, r.upload)
+	return err
 }
+
+var errUploadGone = errors.New("queue: the upload is gone: somebody else has begun to run the queue")
 
 func orNull(us int64) any {
 	if us == 0 {

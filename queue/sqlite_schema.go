@@ -86,15 +86,16 @@ CREATE INDEX panelmail_lane_wake ON panelmail_lane(wake) WHERE due IS NOT NULL;
 CREATE TABLE panelmail_content (
 	message INTEGER PRIMARY KEY REFERENCES panelmail_message(id) ON DELETE CASCADE,
 	head    BLOB NOT NULL,                    -- what stands above the body as it was read
-	body    BLOB                              -- NULL: in the chunks of an upload
+	body    BLOB,                             -- NULL: in the chunks of an upload
+	upload  INTEGER,
+	CHECK ((body IS NULL) = (upload IS NOT NULL))
 ) STRICT;
 
 CREATE TABLE panelmail_upload (
-	id      INTEGER PRIMARY KEY AUTOINCREMENT,
-	owner   INTEGER,                          -- the process that is writing it; NULL: complete
-	message INTEGER REFERENCES panelmail_message(id) ON DELETE SET NULL
+	id    INTEGER PRIMARY KEY AUTOINCREMENT,
+	owner INTEGER NOT NULL                    -- the process that writes it; -1: a message; 0: nobody, to be swept
 ) STRICT;
-CREATE UNIQUE INDEX panelmail_upload_message ON panelmail_upload(message) WHERE message IS NOT NULL;
+CREATE INDEX panelmail_upload_swept ON panelmail_upload(owner) WHERE owner = 0;
 
 CREATE TABLE panelmail_chunk (
 	upload INTEGER NOT NULL REFERENCES panelmail_upload(id),

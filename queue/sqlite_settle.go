@@ -16,6 +16,11 @@ DELETE FROM panelmail_message WHERE id = ?1 AND NOT EXISTS (
 DELETE FROM panelmail_message WHERE id = ?1 AND NOT EXISTS (
 	SELECT 1 FROM panelmail_recipient WHERE message = ?1 AND state < 3)`
 
+	releaseUpload = `
+UPDATE panelmail_upload SET owner = 0
+WHERE id = (SELECT upload FROM panelmail_content WHERE message = ?1) AND NOT EXISTS (
+	SELECT 1 FROM panelmail_recipient WHERE message = ?1 AND state < 3)`
+
 	settleFinal = `
 UPDATE panelmail_recipient
 SET state = ?, token = NULL, lease = NULL, code = ?, status = ?, text = ?, host = ?
@@ -53,7 +58,7 @@ func (e *engine) settleIn(t txn, s *settlement) ([]Event, error) {
 			return nil, err
 		}
 	}
-	if s.allFinal() && a.token != 0 && len(s.reports) == 0 {
+	if s.allFinal() && a.token != 0 && len(s.reports) == 0 && a.size <= chunkSize {
 		res, err := t.exec(deleteSettled, a.message, a.token)
 		if err != nil {
 			return nil, err
@@ -69,10 +74,17 @@ func (e *engine) settleIn(t txn, s *settlement) ([]Event, error) {
 	if err := e.report(t, s, settled); err != nil {
 		return nil, err
 	}
-	if _, err := t.exec(deleteFinished, a.message); err != nil {
-		return nil, err
+	return s.events(settled), forget(t, a.message)
+}
+
+// forget deletes a message if all of its recipients are final. A large body is
+// left to the sweep: deleting it takes longer than a transaction should.
+func forget(t txn, message int64) error {
+	if _, err := t.exec(releaseUpload, message); err != nil {
+		return err
 	}
-	return s.events(settled), nil
+	_, err := t.exec(deleteFinished, message)
+	return err
 }
 
 // settleRows writes each ruling and tells which ones still applied.
