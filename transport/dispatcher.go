@@ -163,10 +163,13 @@ func (x *Dispatcher) try(ctx context.Context, t Transport, d *Delivery) (report 
 }
 
 // settle applies the transport's policy on attempts: the deferral of the last
-// one is a failure with the remote's own reply. Trouble that is ours, and an
-// attempt that was interrupted before anybody answered, never become one.
+// one is a failure with the remote's own reply. Trouble that is ours never
+// becomes one, nor does an attempt that we broke off before its reply was in.
 func settle(ctx context.Context, d *Delivery, o Outcome) Outcome {
-	interrupted := ctx.Err() != nil && o.Host == "" && o.Addr == ""
+	if o.Uncertain && o.Reply.Code == 0 {
+		o.Reply = Reply{Code: 451, Enhanced: [3]int{4, 4, 2}, Text: "connection lost; the message may have been taken"}
+	}
+	interrupted := ctx.Err() != nil && (o.Uncertain || o.Host == "" && o.Addr == "")
 	if d.Plan.Attempts > 0 && d.Attempt >= d.Plan.Attempts && o.Deferred() && !o.Local && !interrupted {
 		o.Final = true
 	}

@@ -106,6 +106,8 @@ func TestDispatcherCutsRecipientsToTheTransportsLimit(t *testing.T) {
 func TestDispatcherAppliesAttempts(t *testing.T) {
 	local, uncertain, short := deferred, deferred, transport.Outcome{}
 	local.Local, uncertain.Uncertain = true, true
+	silent, lost := transport.Outcome{Uncertain: true}, transport.Outcome{
+		Uncertain: true, Reply: transport.Replyf(451, "4.4.2", "connection lost; the message may have been taken")}
 	final := func(o transport.Outcome) transport.Outcome { o.Final = true; return o }
 	for _, test := range []struct {
 		name      string
@@ -121,6 +123,7 @@ func TestDispatcherAppliesAttempts(t *testing.T) {
 		{"oneshot defers for local trouble", "oneshot", 1, local, local},
 		{"oneshot was not tried", "oneshot", 1, short, short},
 		{"oneshot lost the last reply", "oneshot", 1, uncertain, final(uncertain)},
+		{"oneshot lost the last reply and says no more", "oneshot", 1, silent, final(lost)},
 		{"thrice defers", "thrice", 2, deferred, deferred},
 		{"thrice fails", "thrice", 3, deferred, final(deferred)},
 		{"smtp defers for ever", "smtp", 1000, deferred, deferred},
@@ -139,22 +142,27 @@ func TestDispatcherAppliesAttempts(t *testing.T) {
 }
 
 func TestInterruptionIsNeverAFailure(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	calls := 0
-	x := &transport.Dispatcher{
-		Planner: &transport.Planner{Default: transport.Route{Transport: "oneshot"}},
-		Transports: smtp(transport.Func(func(_ context.Context, d *transport.Delivery) transport.Report {
-			calls++
-			cancel()
-			return d.All(transport.Outcome{Reply: transport.Replyf(451, "4.4.2", "interrupted")})
-		})),
-	}
-	report := x.Deliver(ctx, delivery("u@a.test", "u@b.test"))
-	if !report[0].Deferred() || !report[1].NotTried() || calls != 1 {
-		t.Errorf("%d calls, report %+v", calls, report)
-	}
-	if o := x.Deliver(ctx, delivery("u@a.test"))[0]; !o.NotTried() || calls != 1 {
-		t.Errorf("after the end: %+v", o)
+	for _, broken := range []transport.Outcome{
+		{Reply: transport.Replyf(451, "4.4.2", "interrupted")},
+		{Reply: transport.Replyf(451, "4.4.2", "interrupted"), Host: "mx.test", Uncertain: true},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		calls := 0
+		x := &transport.Dispatcher{
+			Planner: &transport.Planner{Default: transport.Route{Transport: "oneshot"}},
+			Transports: smtp(transport.Func(func(_ context.Context, d *transport.Delivery) transport.Report {
+				calls++
+				cancel()
+				return d.All(broken)
+			})),
+		}
+		report := x.Deliver(ctx, delivery("u@a.test", "u@b.test"))
+		if !report[0].Deferred() || !report[1].NotTried() || calls != 1 {
+			t.Errorf("%d calls, report %+v", calls, report)
+		}
+		if o := x.Deliver(ctx, delivery("u@a.test"))[0]; !o.NotTried() || calls != 1 {
+			t.Errorf("after the end: %+v", o)
+		}
 	}
 }
 

@@ -46,7 +46,7 @@ type Outcome struct {
 }
 
 // NotTried reports whether no attempt was made.
-func (o Outcome) NotTried() bool { return o.Reply.Code == 0 && !o.Hold }
+func (o Outcome) NotTried() bool { return o.Reply.Code == 0 && !o.Hold && !o.Uncertain }
 
 // Held reports whether the recipient is to be held.
 func (o Outcome) Held() bool { return o.Hold }
@@ -56,7 +56,7 @@ func (o Outcome) Delivered() bool { return !o.Hold && o.Reply.Code/100 == 2 }
 
 // Failed reports whether there will be no other try.
 func (o Outcome) Failed() bool {
-	return !o.Hold && (o.Reply.Code/100 == 5 || o.Reply.Code != 0 && o.Final && !o.Delivered())
+	return !o.Hold && (o.Reply.Code/100 == 5 || o.Final && !o.NotTried() && !o.Delivered())
 }
 
 // Deferred reports whether a later try may work. Whatever fits no other class
