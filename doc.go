@@ -1,0 +1,91 @@
+// Package panelmail is the front page of a module that a hosting control panel
+// imports to send mail: SMTP submission, a sendmail command for PHP and cron, and
+// Go calls feed a durable queue in SQLite; each recipient is routed through
+// transport maps; delivery is shaped per destination and leaves from the
+// sender's own address under its own name; what fails comes back as a report
+// that names the real reason.
+//
+// # A whole server
+//
+//	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+//	defer stop()
+//	srv, err := mailcore.Open(ctx, "panelmail-data/panelmail.db", mailcore.Config{Hostname: "mail.panel.example"})
+//	if err != nil {
+//		log.Fatal(err)
+//	}
+//	id, err := srv.Submit(ctx, mailcore.Message{
+//		ReversePath: "panel@panel.example",
+//		Recipients:  []string{"customer@shop.example"},
+//		Content:     strings.NewReader("Subject: Welcome\n\nYour site is ready.\n"),
+//	})
+//	if err != nil {
+//		log.Fatal(err)
+//	}
+//	log.Printf("queued as %s: on disk, and tried until it is delivered or bounces", id)
+//	l, err := net.Listen("tcp", "127.0.0.1:2587")
+//	if err != nil {
+//		log.Fatal(err)
+//	}
+//	log.Fatal(srv.Run(ctx, mailcore.Listener{Kind: mailcore.Submission, Listener: l}))
+//
+// It is examples/quickstart, which runs.
+//
+// # The map
+//
+//	floor 4   examples/…            public packages only
+//	          mailcore/mailtest     the internet of one test
+//	          mailcore/sendmail     the sendmail command
+//	floor 3   mailcore              the desk: the package a panel imports
+//	floor 2   queue                 the vault: durable queue and scheduler
+//	          mailcore/sites        what a panel configures per hosted site
+//	floor 1   transport             the dock: vocabulary, planner, delivery
+//	cellar    internal/…            address, rfc5322, dsn, smtpserver, smtpclient, …
+//
+// Imports only go down; nothing of internal/ shows in a public signature. A test
+// (internal/archtest) keeps it so.
+//
+// # One message's way
+//
+// The desk decides everything that can be decided while the submitter is on the
+// line: who it is, whether it may send as this sender to these recipients, which
+// fields are missing. Then the message is stored, and only then does the
+// submitter hear 250: it is on disk, under WAL and synchronous=FULL.
+//
+// The vault files each recipient in a lane (where from, where to), claims those
+// that are due, and writes the attempt and the next due time down before anybody
+// dials, so that a crash cannot turn into a hammer.
+//
+// The dock plans the recipient afresh (transport, next hop, source, TLS,
+// credential, limits: a pure function of the tables), makes one attempt, and
+// reports an outcome for each recipient. The vault settles it in one commit:
+// delivered, deferred, held, or failed together with the bounce that tells the
+// sender.
+//
+// Four rules hold throughout. A 250 means on disk. A stored message never
+// changes. A source never leaks: mail of a sender with its own address waits
+// rather than leave from another. Unknown trouble defers: a message never fails
+// for our own sins.
+//
+// # RFC coverage
+//
+//	RFC 1870  SIZE                     yes
+//	RFC 1894/3464 delivery reports     yes: failed and delayed; success reports not yet
+//	RFC 2033  LMTP                     no
+//	RFC 2034, 3463 enhanced codes      yes
+//	RFC 2920  PIPELINING               yes, both ways
+//	RFC 3030  CHUNKING                 server: yes; client: no; BINARYMIME: no
+//	RFC 3207  STARTTLS                 yes
+//	RFC 3461  DSN parameters           yes, except success reports of our own
+//	RFC 4954  AUTH                     PLAIN and LOGIN
+//	RFC 5321  SMTP                     yes; no VRFY, EXPN or source routes
+//	RFC 5322  message format           the header block, as far as a server touches it
+//	RFC 6152  8BITMIME                 yes; 8-bit mail is never re-encoded on the way out
+//	RFC 6409  submission               yes
+//	RFC 6531  SMTPUTF8                 yes; no downgrading
+//	RFC 6376  DKIM                     no
+//	RFC 7505  null MX                  yes
+//	RFC 7672  DANE                     no
+//	RFC 8314  implicit TLS             yes
+//	RFC 8461  MTA-STS                  no
+//	RFC 8689  REQUIRETLS               no
+package panelmail

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"encoding/json"
+
+	"github.com/panelmail/panelmail/mailcore"
+)
+
+// A command is a row of the command table. Either run or here is set.
+type command struct {
+	name  string // one or two words
+	args  string // for the usage line
+	short string
+
+	// run works on an open server: the one that serves, if there is one, else
+	// one this process opens for the purpose.
+	run func(ctx context.Context, c *call) error
+
+	// here runs in this process, without a server.
+	here func(ctx context.Context, a *app, args []string) error
+
+	// prepare, if set, runs in the process of the user's terminal before run
+	// does, and may change the arguments or read standard input.
+	prepare func(a *app, args []string) ([]string, error)
+}
+
+// commands is the command table. It is a function, not a variable, because help
+// is one of them.
+func commands() []command {
+	var all []command
+	for _, group := range [][]command{
+		serverCommands(), queueCommands(), routingCommands(), siteCommands(), configCommands(),
+	} {
+		all = append(all, group...)
+	}
+	return append(all, command{name: "help", args: "[COMMAND | json]", short: "this text", here: help})
+}
+
+// find returns the command that args begin with, and the rest of args.
+func find(args []string) (command, []string, error) {
+	if len(args) == 0 {
+		return command{}, nil, usagef("a command is missing: see panelmail help")
+	}
+	for words := min(2, len(args)); words > 0; words-- {
+		name := strings.Join(args[:words], " ")
+		for _, c := range commands() {
+			if c.name == name {
+				return c, args[words:], nil
+			}
+		}
+	}
+	return command{}, nil, usagef("unknown command %q: see panelmail help", args[0])
+}
+
+// dispatch runs the command line.
+func (a *app) dispatch(ctx context.Context, args []string) error {
+	if len(args) == 1 && (args[0] == "-h" || args[0] == "--help") {
+		args = []string{"help"}
+	}
+	cmd, rest, err := find(args)
+	if err != nil {
+		return err
+	}
+	if cmd.name == "help" || cmd.name == "sendmail" {
+		return cmd.here(ctx, a, rest)
+	}
+	if err := a.load(); err != nil {
+		return err
+	}
+	if cmd.here != nil {
+		return cmd.here(ctx, a, rest)
+	}
+	if cmd.prepare != nil {
+		if rest, err = cmd.prepare(a, rest); err != nil {
+			return err
+		}
+	}
+	if done, err := a.remote(ctx, cmd, rest); done {
+		return err
+	}
+	return a.inProcess(ctx, cmd, rest)
+}
+
+// inProcess opens the database and runs the command, while no server runs.
+func (a *app) inProcess(ctx context.Context, cmd command, args []string) (err error) {
+	config, err := a.settings.mailcore()
+	if err != nil {
+		return err
+	}
+	srv, err := mailcore.Open(ctx, a.database(), config)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, srv.Close()) }()
+	return cmd.run(ctx, &call{
+		server: srv, settings: a.settings, command: cmd, args: args,
+		stdin: a.stdin, stdout: a.stdout, stderr: a.stderr, json: a.json,
+	})
+}
+
+// A call is one run of a command.
+type call struct {
+	server         *mailcore.Server
+	settings       settings
+	command        command
+	args           []string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	json           bool
+}
+
+// parse reads the flags that define declares, which may stand between the
+// positional arguments, and returns those. It checks their number; most < 0 is
+// any number.
+func (c *call) parse(least, most int, define func(*flag.FlagSet)) ([]string, error) {
+	fs := flag.NewFlagSet(c.command.name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	if define != nil {
+		define(fs)
+	}
+	var words []string
+	for rest := c.args; ; {
+		if err := fs.Parse(rest); err != nil {
+			return nil, c.usage("%v", err)
+		}
+		if fs.NArg() == 0 {
+			break
+		}
+		words, rest = append(words, fs.Arg(0)), fs.Args()[1:]
+	}
+	if len(words) < least || most >= 0 && len(words) > most {
+		return nil, c.usage("%d arguments", len(words))
+	}
+	return words, nil
+}
+
+func (c *call) usage(format string, args ...any) error {
+	return usagef("%s: usage: panelmail %s %s", fmt.Sprintf(format, args...), c.command.name, c.command.args)
+}
+
+// print writes one answer: an object with --json, else the text.
+func (c *call) print(object any, format string, args ...any) error {
+	if c.json {
+		return c.object(object)
+	}
+	_, err := fmt.Fprintf(c.stdout, format, args...)
+	return err
+}
+
+// object writes one JSON object on a line of its own.
+func (c *call) object(v any) error {
+	e := json.NewEncoder(c.stdout)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// table writes rows as aligned columns, or as one object a line with --json.
+// With neither rows nor --json it says so.
+func table[T any](c *call, rows []T, none, header string, columns func(T) []any) error {
+	if c.json {
+		for _, row := range rows {
+			if err := c.object(row); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(rows) == 0 {
+		_, err := fmt.Fprintln(c.stdout, none)
+		return err
+	}
+	w := tabwriter.NewWriter(c.stdout, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, header)
+	for _, row := range rows {
+		for i, column := range columns(row) {
+			if i > 0 {
+				fmt.Fprint(w, "\t")
+			}
+			fmt.Fprint(w, column)
+		}
+		fmt.Fprintln(w)
+	}
+	return w.Flush()
+}

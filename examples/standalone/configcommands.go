@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/BurntSushi/toml"
+)
+
+func configCommands() []command {
+	return []command{
+		{name: "config check", short: "check the configuration file and what it names", here: configCheck},
+		{name: "config show", args: "[--changed]", short: "the settings in force, as a configuration file", here: configShow},
+	}
+}
+
+func configCheck(_ context.Context, a *app, args []string) error {
+	if len(args) > 0 {
+		return usagef("config check takes no arguments: %q", args)
+	}
+	config, err := a.settings.mailcore()
+	if err == nil {
+		err = config.Check()
+	}
+	if err == nil && a.settings.TLS.Certificate != "" {
+		_, err = a.certificate()
+	}
+	if err != nil {
+		fmt.Fprintf(a.stdout, "%s: %v\n", a.configFile(), err)
+		return errNo
+	}
+	_, err = fmt.Fprintf(a.stdout, "%s: ok\n", a.configFile())
+	return err
+}
+
+func configShow(_ context.Context, a *app, args []string) error {
+	changed := slices.Contains(args, "--changed") || slices.Contains(args, "-changed")
+	if len(args) > 1 || len(args) == 1 && !changed {
+		return usagef("usage: panelmail config show [--changed]")
+	}
+	if !changed {
+		return toml.NewEncoder(a.stdout).Encode(a.settings)
+	}
+	now, before := flatten(a.settings), flatten(defaults())
+	out := map[string]any{}
+	for key, value := range now {
+		if !reflect.DeepEqual(value, before[key]) {
+			out[key] = value
+		}
+	}
+	if a.json {
+		return json.NewEncoder(a.stdout).Encode(out)
+	}
+	for _, key := range slices.Sorted(maps.Keys(out)) {
+		fmt.Fprintf(a.stdout, "%s = %v\n", key, quoted(out[key]))
+	}
+	return nil
+}
+
+func quoted(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(text)
+}
+
+// flatten is the settings by their names with the table in front.
+func flatten(s settings) map[string]any {
+	var text strings.Builder
+	flat, tree := map[string]any{}, map[string]any{}
+	if err := toml.NewEncoder(&text).Encode(s); err != nil {
+		return flat
+	}
+	if _, err := toml.Decode(text.String(), &tree); err != nil {
+		return flat
+	}
+	for name, value := range tree {
+		sub, ok := value.(map[string]any)
+		if !ok {
+			flat[name] = value
+			continue
+		}
+		for key, v := range sub {
+			flat[name+"."+key] = v
+		}
+	}
+	return flat
+}
+
+func help(_ context.Context, a *app, args []string) error {
+	if len(args) == 1 && args[0] == "json" {
+		_, err := fmt.Fprint(a.stdout, jsonHelp)
+		return err
+	}
+	name := strings.Join(args, " ")
+	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "usage: panelmail [--data DIR] [--config FILE] [--json] COMMAND …")
+	found := false
+	for _, c := range commands() {
+		if strings.HasPrefix(c.name, name) {
+			found = true
+			fmt.Fprintf(w, "  %s %s\t%s\n", c.name, c.args, c.short)
+		}
+	}
+	if !found {
+		return usagef("unknown command %q", name)
+	}
+	return w.Flush()
+}

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/panelmail/panelmail/mailcore"
+	"github.com/panelmail/panelmail/mailcore/sendmail"
+)
+
+func serverCommands() []command {
+	return []command{
+		{name: "serve", short: "run the server", here: serve},
+		{name: "sendmail", args: "[FLAGS] [RECIPIENT …]", short: "submit a message, as /usr/sbin/sendmail", here: func(ctx context.Context, a *app, args []string) error {
+			return remoteExit(a.sendmail(ctx, args))
+		}},
+	}
+}
+
+// serve runs the server until it is told to stop.
+func serve(ctx context.Context, a *app, args []string) (err error) {
+	if len(args) > 0 {
+		return usagef("serve takes no arguments: %q", args)
+	}
+	config, err := a.settings.mailcore()
+	if err != nil {
+		return fmt.Errorf("configuration: %w", err)
+	}
+	log, closeLog, err := a.openLog()
+	if err != nil {
+		return err
+	}
+	defer closeLog()
+	config.Log = log
+	if err := os.MkdirAll(a.data, 0o700); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	if config.TLS, err = a.certificate(); err != nil {
+		return err
+	}
+	config.Maildrop = a.maildrop()
+	control, err := a.listenControl()
+	if err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	defer control.Close()
+	srv, err := mailcore.Open(ctx, a.database(), config)
+	if err != nil {
+		return err
+	}
+	listeners, err := a.listen()
+	if err != nil {
+		return errors.Join(err, srv.Close())
+	}
+	a.announce(listeners)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return srv.Run(ctx, listeners...) })
+	group.Go(func() error { return a.serveControl(ctx, control, srv) })
+	return group.Wait()
+}
+
+// listen opens the doors of the configuration, or none of them.
+func (a *app) listen() (all []mailcore.Listener, err error) {
+	defer func() {
+		if err != nil {
+			for _, l := range all {
+				l.Close()
+			}
+		}
+	}()
+	for _, door := range []struct {
+		kind    mailcore.Kind
+		address string
+	}{
+		{mailcore.SMTP, a.settings.Listen.SMTP},
+		{mailcore.Submission, a.settings.Listen.Submission},
+		{mailcore.Submissions, a.settings.Listen.Submissions},
+	} {
+		if door.address == "" {
+			continue
+		}
+		l, err := net.Listen("tcp", door.address)
+		if err != nil {
+			return all, fmt.Errorf("%v listener: %w", door.kind, err)
+		}
+		all = append(all, mailcore.Listener{Kind: door.kind, Listener: l})
+	}
+	if a.settings.Listen.Sendmail == "" {
+		return all, nil
+	}
+	l, err := a.listenSendmail()
+	if err != nil {
+		return all, fmt.Errorf("sendmail listener: %w", err)
+	}
+	return append(all, mailcore.Listener{Kind: mailcore.Sendmail, Listener: l}), nil
+}
+
+// listenSendmail opens the socket that anybody may connect to, in a directory
+// that anybody may pass through: who they are, the kernel says.
+func (a *app) listenSendmail() (net.Listener, error) {
+	path := a.sendmailSocket()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	return listenUnix(path, 0o666)
+}
+
+func (a *app) sendmailSocket() string { return a.inData(a.settings.Listen.Sendmail) }
+
+// maildrop is where sendmail leaves messages while no server runs.
+func (a *app) maildrop() string {
+	if a.settings.Listen.Maildrop == "" && a.settings.Listen.Sendmail != "" {
+		return sendmail.Maildrop(a.sendmailSocket())
+	}
+	return a.inData(a.settings.Listen.Maildrop)
+}
+
+// inData makes a path relative to the data directory; "" stays "".
+func (a *app) inData(path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(a.data, path)
+}
+
+// certificate loads the one configured, or the self-signed one of this data
+// directory, which it makes at the first start.
+func (a *app) certificate() (*tls.Config, error) {
+	certFile, keyFile := a.settings.TLS.Certificate, a.settings.TLS.Key
+	if certFile == "" {
+		certFile, keyFile = filepath.Join(a.data, "self-signed.crt"), filepath.Join(a.data, "self-signed.key")
+		if _, err := os.Stat(keyFile); errors.Is(err, os.ErrNotExist) {
+			certificate, key, err := mailcore.SelfSigned(a.settings.Hostname)
+			if err != nil {
+				return nil, err
+			}
+			if err := errors.Join(os.WriteFile(certFile, certificate, 0o600), os.WriteFile(keyFile, key, 0o600)); err != nil {
+				return nil, fmt.Errorf("self-signed certificate: %w", err)
+			}
+		}
+	}
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}
+
+// openLog opens the log of the configuration.
+func (a *app) openLog() (log *slog.Logger, closeLog func(), err error) {
+	var w io.Writer = a.stderr
+	closeLog = func() {}
+	if name := a.settings.Log.File; name != "" {
+		f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			return nil, nil, fmt.Errorf("log.file: %w", err)
+		}
+		w, closeLog = f, func() { f.Close() }
+	}
+	if a.settings.Log.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, nil)), closeLog, nil
+	}
+	return slog.New(slog.NewTextHandler(w, nil)), closeLog, nil
+}
+
+// announce says where the server listens and how to send a first message.
+func (a *app) announce(listeners []mailcore.Listener) {
+	fmt.Fprintf(a.stdout, "panelmail serves %s from %s\n", a.settings.Hostname, a.data)
+	for _, l := range listeners {
+		fmt.Fprintf(a.stdout, "  %-12v %v\n", l.Kind, l.Addr())
+	}
+	if a.settings.Listen.Sendmail != "" && filepath.Dir(a.sendmailSocket()) == filepath.Clean(a.data) {
+		fmt.Fprintf(a.stdout, "The sendmail socket is inside the data directory: only uid %s can reach it.\n", strconv.Itoa(os.Geteuid()))
+	}
+	fmt.Fprintf(a.stdout, `Send a first message:
+  panelmail site add demo
+  panelmail domain add demo.example --site demo
+  echo secret | panelmail login add me@demo.example --site demo
+  swaks --server %s --tls --auth-user me@demo.example --auth-password secret \
+    --from me@demo.example --to you@example.org
+`, a.settings.Listen.Submission)
+}

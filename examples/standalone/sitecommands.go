@@ -1,0 +1,240 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/panelmail/panelmail/mailcore/sites"
+)
+
+func siteCommands() []command {
+	return []command{
+		{name: "site add", args: "NAME [--uid N[,N…]] [--contact ADDRESS]", short: "add a hosted site", run: siteAdd},
+		{name: "site list", short: "the sites", run: siteList},
+		{name: "site show", args: "NAME", short: "a site with its domains and logins", run: siteShow},
+		{name: "domain add", args: "DOMAIN --site S [--class hosted|alias|relay]", short: "give a domain to a site", run: domainAdd},
+		{name: "domain list", args: "[--site S]", short: "the domains", run: domainList},
+		{name: "domain remove", args: "DOMAIN", short: "remove a domain and what hangs on it", run: domainRemove},
+		{name: "login add", args: "NAME --site S", short: "add a login; the password is read from standard input", run: loginAdd, prepare: readSecret},
+		{name: "login passwd", args: "NAME", short: "change a password, read from standard input", run: loginPasswd, prepare: readSecret},
+		{name: "login list", args: "[--site S]", short: "the logins", run: loginList},
+		{name: "login remove", args: "NAME", short: "remove a login", run: loginRemove},
+	}
+}
+
+// readSecret marks a command whose standard input is handed on.
+func readSecret(_ *app, args []string) ([]string, error) { return args, nil }
+
+// password reads the first line of standard input.
+func (c *call) password() (string, error) {
+	line, err := bufio.NewReader(io.LimitReader(c.stdin, 4096)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	if line = strings.TrimRight(line, "\r\n"); line == "" {
+		return "", c.usage("no password on standard input")
+	}
+	return line, nil
+}
+
+func siteAdd(ctx context.Context, c *call) error {
+	var uids, contact string
+	words, err := c.parse(1, 1, func(fs *flag.FlagSet) {
+		fs.StringVar(&uids, "uid", "", "")
+		fs.StringVar(&contact, "contact", "", "")
+	})
+	if err != nil {
+		return err
+	}
+	site := sites.Site{Name: words[0], Contact: contact}
+	for text := range strings.SplitSeq(uids, ",") {
+		if text == "" {
+			continue
+		}
+		uid, err := strconv.Atoi(text)
+		if err != nil {
+			return c.usage("uid %q is no number", text)
+		}
+		site.UIDs = append(site.UIDs, uid)
+	}
+	if err := c.server.Sites().AddSite(ctx, site); err != nil {
+		return err
+	}
+	return c.print(site, "site %s added\n", site.Name)
+}
+
+func siteList(ctx context.Context, c *call) error {
+	if _, err := c.parse(0, 0, nil); err != nil {
+		return err
+	}
+	all, err := c.server.Sites().ListSites(ctx)
+	if err != nil {
+		return err
+	}
+	return table(c, all, "no sites", "SITE\tUIDS\tCONTACT\tSTATE", func(s sites.Site) []any {
+		state := "active"
+		if s.Suspended {
+			state = "suspended"
+		}
+		return []any{s.Name, strings.Trim(fmt.Sprint(s.UIDs), "[]"), s.Contact, state}
+	})
+}
+
+func siteShow(ctx context.Context, c *call) error {
+	words, err := c.parse(1, 1, nil)
+	if err != nil {
+		return err
+	}
+	all, err := c.server.Sites().ListSites(ctx)
+	if err != nil {
+		return err
+	}
+	for _, site := range all {
+		if site.Name != words[0] {
+			continue
+		}
+		domains, err := c.server.Sites().ListDomains(ctx, site.Name)
+		if err != nil {
+			return err
+		}
+		logins, err := loginsOf(ctx, c, site.Name)
+		if err != nil {
+			return err
+		}
+		if c.json {
+			return c.object(struct {
+				sites.Site
+				Domains []sites.Domain `json:"domains"`
+				Logins  []sites.Login  `json:"logins"`
+			}{site, domains, logins})
+		}
+		fmt.Fprintf(c.stdout, "site %s\n", site.Name)
+		for _, d := range domains {
+			fmt.Fprintf(c.stdout, "  domain %s (%s)\n", d.Name, d.Class)
+		}
+		for _, l := range logins {
+			fmt.Fprintf(c.stdout, "  login %s\n", l.Name)
+		}
+		return nil
+	}
+	return fmt.Errorf("site %q: %w", words[0], sites.ErrNotFound)
+}
+
+func domainAdd(ctx context.Context, c *call) error {
+	var site, class string
+	words, err := c.parse(1, 1, func(fs *flag.FlagSet) {
+		fs.StringVar(&site, "site", "", "")
+		fs.StringVar(&class, "class", "hosted", "")
+	})
+	if err != nil {
+		return err
+	}
+	if site == "" {
+		return c.usage("--site is missing")
+	}
+	d := sites.Domain{Name: words[0], Site: site, Class: sites.Class(class)}
+	if err := c.server.Sites().AddDomain(ctx, d); err != nil {
+		return err
+	}
+	return c.print(d, "domain %s added to site %s\n", d.Name, d.Site)
+}
+
+func domainList(ctx context.Context, c *call) error {
+	var site string
+	if _, err := c.parse(0, 0, func(fs *flag.FlagSet) { fs.StringVar(&site, "site", "", "") }); err != nil {
+		return err
+	}
+	all, err := c.server.Sites().ListDomains(ctx, site)
+	if err != nil {
+		return err
+	}
+	return table(c, all, "no domains", "DOMAIN\tSITE\tCLASS", func(d sites.Domain) []any {
+		return []any{d.Name, d.Site, d.Class}
+	})
+}
+
+func domainRemove(ctx context.Context, c *call) error {
+	words, err := c.parse(1, 1, nil)
+	if err != nil {
+		return err
+	}
+	receipt, err := c.server.Sites().RemoveDomain(ctx, words[0])
+	if err != nil {
+		return err
+	}
+	return c.print(receipt, "domain %s removed\n", words[0])
+}
+
+func loginAdd(ctx context.Context, c *call) error {
+	var site string
+	words, err := c.parse(1, 1, func(fs *flag.FlagSet) { fs.StringVar(&site, "site", "", "") })
+	if err != nil {
+		return err
+	}
+	if site == "" {
+		return c.usage("--site is missing")
+	}
+	password, err := c.password()
+	if err != nil {
+		return err
+	}
+	l := sites.Login{Name: words[0], Site: site}
+	if err := c.server.Sites().AddLogin(ctx, l, password); err != nil {
+		return err
+	}
+	return c.print(l, "login %s added to site %s\n", l.Name, l.Site)
+}
+
+func loginPasswd(ctx context.Context, c *call) error {
+	words, err := c.parse(1, 1, nil)
+	if err != nil {
+		return err
+	}
+	password, err := c.password()
+	if err != nil {
+		return err
+	}
+	if err := c.server.Sites().SetPassword(ctx, words[0], password); err != nil {
+		return err
+	}
+	return c.print(sites.Login{Name: words[0]}, "password of %s changed\n", words[0])
+}
+
+func loginsOf(ctx context.Context, c *call, site string) (all []sites.Login, err error) {
+	for l, err := range c.server.Sites().ListLogins(ctx, site) {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, l)
+	}
+	return all, nil
+}
+
+func loginList(ctx context.Context, c *call) error {
+	var site string
+	if _, err := c.parse(0, 0, func(fs *flag.FlagSet) { fs.StringVar(&site, "site", "", "") }); err != nil {
+		return err
+	}
+	all, err := loginsOf(ctx, c, site)
+	if err != nil {
+		return err
+	}
+	return table(c, all, "no logins", "LOGIN\tSITE", func(l sites.Login) []any { return []any{l.Name, l.Site} })
+}
+
+func loginRemove(ctx context.Context, c *call) error {
+	words, err := c.parse(1, 1, nil)
+	if err != nil {
+		return err
+	}
+	if err := c.server.Sites().RemoveLogin(ctx, words[0]); err != nil {
+		return err
+	}
+	return c.print(sites.Login{Name: words[0]}, "login %s removed\n", words[0])
+}

@@ -1,0 +1,188 @@
+package mailcore
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/panelmail/panelmail/internal/address"
+	"github.com/panelmail/panelmail/queue"
+	"github.com/panelmail/panelmail/transport"
+)
+
+// Config is what a panel decides. The zero value of every field but Hostname
+// is a good default.
+type Config struct {
+	// Hostname is the name of this mail system: in the greeting, in EHLO, in
+	// Received, in the queue's bounces. Required: a domain name with a dot.
+	Hostname string
+
+	// TLS is for the listeners. If nil, a self-signed certificate is made at
+	// start, which is enough to try things out.
+	TLS *tls.Config
+
+	// RelayNetworks may send without authentication. If empty, nobody may:
+	// loopback is no exception.
+	RelayNetworks []netip.Prefix
+
+	// Postmaster gets the mail for postmaster, root and mailer-daemon at
+	// Hostname. If empty, that mail is held in the queue for a person to read.
+	Postmaster string
+
+	// SmartHost takes all mail that no route and no smart host of the sender
+	// or its site sends elsewhere: "[smtp.provider.example]:587", with
+	// SmartHostCredential to log in there. If empty, mail goes to the mail
+	// exchangers of its domain.
+	SmartHost           string
+	SmartHostCredential transport.Credential
+
+	// TLSLevel is the least TLS that delivery accepts where no policy says
+	// more. If empty, "may".
+	TLSLevel transport.TLSLevel
+
+	// Transports are the panel's own named transports, beside the built-in.
+	Transports []transport.Definition
+
+	// Network and Resolver are the world. If nil, the operating system's.
+	Network  transport.Network
+	Resolver transport.Resolver
+
+	// Port is where mail exchangers listen. If zero, 25.
+	Port uint16
+
+	// AllowPrivate lets mail go to loopback and private addresses that an MX
+	// record names. A next hop written by hand is always allowed.
+	AllowPrivate bool
+
+	// MessageSize is the largest content accepted, in octets.
+	// If zero, 50 MiB.
+	MessageSize int64
+
+	// Recipients is the largest number of recipients of one message.
+	// If zero, 1,000.
+	Recipients int
+
+	// HideClient leaves the address and the name of an authenticated client
+	// out of the Received field.
+	HideClient bool
+
+	// ShowLogin puts the login into the Received field.
+	ShowLogin bool
+
+	// Concurrency is how many connections go to one destination at once.
+	// If zero, 20.
+	Concurrency int
+
+	// Retry holds how long and how often a deferred message is tried.
+	Retry Retry
+
+	// Workers is how many deliveries run at once. If zero, 200.
+	Workers int
+
+	// Poll is how often the server looks whether another process has changed
+	// the database. If zero, one second; if negative, never: then messages of
+	// other processes and of transactions wait for [Server.Wake].
+	Poll time.Duration
+
+	// Grace is how long sessions may finish what they are in the middle of
+	// when Run is told to stop. If zero, 5 seconds.
+	Grace time.Duration
+
+	// Maildrop is the directory where sendmail leaves messages while no server
+	// runs, one directory for each uid below it. If empty, none is read.
+	Maildrop string
+
+	// Authenticator checks logins. If nil, the logins kept in Sites.
+	Authenticator Authenticator
+
+	// Observe is told what happened to messages, after it was committed. It
+	// must not block for long; it may call the server.
+	Observe func([]queue.Event)
+
+	// Log takes one line for each session's refusals and each delivery.
+	// If nil, slog.Default().
+	Log *slog.Logger
+}
+
+// Retry is the schedule of deferred mail. The delay before the next attempt is
+// the time since the recipient's first attempt, held between BackoffMin and
+// BackoffMax.
+type Retry struct {
+	BackoffMin     time.Duration // if zero, 5 minutes
+	BackoffMax     time.Duration // if zero, 4 hours
+	Lifetime       time.Duration // until a message expires; if zero, 5 days
+	BounceLifetime time.Duration // the same for bounces; if zero, 5 days
+	DelayWarning   time.Duration // until its sender is told of a delay; if zero, 4 hours; negative: never
+}
+
+// Check reports every problem of the configuration at once, as [Open] does.
+func (c Config) Check() error {
+	_, err := c.withDefaults()
+	return err
+}
+
+// withDefaults fills the zero fields. It reports every problem at once.
+func (c Config) withDefaults() (Config, error) {
+	var problems []error
+	complain := func(format string, args ...any) {
+		problems = append(problems, fmt.Errorf(format, args...))
+	}
+	host, err := address.Parse("postmaster@" + c.Hostname)
+	switch {
+	case c.Hostname == "":
+		complain("Hostname is required")
+	case err != nil:
+		complain("Hostname %q: %w", c.Hostname, err)
+	default:
+		if c.Hostname, err = host.ASCIIDomain(); err != nil {
+			complain("Hostname %q: %w", c.Hostname, err)
+		}
+	}
+	if c.Postmaster != "" {
+		if _, err := address.Parse(c.Postmaster); err != nil {
+			complain("Postmaster %q: %w", c.Postmaster, err)
+		}
+	}
+	switch c.TLSLevel {
+	case "":
+		c.TLSLevel = transport.TLSMay
+	case transport.TLSNone, transport.TLSMay, transport.TLSEncrypt:
+	default:
+		complain("TLSLevel %q is unknown: want none, may or encrypt", c.TLSLevel)
+	}
+	if c.SmartHost == "" && c.SmartHostCredential != (transport.Credential{}) {
+		complain("SmartHostCredential is set, but SmartHost is not")
+	}
+	if c.MessageSize < 0 || c.Recipients < 0 || c.Concurrency < 0 || c.Workers < 0 || c.Grace < 0 {
+		complain("MessageSize, Recipients, Concurrency, Workers and Grace cannot be negative")
+	}
+	r := c.Retry
+	if r.BackoffMin < 0 || r.BackoffMax < 0 || r.Lifetime < 0 || r.BounceLifetime < 0 {
+		complain("the durations of Retry cannot be negative")
+	}
+	if r.BackoffMax != 0 && r.BackoffMax < r.BackoffMin {
+		complain("Retry.BackoffMax %v is below Retry.BackoffMin %v", r.BackoffMax, r.BackoffMin)
+	}
+	if len(problems) > 0 {
+		return c, fmt.Errorf("mailcore: configuration: %w", errors.Join(problems...))
+	}
+	setDefault(&c.Network, transport.Network(transport.System{}))
+	setDefault(&c.Resolver, transport.Resolver(&transport.DNS{}))
+	setDefault(&c.Port, 25)
+	setDefault(&c.MessageSize, 50<<20)
+	setDefault(&c.Recipients, 1000)
+	setDefault(&c.Grace, 5*time.Second)
+	setDefault(&c.Log, slog.Default())
+	setDefault(&c.Retry.DelayWarning, 4*time.Hour)
+	return c, nil
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

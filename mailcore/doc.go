@@ -1,0 +1,43 @@
+// Package mailcore is the desk: what a hosting panel imports to send mail.
+//
+// [Open] makes a [Server] on one SQLite file, [Server.Run] takes mail from
+// listeners and delivers what is queued until its context is done, and
+// [Server.Submit] hands in a message of the panel's own. [Server.Sites] are the
+// settings: sites, domains, logins, routes, sources, smart hosts.
+//
+// # Ways in
+//
+// Every way in goes through the same steps: who is it, may it send as this
+// sender to these recipients, which fields are missing, store. What is stored
+// does not change any more.
+//
+//	Listener kind  who it is                     what it may
+//	SMTP           nobody, or a RelayNetwork     recipients of ours, or any
+//	Submission(s)  a login, over TLS             any recipient, senders it owns
+//	Sendmail       the kernel says which uid     any recipient, senders of the uid's site
+//	Submit         the panel says which site     any recipient, senders of that site
+//	Backend        as SMTP and Submission, behind the panel's own go-smtp server
+//
+// A login named like an address owns that address; any other login may send as
+// every address in the domains of its site. Site "" is the panel itself and may
+// send as anybody. The address USER@Hostname is always the uid's own.
+//
+// Recipients of ours are those in domains of a site and at Hostname. Mail for
+// a hosted domain needs a route ([sites.Route]): without one the user is
+// unknown. Mail for postmaster, root, abuse and mailer-daemon at Hostname goes to
+// Config.Postmaster, or is held for a person to read.
+//
+// # What is guaranteed
+//
+// When Submit returns, or a client hears 250, the message is on disk. It is
+// then delivered, or its sender is told, or a person decides: see packages queue
+// and transport. When Run returns, no goroutine of the server is left.
+//
+// # What is changed
+//
+// Mail of our own submitters gets the fields Date, Message-ID and From if they
+// are missing, and CRLF line ends; Bcc is taken out. Mail of strangers is
+// refused if it has bare carriage returns, line feeds or NUL. All mail gets a
+// Received field and loses Return-Path. The author of a From that was missing is
+// the reverse-path as it was given.
+package mailcore

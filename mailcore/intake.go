@@ -1,0 +1,149 @@
+package mailcore
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/panelmail/panelmail/internal/address"
+	"github.com/panelmail/panelmail/internal/rfc5322"
+	"github.com/panelmail/panelmail/queue"
+	"github.com/panelmail/panelmail/transport"
+)
+
+// maxHops is the number of Received fields at which a message is taken to be
+// looping (RFC 5321 section 6.3 wants at least 100 to be unlikely to loop;
+// Postfix's hopcount_limit is 50).
+const maxHops = 50
+
+// scriptField is what PHP's mail.add_x_header puts on top: a claim.
+const scriptField = "X-PHP-Originating-Script"
+
+// submissionField carries the submission ID of our own sendmail command. It is
+// between the two of us and does not leave.
+const submissionField = "X-Panelmail-Submission"
+
+// A draft is a message on its way through the desk: authorized, not yet stored.
+type draft struct {
+	envelope transport.Envelope
+	origin   transport.Origin
+	protocol string // for Received: ESMTPSA, …
+	tls      string // for Received: version and cipher
+	ours     bool   // from a submitter of ours: we mend it and add what is missing
+}
+
+// add adds a recipient that was authorized.
+func (d *draft) add(r transport.Recipient) {
+	d.envelope.Recipients = append(d.envelope.Recipients, r)
+}
+
+// store stamps the draft and puts it into the queue. When it returns without an
+// error the message is on disk.
+func (s *Server) store(ctx context.Context, d *draft, content io.Reader) (id string, err error) {
+	m, content, err := s.stamp(d, content)
+	if err != nil {
+		return "", s.refusal(err)
+	}
+	id, err = s.queue.Enqueue(ctx, m, content)
+	if err != nil {
+		return "", s.refusal(err)
+	}
+	return id, nil
+}
+
+// stamp reads the header, checks it and makes the queue's message.
+func (s *Server) stamp(d *draft, content io.Reader) (queue.Message, io.Reader, error) {
+	mode := rfc5322.Strict
+	if d.ours {
+		mode = rfc5322.Lenient
+	}
+	body := bufio.NewReader(rfc5322.NewCleaner(content, mode))
+	header, err := rfc5322.ReadHeader(body, rfc5322.Limits{})
+	if err != nil {
+		return queue.Message{}, nil, err
+	}
+	if header.Count("Received") >= maxHops {
+		return queue.Message{}, nil, transport.Replyf(554, "5.4.6", "Error: too many hops")
+	}
+	now := time.Now()
+	id := queue.NewID(now)
+	head := s.received(d, id, now)
+	header.Del("Return-Path")
+	if d.ours {
+		if d.origin.Script == "" {
+			d.origin.Script = header.Get(scriptField)
+		}
+		header.Del("Bcc")
+		header.Del(submissionField)
+		head = append(head, rfc5322.Missing(header, author(d), now, id, s.config.Hostname)...)
+	}
+	return queue.Message{
+		ID:       id,
+		Envelope: d.envelope,
+		Origin:   d.origin,
+		Head:     func() ([]byte, error) { return head, nil },
+	}, io.MultiReader(bytes.NewReader(header.Bytes()), body), nil
+}
+
+// author is the address for a From field that is missing: never one that a
+// rewriting made. The zero Address is the mail system itself.
+func author(d *draft) address.Address {
+	a, err := address.Parse(d.envelope.ReversePath)
+	if err != nil {
+		return address.Address{}
+	}
+	return a
+}
+
+// received is the trace field for the draft (RFC 5321 section 4.4).
+func (s *Server) received(d *draft, id string, now time.Time) []byte {
+	hop := rfc5322.Hop{
+		By:     s.config.Hostname,
+		With:   d.protocol,
+		ID:     id,
+		TLS:    d.tls,
+		Time:   now,
+		UID:    d.origin.UID,
+		HasUID: d.origin.UID >= 0,
+	}
+	if len(d.envelope.Recipients) == 1 {
+		hop.For = d.envelope.Recipients[0].Address
+	}
+	if !s.config.HideClient || d.origin.Login == "" {
+		hop.HELO, hop.Client = d.origin.HELO, d.origin.Client
+	}
+	if s.config.ShowLogin {
+		hop.Login = d.origin.Login
+	}
+	return rfc5322.Received(hop)
+}
+
+// refusal turns an error of the desk or the queue into the reply the submitter
+// gets. What is not a reply is our own trouble: it defers, and the detail goes to
+// the log alone.
+func (s *Server) refusal(err error) error {
+	var reply transport.Reply
+	switch {
+	case errors.As(err, &reply):
+		return reply
+	case errors.Is(err, rfc5322.ErrBareLF), errors.Is(err, rfc5322.ErrBareCR), errors.Is(err, rfc5322.ErrNUL):
+		return transport.Replyf(550, "5.5.2", "Error: bare <CR>, <LF> or NUL received")
+	case errors.Is(err, rfc5322.ErrTooLarge), errors.Is(err, rfc5322.ErrTooManyFields):
+		return transport.Replyf(552, "5.3.4", "Error: message header too big")
+	case errors.Is(err, queue.ErrFull):
+		s.config.Log.Error("no room to store a message", "error", err)
+		return transport.Replyf(452, "4.3.1", "Insufficient system storage")
+	}
+	var other interface {
+		SMTPReply() (int, [3]int, string)
+	}
+	if errors.As(err, &other) {
+		return err
+	}
+	s.config.Log.Error("a message could not be stored", "error", err)
+	return fmt.Errorf("%w: %w", transport.Replyf(451, "4.3.0", "Error: queue file write error"), err)
+}

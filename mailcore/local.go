@@ -1,0 +1,97 @@
+package mailcore
+
+import (
+	"context"
+	"os"
+	"os/user"
+	"strconv"
+
+	"github.com/panelmail/panelmail/internal/smtpserver"
+	"github.com/panelmail/panelmail/transport"
+)
+
+// localDesk answers the sessions of the sendmail socket. Who is there is the
+// kernel's word; no password is asked, and none would help.
+type localDesk struct {
+	server *Server
+}
+
+// NewSession implements smtpserver.Handler. A uid that belongs to no site is
+// refused, but for root and the server's own, which speak for the panel.
+func (d localDesk) NewSession(ctx context.Context, c *smtpserver.Conn) (smtpserver.Session, error) {
+	uid, pid, err := peerOf(c.NetConn())
+	if err != nil {
+		d.server.config.Log.Error("who is at the sendmail socket cannot be told", "error", err)
+		return nil, transport.Replyf(421, "4.3.0", "%s Error: local submission is unavailable", d.server.config.Hostname)
+	}
+	who, err := d.server.localSubmitter(ctx, uid)
+	if err != nil {
+		return nil, err
+	}
+	who.pid = pid
+	return &localSession{server: d.server, who: who, conn: c}, nil
+}
+
+// localSubmitter is a uid with what it may do.
+type localSubmitter struct {
+	uid, pid int
+	site     string // "": the panel itself
+	address  string // the one at our own host name that is always its own
+}
+
+// localSubmitter looks a uid up. The error is a reply.
+func (s *Server) localSubmitter(ctx context.Context, uid int) (localSubmitter, error) {
+	who := localSubmitter{uid: uid}
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+		who.address = u.Username + "@" + s.config.Hostname
+	}
+	settings, err := s.sites.Current(ctx)
+	if err != nil {
+		return who, lookupFailure(who.address, err)
+	}
+	site, ok := settings.SiteOfUID(uid)
+	switch {
+	case ok:
+		who.site = site
+	case uid != 0 && uid != os.Geteuid():
+		s.config.Log.Warn("a uid of no site was refused at the sendmail socket", "uid", uid)
+		return who, transport.Replyf(550, "5.7.1", "uid %d belongs to no site: it may not send mail here", uid)
+	}
+	return who, nil
+}
+
+// localSession is one run of the sendmail command.
+type localSession struct {
+	server *Server
+	who    localSubmitter
+	conn   *smtpserver.Conn
+}
+
+// Mail implements smtpserver.Session.
+func (s *localSession) Mail(ctx context.Context, from string, p smtpserver.MailParams) (smtpserver.Transaction, error) {
+	d, err := s.server.localDraft(ctx, s.who, envelopeOf(from, p))
+	if err != nil {
+		return nil, err
+	}
+	return &transaction{server: s.server, draft: d, relay: true}, nil
+}
+
+// Close implements smtpserver.Session.
+func (*localSession) Close() {}
+
+// localDraft begins a message of a local submitter, whether it came over the
+// socket or through the maildrop. The error is a reply.
+func (s *Server) localDraft(ctx context.Context, who localSubmitter, e transport.Envelope) (*draft, error) {
+	sender := e.ReversePath
+	if sender == who.address {
+		sender = "" // its own at our host name, whatever site it belongs to
+	}
+	if err := s.siteMaySend(ctx, who.site, sender); err != nil {
+		return nil, err
+	}
+	return &draft{
+		envelope: e,
+		origin:   transport.Origin{Site: who.site, Via: transport.ViaSendmail, UID: who.uid, PID: who.pid},
+		ours:     true,
+	}, nil
+}

@@ -1,0 +1,124 @@
+package mailcore
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/panelmail/panelmail/internal/address"
+	"github.com/panelmail/panelmail/internal/maildrop"
+	"github.com/panelmail/panelmail/transport"
+)
+
+// maildropEvery is how often the maildrop is looked at. It fills only while
+// sendmail cannot reach us.
+const maildropEvery = 10 * time.Second
+
+// drainMaildrop takes what sendmail left while no server ran, at once and then
+// from time to time, until ctx is done.
+func (s *Server) drainMaildrop(ctx context.Context) error {
+	box := maildrop.Box{Dir: s.config.Maildrop}
+	ticker := time.NewTicker(maildropEvery)
+	defer ticker.Stop()
+	revision := int64(-1)
+	for {
+		revision = s.makeMaildrops(ctx, box, revision)
+		for more := true; more; {
+			taken, err := box.Take(ctx, s.takeDrop)
+			if err != nil && ctx.Err() == nil {
+				s.config.Log.Error("a message in the maildrop was not taken", "error", err)
+			}
+			more = taken > 0 && ctx.Err() == nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// makeMaildrops gives each uid that may send a directory of its own, when the
+// settings have changed since a revision. Only root can make those of others.
+func (s *Server) makeMaildrops(ctx context.Context, box maildrop.Box, since int64) int64 {
+	settings, err := s.sites.Current(ctx)
+	if err != nil || settings.Revision() == since {
+		return since
+	}
+	uids := []int{os.Geteuid()}
+	if os.Geteuid() == 0 {
+		all, err := s.sites.ListSites(ctx)
+		if err != nil {
+			return since
+		}
+		for _, site := range all {
+			uids = append(uids, site.UIDs...)
+		}
+	}
+	for _, uid := range uids {
+		if err := box.Create(uid, os.Getegid()); err != nil {
+			s.config.Log.Error("a maildrop directory could not be made", "uid", uid, "error", err)
+		}
+	}
+	return settings.Revision()
+}
+
+// takeDrop stores a message from the maildrop. Its submitter was told that it
+// was accepted, so unknown recipients are for delivery to bounce; but who may not
+// send under this reverse-path may not do so by way of a file either.
+func (s *Server) takeDrop(ctx context.Context, d maildrop.Drop, content io.Reader) error {
+	who, err := s.localSubmitter(ctx, d.UID)
+	if err != nil {
+		return refused(err)
+	}
+	draft, err := s.localDraft(ctx, who, transport.Envelope{
+		ReversePath: d.From, Ret: transport.Ret(d.Ret), EnvID: d.EnvID,
+	})
+	if err != nil {
+		return refused(err)
+	}
+	for _, to := range d.To {
+		r, err := s.recipient(ctx, to, true)
+		if err != nil {
+			a, syntax := address.Parse(to)
+			if syntax != nil {
+				return refused(err)
+			}
+			r = transport.Recipient{Address: a.String()}
+		}
+		r.Notify = parseNotify(d.Notify)
+		draft.add(r)
+	}
+	_, err = s.store(ctx, draft, s.bounded(content))
+	return refused(err)
+}
+
+// parseNotify reads a NOTIFY parameter (RFC 3461 section 4.1). Words it does not
+// know count for nothing.
+func parseNotify(value string) (n transport.Notify) {
+	for word := range strings.SplitSeq(value, ",") {
+		switch strings.ToUpper(word) {
+		case "NEVER":
+			n |= transport.NotifyNever
+		case "SUCCESS":
+			n |= transport.NotifySuccess
+		case "FAILURE":
+			n |= transport.NotifyFailure
+		case "DELAY":
+			n |= transport.NotifyDelay
+		}
+	}
+	return n
+}
+
+// refused marks an error that no later try can mend.
+func refused(err error) error {
+	var reply transport.Reply
+	if errors.As(err, &reply) && reply.Code/100 == 5 {
+		return errors.Join(maildrop.ErrRefused, err)
+	}
+	return err
+}

@@ -1,0 +1,70 @@
+package mailtest
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+
+	"github.com/panelmail/panelmail/transport"
+)
+
+// DNS answers what servers ask, from literals. A name that is in none of the
+// maps does not exist. Names are lower case, without a final dot.
+type DNS struct {
+	MX   map[string][]transport.MX
+	Addr map[string][]string
+
+	// Fail names domains and hosts whose look-up fails for now (SERVFAIL).
+	Fail map[string]bool
+
+	mu sync.Mutex
+}
+
+// NewDNS returns an empty one.
+func NewDNS() *DNS {
+	return &DNS{MX: map[string][]transport.MX{}, Addr: map[string][]string{}, Fail: map[string]bool{}}
+}
+
+// Resolver is what a server asks: d as a [transport.Resolver].
+func (d *DNS) Resolver() transport.Resolver { return resolver{d} }
+
+// set changes the records while servers may be asking.
+func (d *DNS) set(change func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	change()
+}
+
+type resolver struct{ dns *DNS }
+
+// MX implements [transport.Resolver].
+func (r resolver) MX(_ context.Context, domain string) ([]transport.MX, error) {
+	return look(r.dns, domain, func(name string) []transport.MX { return r.dns.MX[name] })
+}
+
+// Addrs implements [transport.Resolver].
+func (r resolver) Addrs(_ context.Context, host string) ([]netip.Addr, error) {
+	return look(r.dns, host, func(name string) (addrs []netip.Addr) {
+		for _, text := range r.dns.Addr[name] {
+			addrs = append(addrs, netip.MustParseAddr(text))
+		}
+		return addrs
+	})
+}
+
+// look answers one question, or says why not.
+func look[T any](d *DNS, name string, records func(name string) []T) ([]T, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	if d.Fail[name] {
+		return nil, &net.DNSError{Err: "server misbehaving", Name: name, IsTemporary: true}
+	}
+	found := records(name)
+	if len(found) == 0 {
+		return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+	}
+	return found, nil
+}

@@ -1,0 +1,178 @@
+package mailcore_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/panelmail/panelmail/mailcore"
+	"github.com/panelmail/panelmail/mailcore/mailtest"
+	"github.com/panelmail/panelmail/mailcore/sites"
+	"github.com/panelmail/panelmail/queue"
+)
+
+func route(t *testing.T, srv *mailcore.Server, pattern, value string) {
+	t.Helper()
+	if err := srv.Sites().SetRoute(t.Context(), sites.Route{Pattern: pattern, Value: value}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// addSite makes a site with domains.
+func addSite(t *testing.T, srv *mailcore.Server, name string, domains ...string) {
+	t.Helper()
+	if err := srv.Sites().AddSite(t.Context(), sites.Site{Name: name}); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range domains {
+		if err := srv.Sites().AddDomain(t.Context(), sites.Domain{Name: d, Site: name, Class: sites.Hosted}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// dialogue sends lines to a listener and returns the reply to each, the last
+// line of it; the first reply is the greeting.
+func dialogue(t *testing.T, lab *mailtest.Lab, port uint16, lines ...string) []string {
+	t.Helper()
+	conn := lab.Dial(port)
+	defer conn.Close()
+	in := bufio.NewReader(conn)
+	reply := func() string {
+		for {
+			line, err := in.ReadString('\n')
+			if err != nil {
+				return err.Error()
+			}
+			if len(line) < 4 || line[3] != '-' {
+				return strings.TrimRight(line, "\r\n")
+			}
+		}
+	}
+	replies := []string{reply()}
+	for _, line := range lines {
+		fmt.Fprintf(conn, "%s\r\n", line)
+		replies = append(replies, reply())
+	}
+	return replies
+}
+
+func queued(t *testing.T, srv *mailcore.Server) (n int) {
+	t.Helper()
+	for _, err := range srv.Queue().Entries(t.Context(), queue.Match{All: true}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	return n
+}
+
+// plainlyLocal are the forms that are mail for local.test or the postmaster and
+// nothing else.
+var plainlyLocal = map[string]bool{
+	"<u@local.test>": true, "<u@LOCAL.TEST>": true, "<u@local.test.>": true, "<postmaster>": true,
+	`<"u> NOTIFY=NEVER"@local.test>`: true, "<|/bin/sh@local.test>": true,
+	"<-oQ/tmp@local.test>": true, // but not ../../x: two dots in a row are no atom (RFC 5321 section 4.1.2)
+}
+
+func TestNoFormOfAddressIsRelayedForAStranger(t *testing.T) {
+	text, err := os.ReadFile("testdata/relay_forms.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	forms := strings.Split(strings.TrimSpace(string(text)), "\n")
+	if len(forms) != 34 {
+		t.Fatalf("%d forms", len(forms))
+	}
+	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
+		remote := lab.Domain("remote.test")
+		srv := lab.Server(mailcore.Config{Hostname: "mx.panel.test"})
+		addSite(t, srv, "local", "local.test")
+		route(t, srv, "local.test", "hold:for the test")
+		for _, sender := range []string{"<x@remote.test>", "<>", "<u@local.test>"} {
+			for _, form := range forms {
+				before := queued(t, srv)
+				replies := dialogue(t, lab, 25, "EHLO stranger.test", "MAIL FROM:"+sender, "RCPT TO:"+form, "DATA", "Subject: x\r\n\r\nx\r\n.")
+				rcpt := replies[3]
+				if plainlyLocal[form] != strings.HasPrefix(rcpt, "2") {
+					t.Errorf("sender %s: RCPT TO:%s: %s", sender, form, rcpt)
+				}
+				if !plainlyLocal[form] && (!strings.HasPrefix(rcpt, "5") || queued(t, srv) != before) {
+					t.Errorf("sender %s: RCPT TO:%s: %s, queued %d more", sender, form, rcpt, queued(t, srv)-before)
+				}
+			}
+		}
+		lab.Wait(time.Hour)
+		if got := remote.Messages(); len(got) > 0 {
+			t.Errorf("relayed: %+v", got)
+		}
+		for e, err := range srv.Queue().Entries(t.Context(), queue.Match{All: true}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range e.Recipients {
+				if !strings.HasSuffix(strings.ToLower(strings.TrimSuffix(r.Address, ".")), "@local.test") && r.Address != "postmaster@mx.panel.test" {
+					t.Errorf("queued for %s", r.Address)
+				}
+			}
+		}
+	})
+}
+
+func TestLoopbackAndPrivateNetworksMayNotRelayUntilTheyAreNamed(t *testing.T) {
+	for _, tt := range []struct {
+		networks []netip.Prefix
+		want     string
+	}{
+		{nil, "554 5.7.1 <u@remote.test>: Relay access denied"},
+		{[]netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}, "250 2.1.5 Ok"},
+	} {
+		mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
+			lab.Server(mailcore.Config{RelayNetworks: tt.networks})
+			replies := dialogue(t, lab, 25, "EHLO client.test", "MAIL FROM:<x@remote.test>", "RCPT TO:<u@remote.test>")
+			if got := replies[3]; got != tt.want {
+				t.Errorf("networks %v: %s, want %s", tt.networks, got, tt.want)
+			}
+		})
+	}
+}
+
+func TestUnknownUsersOfOurDomainsAreRefusedAtRcpt(t *testing.T) {
+	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
+		srv := lab.Server(mailcore.Config{})
+		addSite(t, srv, "shop", "shop.example")
+		replies := dialogue(t, lab, 25, "EHLO c.test", "MAIL FROM:<x@remote.test>", "RCPT TO:<nobody@shop.example>", "RCPT TO:<nobody@"+mailtest.Hostname+">")
+		for _, got := range replies[3:] {
+			if !strings.HasPrefix(got, "550 5.1.1 ") {
+				t.Errorf("%s", got)
+			}
+		}
+	})
+}
+
+func TestSubmissionWithoutTLSOrLoginTakesNothing(t *testing.T) {
+	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
+		lab.Server(mailcore.Config{})
+		replies := dialogue(t, lab, 587, "EHLO c.test", "AUTH PLAIN AGEAYg==", "MAIL FROM:<x@remote.test>")
+		for _, got := range replies[2:] {
+			if !strings.HasPrefix(got, "5") {
+				t.Errorf("%s", got)
+			}
+		}
+	})
+}
+
+func TestForwardRefusesClearly(t *testing.T) {
+	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
+		srv := lab.Server(mailcore.Config{})
+		if _, err := srv.Forward(context.Background(), hello("a@b.example", "c@d.example")); err != mailcore.ErrNoForwarding {
+			t.Errorf("Forward: %v", err)
+		}
+	})
+}

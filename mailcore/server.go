@@ -1,0 +1,146 @@
+package mailcore
+
+import (
+	"context"
+	"crypto/tls"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/panelmail/panelmail/mailcore/sites"
+	"github.com/panelmail/panelmail/queue"
+	"github.com/panelmail/panelmail/transport"
+)
+
+// A Server is the mail subsystem of one panel: the desk in front of one queue,
+// and the dock behind it. Its methods may be called from many goroutines.
+type Server struct {
+	config     Config
+	queue      *queue.Queue
+	sites      *sites.Sites
+	auth       Authenticator
+	planner    *transport.Planner
+	dispatcher *transport.Dispatcher
+	smtp       *transport.SMTP
+	tls        *tls.Config
+
+	mu      sync.Mutex
+	bound   []netip.AddrPort // where our own listeners are, for the loop check
+	running bool
+}
+
+// Open opens the database file at path, making it and its directory if they are
+// missing, and returns a server that is not running yet. Close it, or Run it.
+func Open(ctx context.Context, path string, config Config) (*Server, error) {
+	return open(ctx, config, func(o queue.Options) (*queue.Queue, error) {
+		return queue.Open(ctx, path, o)
+	})
+}
+
+// New is Open on the caller's own database, whose pool and pragmas stay
+// untouched; the tables of ours are named panelmail_…. See queue.New for what the
+// database must be.
+func New(ctx context.Context, db *sql.DB, config Config) (*Server, error) {
+	return open(ctx, config, func(o queue.Options) (*queue.Queue, error) {
+		return queue.New(ctx, db, o)
+	})
+}
+
+func open(ctx context.Context, config Config, openQueue func(queue.Options) (*queue.Queue, error)) (*Server, error) {
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{config: config, tls: config.TLS}
+	if s.tls == nil {
+		if s.tls, err = selfSigned(config.Hostname); err != nil {
+			return nil, fmt.Errorf("mailcore: self-signed certificate: %w", err)
+		}
+	}
+	if s.queue, err = openQueue(s.queueOptions()); err != nil {
+		return nil, err
+	}
+	if s.sites, err = sites.New(ctx, s.queue); err != nil {
+		return nil, errors.Join(err, s.queue.Close())
+	}
+	if s.auth = config.Authenticator; s.auth == nil {
+		s.auth = siteLogins(s.sites)
+	}
+	if err := s.buildDock(); err != nil {
+		return nil, errors.Join(err, s.queue.Close())
+	}
+	return s, nil
+}
+
+// Close closes the database. It is not needed after Run.
+func (s *Server) Close() error {
+	s.smtp.Close()
+	return s.queue.Close()
+}
+
+// Queue is the queue behind the server.
+func (s *Server) Queue() *queue.Queue { return s.queue }
+
+// Sites are the settings of the hosted sites.
+func (s *Server) Sites() *sites.Sites { return s.sites }
+
+// Explain plans the way from sender to recipient as delivery would, with the
+// rule behind each part. No connection is made. The site is the one that the
+// message would belong to; "" is the panel itself.
+func (s *Server) Explain(ctx context.Context, site, sender, recipient string) (transport.Plan, error) {
+	return s.planner.Plan(ctx, transport.Query{
+		Sender:    sender,
+		Recipient: recipient,
+		Origin:    transport.Origin{Site: site, Via: transport.ViaAPI, UID: -1},
+	})
+}
+
+// Run takes mail from the listeners and delivers what is queued, until ctx is
+// done. Then it lets sessions finish for as long as Grace says, closes the
+// listeners and the database, and returns nil. It returns an error as soon as a
+// listener fails or the queue cannot be run, after stopping all the rest. When it
+// has returned, no goroutine of the server is left. A server runs once.
+func (s *Server) Run(ctx context.Context, listeners ...Listener) error {
+	if err := s.start(listeners); err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, l := range listeners {
+		group.Go(func() error { return s.serve(ctx, l) })
+	}
+	group.Go(func() error { return s.queue.Run(ctx, s.dispatcher) })
+	if s.config.Maildrop != "" {
+		group.Go(func() error { return s.drainMaildrop(ctx) })
+	}
+	err := group.Wait()
+	return errors.Join(err, s.Close())
+}
+
+func (s *Server) start(listeners []Listener) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running {
+		return errors.New("mailcore: the server runs, or has run, already")
+	}
+	for _, l := range listeners {
+		if err := l.check(); err != nil {
+			return err
+		}
+		if ap, err := netip.ParseAddrPort(l.Addr().String()); err == nil {
+			s.bound = append(s.bound, ap)
+		}
+	}
+	s.running = true
+	return nil
+}
+
+// ownAddresses are the addresses our listeners are at.
+func (s *Server) ownAddresses() []netip.AddrPort {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bound
+}

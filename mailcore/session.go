@@ -1,0 +1,147 @@
+package mailcore
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net/netip"
+
+	"github.com/emersion/go-sasl"
+
+	"github.com/panelmail/panelmail/internal/smtpserver"
+	"github.com/panelmail/panelmail/transport"
+)
+
+// smtpDesk answers the sessions of one SMTP listener.
+type smtpDesk struct {
+	server *Server
+}
+
+// NewSession implements smtpserver.Handler.
+func (d smtpDesk) NewSession(_ context.Context, c *smtpserver.Conn) (smtpserver.Session, error) {
+	client := netip.Addr{}
+	if ap, err := netip.ParseAddrPort(c.RemoteAddr().String()); err == nil {
+		client = ap.Addr().Unmap()
+	}
+	return &smtpSession{server: d.server, conn: c, client: client, trusted: d.server.trusts(client)}, nil
+}
+
+// trusts reports whether clients at an address may relay without logging in.
+func (s *Server) trusts(client netip.Addr) bool {
+	for _, network := range s.config.RelayNetworks {
+		if client.IsValid() && network.Contains(client) {
+			return true
+		}
+	}
+	return false
+}
+
+// smtpSession is one client's connection.
+type smtpSession struct {
+	server  *Server
+	conn    *smtpserver.Conn
+	client  netip.Addr
+	trusted bool
+	who     Identity // zero until it has logged in
+}
+
+// Mechanisms implements smtpserver.Authenticator.
+func (*smtpSession) Mechanisms() []string { return mechanisms }
+
+// Auth implements smtpserver.Authenticator.
+func (s *smtpSession) Auth(ctx context.Context, mech string) (sasl.Server, error) {
+	return saslServer(ctx, s.server.auth, mech, func(id Identity) { s.who = id })
+}
+
+// Mail implements smtpserver.Session.
+func (s *smtpSession) Mail(ctx context.Context, from string, p smtpserver.MailParams) (smtpserver.Transaction, error) {
+	d, err := s.server.smtpDraft(ctx, s.who, s.trusted, envelopeOf(from, p))
+	if err != nil {
+		return nil, err
+	}
+	d.origin.Client, d.origin.HELO = s.client.String(), s.conn.HELO()
+	d.protocol, d.tls = s.conn.Protocol(), describeTLS(s.conn.TLS())
+	return &transaction{server: s.server, draft: d, relay: d.ours}, nil
+}
+
+// smtpDraft begins a message that came over SMTP. The error is a reply.
+func (s *Server) smtpDraft(ctx context.Context, who Identity, trusted bool, e transport.Envelope) (*draft, error) {
+	if who.Login != "" {
+		if err := s.loginMaySend(ctx, who, e.ReversePath); err != nil {
+			return nil, err
+		}
+	}
+	return &draft{
+		envelope: e,
+		origin:   transport.Origin{Site: who.Site, Login: who.Login, Via: transport.ViaSMTP, UID: -1},
+		ours:     trusted || who.Login != "",
+	}, nil
+}
+
+// loginMaySend reports, as a reply, why a login may not use a reverse-path.
+func (s *Server) loginMaySend(ctx context.Context, who Identity, sender string) error {
+	settings, err := s.sites.Current(ctx)
+	if err != nil {
+		return lookupFailure(sender, err)
+	}
+	if site, ok := settings.Site(who.Site); ok && site.Suspended {
+		return suspended(who.Site)
+	}
+	if sender != "" && !settings.LoginOwns(who.Site, who.Login, sender) {
+		return transport.Replyf(553, "5.7.1", "<%s>: Sender address rejected: not owned by user %s", sender, who.Login)
+	}
+	return nil
+}
+
+// Close implements smtpserver.Session.
+func (*smtpSession) Close() {}
+
+// transaction is one message on its way in, over SMTP or the sendmail socket.
+type transaction struct {
+	server *Server
+	draft  *draft
+	relay  bool
+}
+
+// Lenient says that bare line feeds of our own submitters are mended instead of
+// refused.
+func (t *transaction) Lenient() bool { return t.draft.ours }
+
+// Rcpt implements smtpserver.Transaction.
+func (t *transaction) Rcpt(ctx context.Context, to string, p smtpserver.RcptParams) error {
+	r, err := t.server.recipient(ctx, to, t.relay)
+	if err != nil {
+		return err
+	}
+	r.Notify = transport.Notify(p.Notify)
+	if p.ORcpt != "" {
+		r.ORcpt = p.ORcpt
+	}
+	t.draft.add(r)
+	return nil
+}
+
+// Data implements smtpserver.Transaction.
+func (t *transaction) Data(ctx context.Context, content io.Reader) (queuedAs string, err error) {
+	return t.server.store(ctx, t.draft, content)
+}
+
+// Abort implements smtpserver.Transaction. Nothing is kept before Data.
+func (*transaction) Abort() {}
+
+func envelopeOf(from string, p smtpserver.MailParams) transport.Envelope {
+	return transport.Envelope{
+		ReversePath: from,
+		SMTPUTF8:    p.UTF8,
+		Body:        transport.Body(p.Body),
+		Ret:         transport.Ret(p.Ret),
+		EnvID:       p.EnvID,
+	}
+}
+
+func describeTLS(state *tls.ConnectionState) string {
+	if state == nil {
+		return ""
+	}
+	return tls.VersionName(state.Version) + " " + tls.CipherSuiteName(state.CipherSuite)
+}

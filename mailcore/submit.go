@@ -1,0 +1,103 @@
+package mailcore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/panelmail/panelmail/internal/address"
+	"github.com/panelmail/panelmail/transport"
+)
+
+// ErrNoForwarding is what [Server.Forward] returns until sender rewriting (SRS)
+// is built: forwarding under the original reverse-path would fail SPF at the
+// next host, and bounces would be lost.
+var ErrNoForwarding = errors.New("mailcore: forwarding needs sender rewriting (SRS), which this version does not have")
+
+// Submit stores a message of the panel's own or of one of its sites. When it
+// returns without an error the message is on disk.
+//
+// A refusal is a [transport.Reply], found with [errors.As]: class 5 if the
+// message is at fault, class 4 if a later try may work. ctx bounds the wait for
+// the disk. Submit may be called from many goroutines, before and while Run
+// runs.
+func (s *Server) Submit(ctx context.Context, m Message) (id string, err error) {
+	d, err := s.draft(ctx, m)
+	if err != nil {
+		return "", fmt.Errorf("mailcore: submit: %w", err)
+	}
+	if id, err = s.store(ctx, d, s.bounded(m.Content)); err != nil {
+		return "", fmt.Errorf("mailcore: submit: %w", err)
+	}
+	return id, nil
+}
+
+// SubmitTx is Submit inside the caller's transaction on the same database: the
+// message exists if and when tx commits. It must be the first statement of tx,
+// or tx must have begun immediate; the content is bounded to the queue's limit
+// for transactions, 1 MiB. Call [Server.Wake] after the commit to have it leave
+// at once. See queue.EnqueueTx for what it needs.
+func (s *Server) SubmitTx(ctx context.Context, tx *sql.Tx, m Message) (id string, err error) {
+	d, err := s.draft(ctx, m)
+	if err != nil {
+		return "", fmt.Errorf("mailcore: submit: %w", err)
+	}
+	stored, content, err := s.stamp(d, s.bounded(m.Content))
+	if err != nil {
+		return "", fmt.Errorf("mailcore: submit: %w", s.refusal(err))
+	}
+	if id, err = s.queue.EnqueueTx(ctx, tx, stored, content); err != nil {
+		return "", fmt.Errorf("mailcore: submit: %w", err)
+	}
+	return id, nil
+}
+
+// Wake has the queue look for messages that a transaction of the caller's
+// brought.
+func (s *Server) Wake() { s.queue.Wake() }
+
+// Forward will hand a received message on to other recipients, under a rewritten
+// reverse-path. It returns [ErrNoForwarding] and stores nothing.
+func (s *Server) Forward(ctx context.Context, m Message) (id string, err error) {
+	return "", ErrNoForwarding
+}
+
+// draft checks the envelope of m as it is checked for any other way in.
+func (s *Server) draft(ctx context.Context, m Message) (*draft, error) {
+	var problems []error
+	d := &draft{protocol: "API", ours: true}
+	d.envelope = transport.Envelope{EnvID: m.EnvID, Ret: m.Ret}
+	d.origin = transport.Origin{Via: transport.ViaAPI, Site: m.Site, Login: m.Login, Script: m.Script, UID: -1}
+	if m.Content == nil {
+		problems = append(problems, transport.Replyf(554, "5.6.0", "no content"))
+	}
+	if m.ReversePath != "" {
+		a, err := address.Parse(m.ReversePath)
+		if err != nil {
+			problems = append(problems, transport.Replyf(553, "5.1.7", "reverse-path %q: %v", m.ReversePath, err))
+		} else {
+			d.envelope.ReversePath = a.String()
+			d.envelope.SMTPUTF8 = a.NeedsUTF8()
+		}
+	}
+	if err := s.siteMaySend(ctx, m.Site, d.envelope.ReversePath); err != nil {
+		problems = append(problems, err)
+	}
+	if len(m.Recipients) == 0 {
+		problems = append(problems, transport.Replyf(554, "5.5.1", "no recipients"))
+	}
+	if len(m.Recipients) > s.config.Recipients {
+		problems = append(problems, transport.Replyf(552, "5.5.3", "%d recipients, the limit is %d", len(m.Recipients), s.config.Recipients))
+	}
+	for _, to := range m.Recipients {
+		r, err := s.recipient(ctx, to, true)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		r.Notify = m.Notify
+		d.add(r)
+	}
+	return d, errors.Join(problems...)
+}
