@@ -154,8 +154,8 @@ func (c Credential) MarshalText() ([]byte, error) { return []byte(c.String()), n
 type Definition struct {
 	Name string // as written in maps
 
-	// Base is the built-in that does the work: smtp, relay, error, discard,
-	// retry or hold.
+	// Base is the built-in that does the work: smtp, error, discard, retry or
+	// hold, or a key of [Dispatcher.Transports].
 	Base string
 
 	// Attempts is how many delivery passes are made before a deferral becomes
