@@ -108,7 +108,7 @@ func RunPostfix(t testing.TB, p *Postfix) {
 // accepts connections.
 func (p *Postfix) Start(ctx context.Context) error {
 	if p.Addr == "" {
-		addr, err := freeAddr()
+		addr, err := FreeAddr()
 		if err != nil {
 			return err
 		}
@@ -293,8 +293,8 @@ func (p *Postfix) master() string {
 	return b.String()
 }
 
-// freeAddr finds a port of 127.0.0.1 that nobody listens on at the moment.
-func freeAddr() (string, error) {
+// FreeAddr finds a port of 127.0.0.1 that nobody listens on at the moment.
+func FreeAddr() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err

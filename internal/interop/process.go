@@ -1,120 +1,96 @@
 package interop
 
 import (
-	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
+	"os/exec"
+	"syscall"
 	"time"
 )
 
-// A Usage is what a process and all its descendants have used.
-type Usage struct {
-	CPU       time.Duration // user and system, of ended and reaped descendants too
-	PSS       int64         // octets of memory; pages shared by n processes count 1/n for each
-	RSS       int64         // octets of memory, shared pages counted by each process
-	Processes int
+// A Process is an SMTP server that is a program of its own. Set fields before
+// Start; Start again after Stop or Kill runs the same command anew.
+type Process struct {
+	Path string   // of the program
+	Args []string // of the command
+	Addr string   // where it greets, once it is ready
+	File string   // what it prints is appended here
+
+	cmd   *exec.Cmd
+	ended chan struct{}
 }
 
-// tick is the unit of times in /proc/PID/stat; Linux shows 100 a second to
-// every program whatever the kernel counts in (proc_pid_stat(5)).
-const tick = 10 * time.Millisecond
-
-// MeasureTree reads what the process tree of a pid uses now. A child that ends
-// while it looks is counted by its parent's share of ended children or not at
-// all, so a quiet moment is the right one to ask in.
-func MeasureTree(pid int) (Usage, error) {
-	var u Usage
-	if err := u.process(pid); err != nil {
-		return u, err
-	}
-	all, err := os.ReadDir("/proc")
-	if err != nil {
-		return u, err
-	}
-	parents := map[int]int{}
-	for _, entry := range all {
-		child, err := strconv.Atoi(entry.Name())
-		if err != nil {
-			continue
-		}
-		if f, err := stat(child); err == nil {
-			parents[child], _ = strconv.Atoi(f[1])
-		}
-	}
-	for child := range parents {
-		if descends(parents, child, pid) {
-			u.process(child) // gone meanwhile: nothing to add
-		}
-	}
-	return u, nil
-}
-
-// State is the state letter of a process, 'Z' for one that has ended and was
-// not reaped; os.ErrNotExist when it is gone.
-func State(pid int) (byte, error) {
-	f, err := stat(pid)
-	if err != nil {
-		return 0, err
-	}
-	return f[0][0], nil
-}
-
-// descends reports whether pid is below root.
-func descends(parents map[int]int, pid, root int) bool {
-	for pid = parents[pid]; pid > 1; pid = parents[pid] {
-		if pid == root {
-			return true
-		}
-	}
-	return false
-}
-
-// process adds one process.
-func (u *Usage) process(pid int) error {
-	f, err := stat(pid)
+// Start runs the program and returns when it greets. The program is killed when
+// ctx is done.
+func (p *Process) Start(ctx context.Context) error {
+	log, err := os.OpenFile(p.File, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	u.Processes++
-	for _, field := range f[11:15] { // utime, stime, cutime, cstime
-		n, err := strconv.ParseInt(field, 10, 64)
-		if err != nil {
-			return err
-		}
-		u.CPU += time.Duration(n) * tick
+	defer log.Close() // the program has its own
+	p.cmd = exec.CommandContext(ctx, p.Path, p.Args...)
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	if err := p.cmd.Start(); err != nil {
+		return err
 	}
-	rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-	if err != nil {
-		return nil // ended, or the kernel has none: time counts all the same
-	}
-	for line := range bytes.Lines(rollup) {
-		f := strings.Fields(string(line))
-		if len(f) != 3 || f[2] != "kB" {
-			continue
-		}
-		n, _ := strconv.ParseInt(f[1], 10, 64)
-		switch f[0] {
-		case "Pss:":
-			u.PSS += n << 10
-		case "Rss:":
-			u.RSS += n << 10
-		}
+	p.ended = make(chan struct{})
+	go func() {
+		defer close(p.ended)
+		p.cmd.Wait()
+	}()
+	if err := p.await(ctx); err != nil {
+		return errors.Join(fmt.Errorf("%w\nlog: %s", err, p.Log()), p.Kill())
 	}
 	return nil
 }
 
-// stat returns the fields of /proc/PID/stat from the state on. The name before
-// them is in parentheses and may hold anything.
-func stat(pid int) ([]string, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+// Stop asks the program to end and waits until it is gone; after half a minute
+// it is killed, which is an error.
+func (p *Process) Stop() error {
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.ended:
+		return nil
+	case <-time.After(30 * time.Second):
+		return errors.Join(errors.New("the server did not end when told"), p.Kill())
+	}
+}
+
+// Kill ends the program with SIGKILL and returns when the process is seen gone.
+func (p *Process) Kill() error {
+	pid := p.cmd.Process.Pid
+	p.cmd.Process.Kill()
+	<-p.ended
+	if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("process %d is still there: %v", pid, err)
+	}
+	return nil
+}
+
+// PID is the process id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Log is everything the program has printed.
+func (p *Process) Log() string {
+	text, err := os.ReadFile(p.File)
 	if err != nil {
-		return nil, err
+		return err.Error()
 	}
-	f := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	if len(f) < 20 {
-		return nil, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(f))
+	return string(text)
+}
+
+// await returns when the program greets, or at once when it has ended.
+func (p *Process) await(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	greets := make(chan error, 1)
+	go func() { greets <- waitFor(ctx, p.Addr) }()
+	select {
+	case err := <-greets:
+		return err
+	case <-p.ended:
+		return fmt.Errorf("the server ended: %v", p.cmd.ProcessState)
 	}
-	return f, nil
 }

@@ -125,6 +125,13 @@ func (s *Sink) Messages() []Message {
 	return slices.Clone(s.messages)
 }
 
+// Quiet reports whether no connection is open.
+func (s *Sink) Quiet() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns) == 0
+}
+
 // Arrived returns a channel that is closed when the next message is accepted.
 func (s *Sink) Arrived() <-chan struct{} {
 	s.mu.Lock()
