@@ -139,6 +139,6 @@ func decodeBase64(s string) ([]byte, bool) {
 	if strings.ContainsAny(s, "\r\n") { // which the decoder would skip
 		return nil, false
 	}
-	b, err := base64.StdEncoding.Strict().AppendDecode([]byte{}, []byte(s))
+	b, err := base64.StdEncoding.AppendDecode([]byte{}, []byte(s))
 	return b, err == nil
 }

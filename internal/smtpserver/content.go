@@ -39,28 +39,6 @@ func (c *content) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteTo implements [io.WriterTo]: it saves [io.Copy] a buffer.
-func (c *content) WriteTo(w io.Writer) (int64, error) {
-	var written int64
-	for {
-		if len(c.run) == 0 {
-			c.fill()
-		}
-		if len(c.run) == 0 {
-			if c.err == io.EOF {
-				return written, nil
-			}
-			return written, c.err
-		}
-		n, err := w.Write(c.run)
-		written += int64(n)
-		c.run = c.run[n:]
-		if err != nil {
-			return written, err
-		}
-	}
-}
-
 // fill gets the next run, or the error that ends the content.
 func (c *content) fill() {
 	if c.err != nil {

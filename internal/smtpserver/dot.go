@@ -72,7 +72,6 @@ func (f *dotFramer) dot() error {
 			f.ended, drop = true, 3
 		}
 	}
-	f.lineStart, f.lastCR = false, false
 	f.r.Discard(drop) // they are in the buffer
 	return nil
 }

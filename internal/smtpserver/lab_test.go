@@ -53,6 +53,7 @@ type message struct {
 // Rcpt and Data.
 type desk struct {
 	greet error // what NewSession returns
+	angry bool  // sessions panic in Close
 
 	mu       sync.Mutex
 	messages []message
@@ -98,6 +99,9 @@ func (s *deskSession) Close() {
 	s.desk.mu.Lock()
 	defer s.desk.mu.Unlock()
 	s.desk.sessions--
+	if s.desk.angry {
+		panic("secret detail")
+	}
 }
 
 func (s *deskSession) Mechanisms() []string { return []string{"PLAIN", "LOGIN"} }
@@ -157,6 +161,8 @@ func (s *deskSession) Mail(_ context.Context, from string, p MailParams) (Transa
 		return nil, fmt.Errorf("secret detail: %w", context.DeadlineExceeded)
 	case "bye":
 		return nil, replyError{521, [3]int{5, 7, 1}, "Go away"}
+	case "long":
+		return nil, replyError{550, [3]int{5, 7, 1}, strings.Repeat("x", 1000)}
 	case "lines":
 		return nil, replyError{550, [3]int{4, 7, 1}, "one\r\ntwo\x1b\xff\nthree"}
 	case "panic":

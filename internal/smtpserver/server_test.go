@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -271,29 +273,33 @@ func TestContentMustComeAtAMinimumRate(t *testing.T) {
 		{"above the rate", 600, 4000, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s, d, _ := newServer()
-				c, served, _ := connect(t, s)
-				p := newPeer(t, c)
-				p.say("EHLO client.test", "MAIL FROM:<a@remote.test>", "RCPT TO:<u@local.test>", "DATA")
-				line := strings.Repeat("x", tt.octets)
-				if tt.octets > 10 {
-					line = line[2:] + "\r\n"
-				}
-				for range tt.seconds {
-					if _, err := c.Write([]byte(line)); err != nil {
-						break
+			for _, verb := range []string{"DATA", "BDAT 0\r\nBDAT " + strconv.Itoa(tt.octets*tt.seconds+5) + " LAST"} {
+				synctest.Test(t, func(t *testing.T) {
+					s, d, _ := newServer()
+					c, served, _ := connect(t, s)
+					p := newPeer(t, c)
+					p.say("EHLO client.test", "MAIL FROM:<a@remote.test>", "RCPT TO:<u@local.test>", verb)
+					line := strings.Repeat("x", tt.octets)
+					if tt.octets > 10 {
+						line = line[2:] + "\r\n"
 					}
-					time.Sleep(time.Second)
-				}
-				if tt.accepted {
-					p.say("", ".", "QUIT")
-				}
-				<-served
-				if got := len(d.accepted()) == 1; got != tt.accepted {
-					t.Errorf("accepted: %v", got)
-				}
-			})
+					cut := false
+					for range tt.seconds {
+						if _, err := c.Write([]byte(line)); err != nil {
+							cut = true
+							break
+						}
+						time.Sleep(time.Second)
+					}
+					if !cut {
+						p.say("", ".", "QUIT")
+						<-served
+					}
+					if got := len(d.accepted()) == 1; got != tt.accepted || cut == tt.accepted {
+						t.Errorf("%.6s: accepted: %v, cut off: %v", verb, got, cut)
+					}
+				})
+			}
 		})
 	}
 }
@@ -472,5 +478,69 @@ func TestAPanicIsLoggedAndEndsOneConnectionOnly(t *testing.T) {
 		if d.sessions != 0 {
 			t.Error("a session is left")
 		}
+	})
+}
+
+func TestAPanicInCloseIsSurvivedToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d, log := newServer()
+		d.angry = true
+		c, served, _ := connect(t, s)
+		newPeer(t, c).say("QUIT")
+		<-served
+		if !strings.Contains(log.String(), "secret detail") {
+			t.Errorf("log: %s", log)
+		}
+	})
+}
+
+func TestEachFailedLoginIsSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _, _ := newServer()
+		s.AuthWithoutTLS, s.ErrorSleep = true, 3*time.Second
+		c, served, _ := connect(t, s)
+		start := time.Now()
+		c.Write([]byte("EHLO x\r\n" + strings.Repeat("AUTH PLAIN AGFsaWNlAHdyb25n\r\n", 9)))
+		c.CloseWrite()
+		<-served
+		if d := time.Since(start); d != 5*3*time.Second {
+			t.Errorf("five failures took %v", d)
+		}
+	})
+}
+
+// TestAHandshakeHasItsOwnTime: what is left of the time of the command is none of
+// its business.
+func TestAHandshakeHasItsOwnTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _, _ := newServer()
+		s.TLS = tlsConfig(t)
+		c, _, _ := connect(t, s)
+		p := newPeer(t, c)
+		p.hear()
+		time.Sleep(4*time.Minute + 10*time.Second)
+		p.say("STARTTLS") // hears for 20 seconds
+		time.Sleep(20 * time.Second)
+		p.startTLS()
+		if got := p.say("EHLO client.test"); len(got) < 2 {
+			t.Errorf("heard %q", got)
+		}
+	})
+}
+
+// TestADrainedWireReadsNothingMore is for the moment between a look at whether
+// the server stops and the read after it.
+func TestADrainedWireReadsNothingMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := memnet.Pipe(clientAddr, serverAddr)
+		w := newWire(far, time.Minute)
+		w.await(0)
+		w.drain()
+		start := time.Now()
+		if _, err := w.r.ReadByte(); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) != 0 {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		near.Close()
+		far.Close()
 	})
 }
