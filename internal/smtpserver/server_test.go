@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -198,6 +199,7 @@ func TestRunningOutOfFileDescriptorsIsWaitedOut(t *testing.T) {
 		}
 		s, _, log := newServer()
 		ctx, cancel := context.WithCancel(t.Context())
+		start := time.Now()
 		ended := make(chan error)
 		go func() {
 			ended <- s.Serve(ctx, &faultyListener{l, []error{syscall.EMFILE, syscall.ENFILE, syscall.ECONNABORTED}})
@@ -208,6 +210,9 @@ func TestRunningOutOfFileDescriptorsIsWaitedOut(t *testing.T) {
 		}
 		if got := newPeer(t, c.(*memnet.Conn)).hear(); !slices.Equal(got, []string{"220 mx.local.test ESMTP"}) {
 			t.Errorf("heard %q", got)
+		}
+		if d := time.Since(start) - quiet; d != 35*time.Millisecond {
+			t.Errorf("the waits were %v in all", d)
 		}
 		if n := strings.Count(log.String(), "accept failed"); n != 3 {
 			t.Errorf("%d lines in the log:\n%s", n, log)
@@ -543,4 +548,73 @@ func TestADrainedWireReadsNothingMore(t *testing.T) {
 		near.Close()
 		far.Close()
 	})
+}
+
+func TestErrorsMakeRepliesSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _, _ := newServer()
+		s.SoftErrors, s.ErrorSleep = 2, 3*time.Second
+		c, served, _ := connect(t, s)
+		start := time.Now()
+		c.Write([]byte("WHAT\r\nWHAT\r\nNOOP\r\nWHAT\r\nNOOP\r\n"))
+		c.CloseWrite()
+		<-served
+		if d := time.Since(start); d != 3*3*time.Second {
+			t.Errorf("three replies after two errors took %v", d)
+		}
+	})
+}
+
+func TestTooManyRecipientsAreErrorsInTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _, _ := newServer()
+		s.MaxRecipients, s.MaxErrors, s.ErrorSleep = 1, 5, -1
+		c, served, _ := connect(t, s)
+		go io.WriteString(c, "EHLO x\r\nMAIL FROM:<>\r\n"+strings.Repeat("RCPT TO:<u@local.test>\r\n", 2000))
+		replies, _ := io.ReadAll(c)
+		<-served
+		if n, want := strings.Count(string(replies), "452 4.5.3 "), overshoot+5; n != want {
+			t.Errorf("%d refused before the end, want %d", n, want)
+		}
+		if !strings.HasSuffix(string(replies), "421 4.7.0 mx.local.test Error: too many errors\r\n") {
+			t.Errorf("the end is %q", replies[max(0, len(replies)-60):])
+		}
+	})
+}
+
+func TestTheNameInHELOIsPrintableASCII(t *testing.T) {
+	for arg, want := range map[string]string{
+		"client.test": "client.test", "[192.0.2.1]": "[192.0.2.1]", "two words": "two", "b\u00e4d": "b?d", "a\tb": "a?b",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s, _, log := newServer()
+			c, _, _ := connect(t, s)
+			newPeer(t, c).say("HELO "+arg, "WHAT", "QUIT")
+			if !strings.Contains(log.String(), "helo="+want+" ") {
+				t.Errorf("%q, want %q: %s", arg, want, log)
+			}
+		})
+	}
+}
+
+func TestLongParametersAreRefused(t *testing.T) {
+	c := &Conn{server: &Server{}}
+	for _, tt := range []struct {
+		param string
+		ok    bool
+	}{
+		{"ENVID=" + strings.Repeat("x", 100), true},
+		{"ENVID=" + strings.Repeat("x", 101), false},
+		{"ENVID=", false},
+	} {
+		if _, bad := c.mailParams(tt.param); (bad == nil) != tt.ok {
+			t.Errorf("%d octets of %.8s: %v", len(tt.param), tt.param, bad)
+		}
+	}
+	for _, n := range []int{493, 494} {
+		param := "ORCPT=rfc822;" + strings.Repeat("x", n)
+		if _, bad := rcptParams(param); (bad == nil) != (n == 493) {
+			t.Errorf("%d octets of ORCPT: %v", len(param), bad)
+		}
+	}
 }
