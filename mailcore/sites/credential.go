@@ -90,7 +90,7 @@ func (s *Sites) ListCredentials(ctx context.Context) ([]Credential, error) {
 // A credentialRow is a credential as looked up, behind a function as in
 // smartHostRow.
 type credentialRow struct {
-	owner
+	domain     string // that the key is about; "" for none
 	credential func() transport.Credential
 }
 

@@ -25,11 +25,6 @@ var (
 	_ transport.TLSPolicer   = (*Sites)(nil)
 )
 
-// An owner is whose row it is: that of the site, or of the site that has the
-// domain; nobody's, and so everybody's, if both are empty or the domain is not
-// hosted.
-type owner struct{ domain, site string }
-
 // responsible is the site that answers for a query: the origin's, or for the
 // panel itself that of the sender's domain.
 func (s *Snapshot) responsible(q transport.Query, l senderLookup) string {
@@ -39,17 +34,13 @@ func (s *Snapshot) responsible(q transport.Query, l senderLookup) string {
 	return s.domains[l.domain].Site
 }
 
-// visible reports whether mail of a site may use a row. A row of another site
-// never counts, even when its key fits the sender: forwarded mail keeps the
-// reverse-path of its author, who may be hosted here as well.
-func (s *Snapshot) visible(o owner, site string) bool {
-	if o.site != "" {
-		return o.site == site
-	}
-	if o.domain == "" {
-		return true
-	}
-	of := s.domains[o.domain].Site
+// visible reports whether mail of a site may use a row about a domain; "" is for
+// rows about none. A row about a domain of another site never counts, even when
+// its key fits the sender: forwarded mail keeps the reverse-path of its author,
+// who may be hosted here as well. Rows for a whole site need no such test: they
+// are looked up by the name of the site that answers for the mail.
+func (s *Snapshot) visible(domain, site string) bool {
+	of := s.domains[domain].Site
 	return of == "" || of == site
 }
 
@@ -77,7 +68,7 @@ func (s *Snapshot) Source(_ context.Context, q transport.Query) (transport.Sourc
 	l := lookupSender(q.Sender)
 	site := s.responsible(q, l)
 	for _, key := range l.keys(site) {
-		if row, ok := s.sources[key]; ok && s.visible(row.owner, site) {
+		if row, ok := s.sources[key]; ok && s.visible(row.domain, site) {
 			return row.source, "source: " + key, true, nil
 		}
 	}
@@ -97,7 +88,7 @@ func (s *Snapshot) smartHost(q transport.Query) (smartHostRow, bool) {
 	l := lookupSender(q.Sender)
 	site := s.responsible(q, l)
 	for _, key := range l.keys(site, keyDefault) {
-		if row, ok := s.smartHosts[key]; ok && s.visible(row.owner, site) {
+		if row, ok := s.smartHosts[key]; ok && s.visible(row.domain, site) {
 			return row, true
 		}
 	}
@@ -120,7 +111,7 @@ func (s *Snapshot) Credential(_ context.Context, q transport.Query, nexthop stri
 		l := lookupSender(q.Sender)
 		site := s.responsible(q, l)
 		for _, key := range l.addresses {
-			if row, ok := s.credentials[key]; ok && s.visible(row.owner, site) {
+			if row, ok := s.credentials[key]; ok && s.visible(row.domain, site) {
 				return row.credential(), "credential: " + key, true, nil
 			}
 		}

@@ -78,8 +78,8 @@ func (s *Sites) ListSmartHosts(ctx context.Context) ([]SmartHost, error) {
 // A smartHostRow is a smart host as looked up. The credential is behind a
 // function so that no printing of the row can show it.
 type smartHostRow struct {
-	owner
 	key        string
+	domain     string // that the key is about; "" for none
 	nexthop    string
 	credential func() transport.Credential
 }
@@ -91,7 +91,7 @@ func (r smartHostRow) authenticates(nexthop string) bool {
 
 func loadSmartHosts(tx *sql.Tx, snap *Snapshot) error {
 	rows, err := tx.Query(`
-		SELECT key, domain, site, nexthop, login, password FROM panelmail_smarthost`)
+		SELECT key, domain, nexthop, login, password FROM panelmail_smarthost`)
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func loadSmartHosts(tx *sql.Tx, snap *Snapshot) error {
 	for rows.Next() {
 		var row smartHostRow
 		var c transport.Credential
-		if err := rows.Scan(&row.key, &row.domain, &row.site, &row.nexthop, &c.User, &c.Password); err != nil {
+		if err := rows.Scan(&row.key, &row.domain, &row.nexthop, &c.User, &c.Password); err != nil {
 			return err
 		}
 		row.credential = func() transport.Credential { return c }

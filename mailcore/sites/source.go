@@ -115,12 +115,12 @@ func addrText(ip netip.Addr) string {
 
 // A sourceRow is a source as looked up.
 type sourceRow struct {
-	owner
+	domain string // that the key is about; "" for none
 	source transport.Source
 }
 
 func loadSources(tx *sql.Tx, snap *Snapshot) error {
-	rows, err := tx.Query(`SELECT key, domain, site, ipv4, ipv6, helo FROM panelmail_source`)
+	rows, err := tx.Query(`SELECT key, domain, ipv4, ipv6, helo FROM panelmail_source`)
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func loadSources(tx *sql.Tx, snap *Snapshot) error {
 	for rows.Next() {
 		var key, v4, v6 string
 		var row sourceRow
-		if err := rows.Scan(&key, &row.domain, &row.site, &v4, &v6, &row.source.HELO); err != nil {
+		if err := rows.Scan(&key, &row.domain, &v4, &v6, &row.source.HELO); err != nil {
 			return err
 		}
 		row.source.Name = key
