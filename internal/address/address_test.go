@@ -104,7 +104,7 @@ func TestParseNamesWhatIsWrong(t *testing.T) {
 		{strings.Repeat("l", MaxLocal+1) + "@x", ErrTooLong},
 		{strings.Repeat("l", 10_000), ErrTooLong},
 		{"u@" + longDomain(MaxDomain+1), ErrTooLong},
-		{"u@" + strings.Repeat("ü.", 60) + strings.Repeat("é", 40), ErrTooLong},
+		{"u@" + strings.Repeat("ü.", 40) + "test", ErrTooLong}, // its A-labels are
 		{"u\x00@x", ErrControl},
 		{"u\r@x", ErrControl},
 		{"u@x\r", ErrControl},

@@ -104,7 +104,7 @@ func (c *Cleaner) readDirect(p []byte) int {
 		p[i] = '\r'
 	}
 	n, err := c.read(p[held:])
-	if held > 1 || err != nil {
+	if err != nil {
 		c.repair(p[held:held+n], err)
 		return 0
 	}
