@@ -92,6 +92,7 @@ func TestAChangeInATransactionOfTheCallerCountsWhenItCommits(t *testing.T) {
 	if _, ok := snap.Site("a"); !ok {
 		t.Fatal("a site is gone although nothing was committed")
 	}
+	before := snap.Revision()
 	must(t, f.Update(ctx, func(tx *sql.Tx) error { return s.RenameSiteTx(tx, "a", "b") }))
 	must(t, f.Update(ctx, func(tx *sql.Tx) error {
 		r, err := s.RemoveSiteTx(tx, "b")
@@ -104,6 +105,9 @@ func TestAChangeInATransactionOfTheCallerCountsWhenItCommits(t *testing.T) {
 	must(t, err)
 	if _, ok := snap.Site("b"); ok {
 		t.Error("the site is still there")
+	}
+	if n := snap.Revision() - before; n != 2 {
+		t.Errorf("the revision grew by %d in two changes: other processes would not notice", n)
 	}
 }
 
