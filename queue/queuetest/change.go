@@ -1,0 +1,338 @@
+package queuetest
+
+import (
+	"fmt"
+	"strings"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/panelmail/panelmail/queue"
+	"github.com/panelmail/panelmail/transport"
+)
+
+var changeCases = []testCase{
+	{name: "HeldMailStaysUntilReleased", run: holdAndRelease},
+	{name: "AMessageCanBeStoredOnHold", run: storedOnHold},
+	{name: "ATransportCanHold", run: transportHolds},
+	{name: "AHoldDoesNotStopADelivery", run: holdDuringAttempt},
+	{name: "AReleaseDuringTheDeliveryLeavesItAlone", run: releaseDuringAttempt},
+	{name: "RetryHurriesAndWakesTheLane", run: retryNow},
+	{name: "RequeueGivesANewIDAndAFreshClock", run: requeue},
+	{name: "RequeueDoesNotStopADelivery", run: requeueDuringAttempt},
+	{name: "RemoveTellsNobody", run: remove},
+	{name: "RemoveDoesNotStopADelivery", run: removeDuringAttempt},
+	{name: "FailBouncesNow", run: fail},
+	{name: "FailMakesTheDeliveryUnderWayTheLast", run: failDuringAttempt},
+	{name: "AMatchSelectsWhatItSays", run: matches},
+	{name: "AChangeOfThousandsTakesThemAll", run: manyChanges},
+	{name: "StatsCount", run: counts},
+}
+
+func holdAndRelease(l *lab) {
+	l.script = inTurn(greylist, ok)
+	l.send("bob@far.test")
+	l.run()
+	synctest.Wait()
+	l.count(1)(l.q.Hold(l.Context(), queue.Match{All: true}))
+	time.Sleep(30 * day) // held mail does not expire
+	if e := l.only(); e.State != queue.OnHold || len(l.seen()) != 1 {
+		l.Fatalf("on hold it is %v after %d attempts", e.State, len(l.seen()))
+	}
+	l.count(1)(l.q.Release(l.Context(), queue.Match{All: true}))
+	time.Sleep(time.Minute)
+	want := []queue.Kind{queue.Deferred, queue.Held, queue.Released, queue.Delivered}
+	if diff := cmp.Diff(want, l.kinds("bob@far.test")); diff != "" {
+		l.Errorf("events (-want +got):\n%s", diff)
+	}
+	l.empty()
+}
+
+func storedOnHold(l *lab) {
+	m := message("alice@site.test", "bob@far.test")
+	m.Hold = "over budget"
+	l.run()
+	l.enqueue(m, "\r\n")
+	time.Sleep(day)
+	if e := l.only(); e.State != queue.OnHold || e.Recipients[0].Reply.Text != "over budget" {
+		l.Errorf("stored as %+v", e.Recipients[0])
+	}
+	l.count(1)(l.q.Release(l.Context(), queue.Match{All: true}))
+	synctest.Wait()
+	l.empty()
+}
+
+func transportHolds(l *lab) {
+	l.script = always(transport.Outcome{Hold: true, Reply: transport.Reply{Text: "held by a rule"}})
+	l.send("bob@far.test")
+	l.run()
+	time.Sleep(day)
+	if r := l.only().Recipients[0]; r.State != queue.OnHold || r.Reply.Text != "held by a rule" || len(l.seen()) != 1 {
+		l.Errorf("held as %+v", r)
+	}
+}
+
+// during runs f in the middle of the first attempt, which then ends in o.
+func (l *lab) during(o transport.Outcome, f func()) {
+	l.Helper()
+	slow := true
+	l.script = func(d *transport.Delivery) transport.Report {
+		if !slow {
+			return d.All(ok)
+		}
+		slow = false
+		time.Sleep(time.Minute)
+		return d.All(o)
+	}
+	l.run()
+	time.Sleep(30 * time.Second)
+	if n := len(l.seen()); n != 1 {
+		l.Fatalf("%d attempts under way", n)
+	}
+	f()
+	time.Sleep(31 * time.Second)
+}
+
+func holdDuringAttempt(l *lab) {
+	l.send("bob@far.test")
+	l.during(greylist, func() { l.count(1)(l.q.Hold(l.Context(), queue.Match{All: true})) })
+	time.Sleep(day)
+	if r := l.only().Recipients[0]; r.State != queue.OnHold || r.Attempts != 1 || r.Reply.Code != 451 {
+		l.Errorf("after a deferral it is %+v", r)
+	}
+	l.stop()
+	l.count(1)(l.q.Remove(l.Context(), queue.Match{All: true}))
+	l.send("carol@near.test")
+	l.mu.Lock()
+	l.tries = nil
+	l.mu.Unlock()
+	l.during(ok, func() { l.count(1)(l.q.Hold(l.Context(), queue.Match{All: true})) })
+	l.empty() // delivered is delivered
+}
+
+func releaseDuringAttempt(l *lab) {
+	l.send("bob@far.test")
+	l.during(greylist, func() {
+		l.count(1)(l.q.Hold(l.Context(), queue.Match{All: true}))
+		l.count(1)(l.q.Release(l.Context(), queue.Match{All: true}))
+		if s := l.only().State; s != queue.Active {
+			l.Errorf("released while it is being tried it is %v", s)
+		}
+	})
+	if r := l.only().Recipients[0]; r.State != queue.Waiting || r.Attempts != 1 {
+		l.Errorf("then it is %+v", r)
+	}
+	time.Sleep(time.Hour)
+	l.empty()
+}
+
+func retryNow(l *lab) {
+	l.script = inTurn(greylist, transport.Outcome{RetryAfter: day}, ok)
+	l.send("bob@far.test")
+	l.run()
+	time.Sleep(time.Minute)
+	l.count(1)(l.q.Retry(l.Context(), queue.Match{All: true}))
+	time.Sleep(time.Minute)
+	l.count(1)(l.q.Retry(l.Context(), queue.Match{All: true}))
+	synctest.Wait()
+	l.empty()
+	if n := len(l.seen()); n != 3 {
+		l.Errorf("tried %d times", n)
+	}
+}
+
+func requeue(l *lab) {
+	l.script = func(d *transport.Delivery) transport.Report {
+		r := d.All(greylist)
+		if d.Envelope.Recipients[0].Address == "a@far.test" {
+			r[0] = ok
+		}
+		return r
+	}
+	old := l.send("a@far.test", "b@far.test")
+	l.run()
+	time.Sleep(4 * day)
+	l.script = always(greylist)
+	l.count(1)(l.q.Requeue(l.Context(), queue.Match{IDs: []string{old}}))
+	synctest.Wait()
+	var e queue.Entry
+	for _, n := range l.entries(queue.Match{Recipient: "b@far.test"}) {
+		e = n
+	}
+	if e.ID == old || !e.Arrived.Equal(l.start) || e.Expires.Sub(l.start) != 9*day {
+		l.Errorf("requeued as %s (was %s), arrived %v, expires %v", e.ID, old, e.Arrived, e.Expires)
+	}
+	if e.Recipients[0].State != queue.Done || e.Recipients[1].Attempts != 1 {
+		l.Errorf("recipients: %+v", e.Recipients)
+	}
+	if ev := l.told(queue.Requeued); ev.ID != e.ID || ev.Previous != old {
+		l.Errorf("event: %+v", ev)
+	}
+}
+
+func requeueDuringAttempt(l *lab) {
+	l.send("bob@far.test")
+	l.during(greylist, func() { l.count(1)(l.q.Requeue(l.Context(), queue.Match{All: true})) })
+	if r := l.only().Recipients[0]; r.State != queue.Waiting || r.Attempts != 1 {
+		l.Errorf("after the attempt it is %+v", r)
+	}
+	time.Sleep(time.Hour)
+	l.empty()
+}
+
+func remove(l *lab) {
+	l.script = always(greylist)
+	l.send("a@far.test", "b@near.test")
+	l.run()
+	synctest.Wait()
+	l.count(1)(l.q.Remove(l.Context(), queue.Match{Domain: "far.test"}))
+	if e := l.only(); len(e.Recipients) != 1 || e.Recipients[0].Address != "b@near.test" {
+		l.Errorf("left: %+v", e.Recipients)
+	}
+	l.count(1)(l.q.Remove(l.Context(), queue.Match{All: true}))
+	time.Sleep(10 * day)
+	l.empty()
+	if diff := cmp.Diff([]queue.Kind{queue.Deferred, queue.Removed}, l.kinds("a@far.test")); diff != "" {
+		l.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+func removeDuringAttempt(l *lab) {
+	l.send("bob@far.test")
+	l.during(refused, func() { l.count(1)(l.q.Remove(l.Context(), queue.Match{All: true})) })
+	time.Sleep(day)
+	l.empty()
+	if diff := cmp.Diff([]queue.Kind{queue.Removed}, l.kinds("bob@far.test")); diff != "" {
+		l.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+func fail(l *lab) {
+	l.script = holdReports(always(greylist))
+	l.send("tried@far.test")
+	l.run()
+	synctest.Wait()
+	m := message("alice@site.test", "held@far.test")
+	m.Hold = "for a reason"
+	l.enqueue(m, "\r\n")
+	l.count(2)(l.q.Fail(l.Context(), queue.Match{Domain: "far.test"}, "the customer left"))
+	time.Sleep(time.Minute)
+	var texts []string
+	for _, e := range l.entries(queue.Match{All: true}) {
+		texts = append(texts, l.content(e.ID))
+	}
+	if len(texts) != 2 {
+		l.Fatalf("%d bounces", len(texts))
+	}
+	all := strings.Join(texts, "")
+	for _, part := range []string{"451 4.7.1 come back later", "the customer left", "Status: 4.7.0"} {
+		if !strings.Contains(all, part) {
+			l.Errorf("no bounce says %q:\n%s", part, all)
+		}
+	}
+}
+
+func failDuringAttempt(l *lab) {
+	l.send("bob@far.test")
+	l.during(greylist, func() { l.count(1)(l.q.Fail(l.Context(), queue.Match{All: true}, "")) })
+	if e := l.told(queue.Expired); e.Attempt != 1 || e.Report == "" {
+		l.Errorf("event: %+v", e)
+	}
+}
+
+func matches(l *lab) {
+	first := l.send("bob@far.test")
+	time.Sleep(time.Hour)
+	m := message("", "Carol@Near.test", "dan_x@far.test")
+	m.Origin.Site = "two"
+	m.Hold = "x"
+	second := l.enqueue(m, "\r\n")
+	for name, c := range map[string]struct {
+		match queue.Match
+		want  []string
+	}{
+		"nothing":            {queue.Match{}, nil},
+		"all":                {queue.Match{All: true}, []string{first, second}},
+		"id":                 {queue.Match{IDs: []string{second, "nosuch"}}, []string{second}},
+		"site":               {queue.Match{Site: "one"}, []string{first}},
+		"sender":             {queue.Match{Sender: "ALICE@site.test"}, []string{first}},
+		"null sender":        {queue.Match{Sender: "<>"}, []string{second}},
+		"recipient":          {queue.Match{Recipient: "carol@near.test"}, []string{second}},
+		"domain":             {queue.Match{Domain: "FAR.test"}, []string{first, second}},
+		"domain, not suffix": {queue.Match{Domain: "ar.test"}, nil},
+		"wildcards are text": {queue.Match{Domain: "f_r.test"}, nil},
+		"state":              {queue.Match{State: queue.InState(queue.OnHold)}, []string{second}},
+		"age":                {queue.Match{OlderThan: time.Minute}, []string{first}},
+		"all of it":          {queue.Match{Domain: "far.test", Site: "two"}, []string{second}},
+		"contradiction":      {queue.Match{IDs: []string{first}, Site: "two"}, nil},
+	} {
+		var got []string
+		for _, e := range l.entries(c.match) {
+			got = append(got, e.ID)
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			l.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	l.count(0)(l.q.Remove(l.Context(), queue.Match{}))
+}
+
+func manyChanges(l *lab) {
+	for i := range 30 {
+		var to []string
+		for j := range 70 {
+			to = append(to, fmt.Sprintf("u%d-%d@far.test", i, j))
+		}
+		l.send(to...)
+	}
+	l.count(30)(l.q.Hold(l.Context(), queue.Match{All: true}))
+	if s := l.stats(); s.Hold != 2100 || s.Waiting != 0 {
+		l.Errorf("stats: %+v", s)
+	}
+	l.count(30)(l.q.Release(l.Context(), queue.Match{Site: "one"}))
+	if s := l.stats(); s.Hold != 0 || s.Waiting != 2100 {
+		l.Errorf("stats: %+v", s)
+	}
+	if n := len(l.entries(queue.Match{All: true})); n != 30 {
+		l.Errorf("%d entries", n)
+	}
+	l.count(30)(l.q.Remove(l.Context(), queue.Match{All: true}))
+	l.empty()
+}
+
+func (l *lab) stats() queue.Stats {
+	l.Helper()
+	s, err := l.q.Stats(l.Context())
+	if err != nil {
+		l.Fatalf("stats: %v", err)
+	}
+	return s
+}
+
+func counts(l *lab) {
+	l.script = func(d *transport.Delivery) transport.Report {
+		if d.Label == "/slow.test" {
+			time.Sleep(time.Hour)
+		}
+		return d.All(greylist)
+	}
+	l.run()
+	l.send("a@far.test", "b@far.test", "c@slow.test")
+	m := message("alice@site.test", "d@far.test")
+	m.Origin.Site, m.Hold = "two", "x"
+	l.enqueue(m, "1234567890\r\n")
+	synctest.Wait()
+	got := l.stats()
+	for i := range got.Lanes {
+		got.Lanes[i].Due = time.Time{}
+	}
+	want := queue.Stats{
+		Messages: 2, Size: 25 + 12, Waiting: 2, Deferred: 2, Active: 1, Hold: 1, Oldest: l.start.UTC(),
+		Lanes: []queue.LaneStats{{Label: "/far.test", Waiting: 2, Hold: 1}, {Label: "/slow.test", Active: 1}},
+		Sites: []queue.SiteStats{{Site: "one", Waiting: 2, Active: 1}, {Site: "two", Hold: 1}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		l.Errorf("stats (-want +got):\n%s", diff)
+	}
+	time.Sleep(2 * time.Hour)
+}
