@@ -171,12 +171,12 @@ func (c *command) setNotify(value string) error {
 }
 
 func (c *command) setMode(value string) error {
-	switch m := mode(value[0]); m {
-	case 'm', 'a', 't':
+	switch value {
+	case "m", "a", "t":
 		c.mode = modeMessage
-	case modeSMTP, modeList, modeVerify, modeAliases:
-		c.mode = m
-	case 'd', 'D', 'l':
+	case "s", "p", "v", "i":
+		c.mode = mode(value[0])
+	case "d", "D", "l":
 		c.mode = modeDaemon
 	default:
 		return fmt.Errorf("option -b: mode %q is not supported", value)

@@ -87,6 +87,7 @@ func TestMistakesOnTheCommandLineAreNamed(t *testing.T) {
 		{"-N never,success a@x.example", "never stands alone"},
 		{"-R some a@x.example", "-R"},
 		{"-bz", "-b"},
+		{"-bsx", "-b"},
 	} {
 		_, err := parse(strings.Fields(row.args))
 		if err == nil || !strings.Contains(err.Error(), row.text) {
@@ -104,7 +105,7 @@ func TestMistakesOnTheCommandLineAreNamed(t *testing.T) {
 }
 
 func FuzzCommandLineNeverPanics(f *testing.F) {
-	for _, seed := range []string{"-t -i", "-tif a@b", "-b", "-q -d -e", "-- -x", "-N success", "-o", "-O x"} {
+	for _, seed := range []string{"-t -i", "-tif a@b", "-b", "-q -d -e", "-- -x", "-N success", "-o", "-O x", "-b ", "-N ", "-R ", "-f "} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, args string) {

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -57,7 +56,9 @@ func (m *message) read(c command, origin string, stdin io.Reader) error {
 		}
 	}
 	m.submission = rand.Text()
-	m.edit(h, c.fullName)
+	if err := m.edit(h, c.fullName); err != nil {
+		return failf(ExitSoftware, "adding fields: %v", err)
+	}
 	if _, err := m.spool.Write(h.Bytes()); err != nil {
 		return failf(ExitIO, "keeping the message: %v", err)
 	}
@@ -115,7 +116,7 @@ func same(a, b string) bool {
 }
 
 // edit takes away what must not leave and adds what is ours to add.
-func (m *message) edit(h *rfc5322.Header, fullName string) {
+func (m *message) edit(h *rfc5322.Header, fullName string) error {
 	for _, name := range []string{"Bcc", "Resent-Bcc", submissionField} {
 		h.Del(name)
 	}
@@ -123,9 +124,7 @@ func (m *message) edit(h *rfc5322.Header, fullName string) {
 	if from, err := address.Parse(m.from); fullName != "" && err == nil && !h.Has("From") {
 		add = append(add, rfc5322.Mailbox("From", fullName, from)...)
 	}
-	if err := h.Prepend(add); err != nil {
-		panic(fmt.Sprintf("sendmail: field of our own: %v", err))
-	}
+	return h.Prepend(add)
 }
 
 // hidesBcc reports whether there is a Bcc field between the line that broke off
