@@ -109,22 +109,7 @@ func zombie(t *testing.T, pid int) bool {
 func TestPostfixAsSmartHostWantsTLSAndTheRightPassword(t *testing.T) {
 	interop.Need(t, "saslpasswd2")
 	s := runSink(t, &interop.Sink{})
-	cert, err := interop.NewCertificate("peer.test", "127.0.0.1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &interop.Postfix{
-		Certificate: &cert,
-		Logins:      map[string]string{"panel": "right"},
-		Main: []string{
-			"relayhost = " + bracketed(s.Addr),
-			"mynetworks =",
-			"smtpd_tls_auth_only = yes",
-			"smtpd_tls_security_level = encrypt",
-			"smtpd_relay_restrictions = permit_sasl_authenticated, reject",
-		},
-	}
-	interop.RunPostfix(t, p)
+	p, cert := smartHost(t, s)
 
 	if _, err := submitter(t, p.Addr).Command("MAIL FROM:<a@a.test>"); err == nil || !strings.Contains(err.Error(), "530 5.7.0") {
 		t.Errorf("in clear: %v", err)
@@ -133,7 +118,7 @@ func TestPostfixAsSmartHostWantsTLSAndTheRightPassword(t *testing.T) {
 		{"wrong", `535 "5.7.8`},
 		{"right", ""},
 	} {
-		err := relay(p.Addr, &cert, smtp.PlainAuth("", "panel", row.password, "127.0.0.1"))
+		err := relay(p.Addr, cert, smtp.PlainAuth("", "panel", row.password, "127.0.0.1"))
 		if (err == nil) != (row.want == "") || err != nil && !strings.Contains(err.Error(), row.want) {
 			t.Errorf("password %s: %v, want %q", row.password, err, row.want)
 		}
