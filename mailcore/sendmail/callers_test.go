@@ -46,11 +46,10 @@ func self(t *testing.T) string {
 	return path
 }
 
-func TestMailOfPHPReturnsTrueWithinASecond(t *testing.T) {
+func TestMailOfPHPReturnsTrue(t *testing.T) {
 	const script = `
-		$began = microtime(true);
 		$ok = mail("A <a@x.example>", "Grüße", "line\nline\n.\nlast", "From: shop@x.example\r\nBcc: b@x.example", "-fbounce@x.example");
-		echo $ok ? "true" : "false", " ", microtime(true) - $began < 1 ? "in time" : "late";`
+		echo $ok ? "true" : "false";`
 	for _, row := range []struct {
 		what  string
 		serve bool
@@ -64,7 +63,7 @@ func TestMailOfPHPReturnsTrueWithinASecond(t *testing.T) {
 			}
 			php := l.command("php", "-n", "-d", "sendmail_path="+self(t)+" -t -i", "-r", script)
 			out, err := php.CombinedOutput()
-			if err != nil || string(out) != "true in time" {
+			if err != nil || string(out) != "true" {
 				t.Fatalf("%s, %v", out, err)
 			}
 			got := l.drops()
