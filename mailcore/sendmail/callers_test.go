@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/panelmail/panelmail/internal/interop"
 	"github.com/panelmail/panelmail/mailcore/sendmail"
 )
 
@@ -27,10 +28,10 @@ func TestMain(m *testing.M) {
 // command is a program that finds the test binary as sendmail, and the lab.
 func (l *lab) command(name string, args ...string) *exec.Cmd {
 	l.t.Helper()
-	if _, err := exec.LookPath(name); err != nil {
-		l.t.Skip(name + " is not installed")
+	if testing.Short() {
+		l.t.Skip("drives another process")
 	}
-	cmd := exec.CommandContext(l.t.Context(), name, args...)
+	cmd := exec.CommandContext(l.t.Context(), interop.Need(l.t, name), args...)
 	cmd.Dir = l.t.TempDir()
 	cmd.Env = append(os.Environ(), asSendmail+"=1",
 		"PANELMAIL_SOCKET="+l.env.Places.Socket, "PANELMAIL_MAILDROP="+l.box.Dir)
