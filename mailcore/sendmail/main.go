@@ -21,8 +21,9 @@ type run struct {
 }
 
 // Main runs the command with the arguments behind the program's name and returns
-// its exit status. With status 0 the message is on disk. Main reads stdin to the
-// end of the message, and to its end if it is in another mode than -bs.
+// its exit status. With status 0 the message is on disk. Main reads stdin up to
+// the end of the message. With -bs it may leave a goroutine behind that reads
+// stdin until its end: it is for programs that exit with the status.
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env Env) int {
 	r := &run{env: env.withDefaults(), stdin: stdin, stdout: stdout, stderr: stderr}
 	c, err := parse(args)
