@@ -10,12 +10,27 @@ import (
 
 	"github.com/panelmail/panelmail/internal/address"
 	"github.com/panelmail/panelmail/internal/maildrop"
+	"github.com/panelmail/panelmail/mailcore/sites"
 	"github.com/panelmail/panelmail/transport"
 )
 
 // maildropEvery is how often the maildrop is looked at. It fills only while
 // sendmail cannot reach us.
 const maildropEvery = 10 * time.Second
+
+// AddSite adds a site, and gives its uids their directories in the maildrop, so
+// that their programs can send mail while no server runs. Only root can make
+// those of other uids. Sites added through [Server.Sites] get theirs within ten
+// seconds while the server runs.
+func (s *Server) AddSite(ctx context.Context, site sites.Site) error {
+	if err := s.sites.AddSite(ctx, site); err != nil {
+		return err
+	}
+	if s.config.Maildrop == "" {
+		return nil
+	}
+	return makeMaildrops(maildrop.Box{Dir: s.config.Maildrop}, site.UIDs)
+}
 
 // drainMaildrop takes what sendmail left while no server ran, at once and then
 // from time to time, until ctx is done.
@@ -25,7 +40,7 @@ func (s *Server) drainMaildrop(ctx context.Context) error {
 	defer ticker.Stop()
 	revision := int64(-1)
 	for {
-		revision = s.makeMaildrops(ctx, box, revision)
+		revision = s.completeMaildrops(ctx, box, revision)
 		for more := true; more; {
 			taken, err := box.Take(ctx, s.takeDrop)
 			if err != nil && ctx.Err() == nil {
@@ -41,29 +56,35 @@ func (s *Server) drainMaildrop(ctx context.Context) error {
 	}
 }
 
-// makeMaildrops gives each uid that may send a directory of its own, when the
-// settings have changed since a revision. Only root can make those of others.
-func (s *Server) makeMaildrops(ctx context.Context, box maildrop.Box, since int64) int64 {
+// completeMaildrops makes the directories that are missing, if the settings have
+// changed since a revision; it returns the revision that is complete.
+func (s *Server) completeMaildrops(ctx context.Context, box maildrop.Box, since int64) int64 {
 	settings, err := s.sites.Current(ctx)
 	if err != nil || settings.Revision() == since {
 		return since
 	}
-	uids := []int{os.Geteuid()}
-	if os.Geteuid() == 0 {
-		all, err := s.sites.ListSites(ctx)
-		if err != nil {
-			return since
-		}
-		for _, site := range all {
-			uids = append(uids, site.UIDs...)
-		}
+	all, err := s.sites.ListSites(ctx)
+	if err != nil {
+		return since
 	}
-	for _, uid := range uids {
-		if err := box.Create(uid, os.Getegid()); err != nil {
-			s.config.Log.Error("a maildrop directory could not be made", "uid", uid, "error", err)
-		}
+	uids := []int{os.Geteuid()}
+	for _, site := range all {
+		uids = append(uids, site.UIDs...)
+	}
+	if err := makeMaildrops(box, uids); err != nil {
+		s.config.Log.Error("a maildrop directory could not be made", "error", err)
 	}
 	return settings.Revision()
+}
+
+// makeMaildrops makes the directories of those uids that we can make one for.
+func makeMaildrops(box maildrop.Box, uids []int) (err error) {
+	for _, uid := range uids {
+		if self := os.Geteuid(); self == 0 || self == uid {
+			err = errors.Join(err, box.Create(uid, os.Getegid()))
+		}
+	}
+	return err
 }
 
 // takeDrop stores a message from the maildrop. Its submitter was told that it

@@ -95,6 +95,7 @@ func (a *app) inProcess(ctx context.Context, cmd command, args []string) (err er
 	if err != nil {
 		return err
 	}
+	config.Maildrop = a.maildrop()
 	srv, err := mailcore.Open(ctx, a.database(), config)
 	if err != nil {
 		return err

@@ -63,7 +63,7 @@ func siteAdd(ctx context.Context, c *call) error {
 		}
 		site.UIDs = append(site.UIDs, uid)
 	}
-	if err := c.server.Sites().AddSite(ctx, site); err != nil {
+	if err := c.server.AddSite(ctx, site); err != nil {
 		return err
 	}
 	return c.print(site, "site %s added\n", site.Name)

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -154,9 +155,15 @@ func (p *panel) php(t *testing.T, subject string) time.Duration {
 	var ok string
 	var us int64
 	if _, err := fmt.Sscanf(out, "%s %d", &ok, &us); err != nil || ok != "true" {
-		t.Fatalf("mail() said %q", out)
+		t.Fatalf("mail() said %q; %s", out, p.maildrops())
 	}
 	return time.Duration(us) * time.Microsecond
+}
+
+// maildrops lists the directories below the maildrop, for failures.
+func (p *panel) maildrops() string {
+	out, _ := exec.Command("ls", "-lnaR", filepath.Join(p.dir, "run")).CombinedOutput()
+	return string(out)
 }
 
 func TestSwaksSubmitsOverSTARTTLSWithALogin(t *testing.T) {
@@ -203,6 +210,8 @@ func TestPHPMailReturnsWithinASecondWhateverIsDown(t *testing.T) {
 	interop.NeedRoot(t)
 	hole := make(chan struct{})
 	p := newPanel(t)
+	fill := sync.OnceFunc(func() { close(hole) })
+	t.Cleanup(fill)
 	p.sink.Answer = func(verb, _ string) string {
 		if verb == "" {
 			<-hole
@@ -218,7 +227,7 @@ func TestPHPMailReturnsWithinASecondWhateverIsDown(t *testing.T) {
 	if took := p.php(t, "server down"); took > time.Second {
 		t.Errorf("mail() took %v while the server was stopped", took)
 	}
-	close(hole)
+	fill()
 	p.start(t)
 	p.arrives(t, 2)
 }
