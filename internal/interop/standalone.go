@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -26,6 +27,9 @@ type Standalone struct {
 	// Settings are lines of the configuration with the whole key in each,
 	// `limits.message_size = "64MiB"`, stronger than the instance's own.
 	Settings []string
+
+	// Wrapper, if set, is a command with arguments that runs the server.
+	Wrapper []string
 }
 
 // BuildStandalone builds the example server of the module around the working
@@ -51,7 +55,8 @@ func (s *Standalone) Start(ctx context.Context) error {
 	if err := s.configure(); err != nil {
 		return err
 	}
-	s.Process.Path, s.Process.Args, s.File = s.Binary, s.args("serve"), s.path("log")
+	command := append(append(slices.Clone(s.Wrapper), s.Binary), s.args("serve")...)
+	s.Process.Path, s.Process.Args, s.File = command[0], command[1:], s.path("log")
 	return s.Process.Start(ctx)
 }
 
