@@ -16,7 +16,9 @@ import (
 	"github.com/panelmail/panelmail/transport"
 )
 
-// settings is the configuration file, with the defaults filled in.
+// settings is the configuration file, with the defaults filled in. Keys that are
+// marked so are read and checked, so that one file serves this version and the
+// next, and have no effect.
 type settings struct {
 	Hostname   string `toml:"hostname"`
 	Postmaster string `toml:"postmaster"`
@@ -27,10 +29,12 @@ type settings struct {
 		Submissions string `toml:"submissions"`
 		Sendmail    string `toml:"sendmail"`
 		Maildrop    string `toml:"maildrop"`
+		Admin       string `toml:"admin"` // not built yet
 	} `toml:"listen"`
 
 	Relay struct {
-		Networks []string `toml:"networks"`
+		Networks           []string `toml:"networks"`
+		HoldWhenOverBudget bool     `toml:"hold_when_over_budget"` // not built yet
 	} `toml:"relay"`
 
 	Delivery struct {
@@ -39,6 +43,7 @@ type settings struct {
 		Port         uint16 `toml:"port"`
 		SmartHost    string `toml:"smart_host"`
 		TLS          string `toml:"tls"`
+		TrustAD      bool   `toml:"dnssec_resolver_trusted"` // not built yet
 	} `toml:"delivery"`
 
 	TLS struct {
@@ -63,6 +68,7 @@ type settings struct {
 	Limits struct {
 		MessageSize            size `toml:"message_size"`
 		DestinationConcurrency int  `toml:"destination_concurrency"`
+		InitialConcurrency     int  `toml:"initial_concurrency"` // not built yet
 	} `toml:"limits"`
 }
 
@@ -75,12 +81,13 @@ func defaults() settings {
 	}
 	s.Listen.SMTP, s.Listen.Submission = "127.0.0.1:2525", "127.0.0.1:2587"
 	s.Listen.Sendmail = "sendmail.sock"
+	s.Relay.HoldWhenOverBudget = true
 	s.Delivery.Port, s.Delivery.TLS = 25, "may"
 	s.Log.Format = "text"
 	s.Queue.Lifetime, s.Queue.BounceLifetime = duration(5*24*time.Hour), duration(5*24*time.Hour)
 	s.Queue.BackoffMin, s.Queue.BackoffMax = duration(5*time.Minute), duration(4*time.Hour)
 	s.Queue.DelayWarning, s.Queue.Workers = duration(4*time.Hour), 200
-	s.Limits.MessageSize, s.Limits.DestinationConcurrency = 50<<20, 20
+	s.Limits.MessageSize, s.Limits.DestinationConcurrency, s.Limits.InitialConcurrency = 50<<20, 20, 5
 	return s
 }
 
