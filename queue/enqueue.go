@@ -108,7 +108,7 @@ func (q *Queue) EnqueueTx(ctx context.Context, tx *sql.Tx, m Message, content io
 		}
 		r.size += int64(len(r.head))
 	}
-	q.outside.Store(micros(time.Now()))
+	signal(q.outside)
 	err = q.store.enqueueTx(tx, r)
 	switch {
 	case sqlitedb.IsBusy(err):

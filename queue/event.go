@@ -77,10 +77,7 @@ func (p *pump) emit(events []Event) {
 	p.mu.Lock()
 	p.events = append(p.events, events...)
 	p.mu.Unlock()
-	select {
-	case p.signal <- struct{}{}:
-	default:
-	}
+	signal(p.signal)
 }
 
 func (p *pump) run() {

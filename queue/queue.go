@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/panelmail/panelmail/internal/sqlitedb"
@@ -23,7 +22,7 @@ type Queue struct {
 	pump  *pump
 
 	wake     chan struct{} // somebody says that there may be work
-	outside  atomic.Int64  // when EnqueueTx was last used, in microseconds
+	outside  chan struct{} // EnqueueTx was used
 	closing  context.Context
 	stop     context.CancelFunc
 	running  sync.WaitGroup
@@ -67,7 +66,7 @@ func start(ctx context.Context, file *sqlitedb.File, o Options) (*Queue, error) 
 		p.close()
 		return nil, fmt.Errorf("queue: %w", err)
 	}
-	q := &Queue{o: o, path: file.Path(), store: s, pump: p, wake: make(chan struct{}, 1)}
+	q := &Queue{o: o, path: file.Path(), store: s, pump: p, wake: make(chan struct{}, 1), outside: make(chan struct{}, 1)}
 	q.buffers.New = func() any { return bytes.NewBuffer(make([]byte, 0, 16<<10)) }
 	q.closing, q.stop = context.WithCancel(context.Background())
 	return q, nil
@@ -88,9 +87,12 @@ func (q *Queue) Close() error {
 
 // Wake tells Run to look for work now. Call it after committing a transaction
 // with EnqueueTx; without it the message is found a little later.
-func (q *Queue) Wake() {
+func (q *Queue) Wake() { signal(q.wake) }
+
+// signal says that something happened, once for all who have not looked yet.
+func signal(c chan struct{}) {
 	select {
-	case q.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }

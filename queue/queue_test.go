@@ -1,18 +1,51 @@
 package queue_test
 
 import (
+	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/panelmail/panelmail/queue"
 	"github.com/panelmail/panelmail/queue/queuetest"
 )
 
+// defectVariable makes the conformance test run on a queue with a defect.
+const defectVariable = "PANELMAIL_TEST_DEFECT"
+
 func TestConformance(t *testing.T) {
 	queuetest.Test(t, func(t testing.TB, o queue.Options) *queue.Queue {
-		return open(t, filepath.Join(t.TempDir(), "q", "queue.db"), o)
+		q := open(t, newPath(t), o)
+		queue.Sabotage(q, os.Getenv(defectVariable))
+		return q
 	})
 }
+
+// TestTheSuiteFindsSeededDefects runs the conformance test in another process on
+// queues that break a promise each.
+func TestTheSuiteFindsSeededDefects(t *testing.T) {
+	if os.Getenv(defectVariable) != "" {
+		t.Skip("this is that process")
+	}
+	for _, c := range []struct{ defect, finder string }{
+		{"lost settle", "WhatIsDeliveredIsDone"},
+		{"lease ignored", "NoRecipientIsTriedTwiceAtOnce"},
+		{"bounce outside the settle transaction", "OutcomeAndBounceCommitTogether"},
+		{"attempt written after it was made", "TheAttemptIsWrittenBeforeItIsMade"},
+	} {
+		t.Run(c.defect, func(t *testing.T) {
+			cmd := exec.Command(os.Args[0], "-test.run=^TestConformance$/^"+c.finder+"$")
+			cmd.Env = append(os.Environ(), defectVariable+"="+c.defect)
+			out, err := cmd.CombinedOutput()
+			if err == nil || !strings.Contains(string(out), "--- FAIL: TestConformance/"+c.finder) {
+				t.Errorf("the suite did not find it: %v\n%s", err, out)
+			}
+		})
+	}
+}
+
+func newPath(t testing.TB) string { return filepath.Join(t.TempDir(), "q", "queue.db") }
 
 func open(t testing.TB, path string, o queue.Options) *queue.Queue {
 	t.Helper()

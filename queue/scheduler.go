@@ -116,12 +116,7 @@ func (s *scheduler) wait(ctx context.Context, wake int64) {
 	}
 }
 
-func (s *scheduler) notify() {
-	select {
-	case s.signal <- struct{}{}:
-	default:
-	}
-}
+func (s *scheduler) notify() { signal(s.signal) }
 
 // start begins ready attempts while there are workers, one lane after the other.
 func (s *scheduler) start(grace context.Context) {

@@ -22,10 +22,11 @@ INSERT INTO panelmail_recipient (message, position, address, reverse_path, notif
 	lane, class, site, state, due, text)
 VALUES (?, ?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?)`
 
-	// A lane that is parked stays parked: new mail does not wake it.
+	// A lane that is parked stays parked: new mail does not wake it. Mail on hold
+	// has no due time and must leave that of others: min of NULL is NULL.
 	fileLane = `
 INSERT INTO panelmail_lane (key, due) VALUES (?1, ?2)
-ON CONFLICT (key) DO UPDATE SET due = min(coalesce(due, excluded.due), excluded.due)
+ON CONFLICT (key) DO UPDATE SET due = min(coalesce(due, excluded.due), coalesce(excluded.due, due))
 RETURNING id`
 
 	adoptUpload = `UPDATE panelmail_upload SET owner = -1 WHERE id = ? AND owner = ?`

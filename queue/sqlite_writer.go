@@ -130,22 +130,15 @@ func (w *writer) do(ctx context.Context, o *op) error {
 	}
 	w.queues[o.class] = append(w.queues[o.class], o)
 	w.mu.Unlock()
-	w.wake()
+	signal(w.signal)
 	return <-o.result
-}
-
-func (w *writer) wake() {
-	select {
-	case w.signal <- struct{}{}:
-	default:
-	}
 }
 
 func (w *writer) close() {
 	w.mu.Lock()
 	w.closed = true
 	w.mu.Unlock()
-	w.wake()
+	signal(w.signal)
 	<-w.done
 }
 

@@ -31,22 +31,28 @@ func (s *scheduler) renew(ctx context.Context) {
 	}
 }
 
-// watch looks whether somebody else has changed the file: often while EnqueueTx
-// is in use, seldom otherwise.
+// watch looks whether somebody else has changed the file: often for a while after
+// EnqueueTx was used, seldom otherwise.
 func (s *scheduler) watch(ctx context.Context) {
+	var last time.Time // use of EnqueueTx
 	for {
 		d := s.q.o.Poll
-		if time.Since(instant(s.q.outside.Load())) < outsideTail {
+		if time.Since(last) < outsideTail {
 			d = outsidePoll
 		}
 		if d < 0 {
-			d = outsideTail // EnqueueTx may come into use
+			d = time.Duration(never) // until EnqueueTx is used
 		}
-		if pause(ctx, d) != nil {
+		t := time.NewTimer(d)
+		select {
+		case <-ctx.Done():
+			t.Stop()
 			return
-		}
-		if s.q.o.Poll < 0 && d != outsidePoll {
+		case <-s.q.outside:
+			t.Stop()
+			last = time.Now()
 			continue
+		case <-t.C:
 		}
 		if changed, err := s.q.store.foreign(ctx); err == nil && changed {
 			s.notify()

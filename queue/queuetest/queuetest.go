@@ -6,6 +6,7 @@ package queuetest
 import (
 	"context"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -67,6 +68,7 @@ func newLab(t *testing.T, open func(testing.TB, queue.Options) *queue.Queue, o q
 	o.Hostname = "mx.panel.test"
 	o.Poll = -1
 	o.Observe = l.observe
+	o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	l.q = open(t, o)
 	t.Cleanup(func() {
 		l.stop()

@@ -1,0 +1,72 @@
+package queue
+
+import (
+	"context"
+	"time"
+)
+
+// Sabotage plants a defect in q, for suites that must find it.
+func Sabotage(q *Queue, defect string) {
+	s := q.store.(*engine)
+	switch defect {
+	case "lost settle":
+		q.store = lostSettle{s}
+	case "lease ignored":
+		q.store = leaseIgnored{s}
+	case "bounce outside the settle transaction":
+		q.store = bounceOutside{s}
+	case "attempt written after it was made":
+		q.store = lateClaim{s}
+	}
+}
+
+// lostSettle says that it settled, and did not.
+type lostSettle struct{ *engine }
+
+func (lostSettle) settle(context.Context, *settlement) error { return nil }
+
+// leaseIgnored claims what somebody is working on.
+type leaseIgnored struct{ *engine }
+
+func (s leaseIgnored) claim(ctx context.Context, c claim) ([]*attempt, error) {
+	err := s.writer.do(ctx, &op{class: classOther, apply: func(t txn) ([]Event, error) {
+		_, err := t.exec(`UPDATE panelmail_recipient SET state = 0, token = NULL, lease = NULL, due = ? WHERE state = 1`, c.now)
+		return nil, err
+	}})
+	if err != nil {
+		return nil, err
+	}
+	return s.engine.claim(ctx, c)
+}
+
+// bounceOutside stores reports in a commit of their own, a moment later.
+type bounceOutside struct{ *engine }
+
+func (s bounceOutside) settle(ctx context.Context, x *settlement) error {
+	reports := x.reports
+	x.reports = nil
+	if err := s.engine.settle(ctx, x); err != nil {
+		return err
+	}
+	time.Sleep(time.Second)
+	for _, r := range reports {
+		if err := s.enqueue(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lateClaim leaves the due time and the count of attempts to the settlement.
+type lateClaim struct{ *engine }
+
+func (s lateClaim) claim(ctx context.Context, c claim) ([]*attempt, error) {
+	got, err := s.engine.claim(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return got, s.writer.do(ctx, &op{class: classOther, apply: func(t txn) ([]Event, error) {
+		_, err := t.exec(`UPDATE panelmail_recipient SET attempts = 0, first = NULL, due = ? WHERE state = 1 AND attempts = 1`, c.now)
+		return nil, err
+	}})
+}
