@@ -23,6 +23,9 @@ const maxHops = 50
 // scriptField is what PHP's mail.add_x_header puts on top: a claim.
 const scriptField = "X-PHP-Originating-Script"
 
+// maxScript bounds what is kept of it, in octets.
+const maxScript = 256
+
 // submissionField carries the submission ID of our own sendmail command. It is
 // between the two of us and does not leave.
 const submissionField = "X-Panelmail-Submission"
@@ -36,8 +39,14 @@ type draft struct {
 	ours     bool   // from a submitter of ours: we mend it and add what is missing
 }
 
-// add adds a recipient that was authorized.
+// add adds a recipient that was authorized. One that is there already, as given
+// and as it became, is not added twice.
 func (d *draft) add(r transport.Recipient) {
+	for _, have := range d.envelope.Recipients {
+		if have.Address == r.Address && have.ORcpt == r.ORcpt {
+			return
+		}
+	}
 	d.envelope.Recipients = append(d.envelope.Recipients, r)
 }
 
@@ -76,6 +85,7 @@ func (s *Server) stamp(d *draft, content io.Reader) (queue.Message, io.Reader, e
 	if d.ours {
 		if d.origin.Script == "" {
 			d.origin.Script = header.Get(scriptField)
+			d.origin.Script = d.origin.Script[:min(len(d.origin.Script), maxScript)]
 		}
 		header.Del("Bcc")
 		header.Del(submissionField)

@@ -40,20 +40,26 @@ func (s *Server) recipient(ctx context.Context, to string, relay bool) (transpor
 	if local && s.config.Postmaster != "" && isRole(key.Local) {
 		return transport.Recipient{Address: s.config.Postmaster, ORcpt: "rfc822;" + a.String()}, nil
 	}
-	if (local || ours && domain.Class != sites.Relay) && !s.known(ctx, a, local) {
+	route, known, err := s.destination(ctx, a, local)
+	if err != nil {
+		return transport.Recipient{}, lookupFailure(to, err)
+	}
+	if (local || ours && domain.Class != sites.Relay) && !known {
 		return transport.Recipient{}, transport.Replyf(550, "5.1.1",
 			"<%s>: Recipient address rejected: User unknown in %s table", to, tableOf(local, domain.Class))
+	}
+	if !relay && route.Transport == "error" {
+		// A report to a stranger's forged sender would be backscatter.
+		return transport.Recipient{}, transport.Replyf(550, "5.1.1", "<%s>: Recipient address rejected: %s", to, route.Nexthop)
 	}
 	return transport.Recipient{Address: a.String()}, nil
 }
 
-// known reports whether mail for an address of ours has somewhere to go.
-func (s *Server) known(ctx context.Context, a address.Address, local bool) bool {
-	if local && isRole(a.Fold().Local) {
-		return true
-	}
-	_, _, routed, err := s.sites.Route(ctx, transport.Query{Recipient: a.String()})
-	return routed || err != nil
+// destination looks up where mail for an address goes, and reports whether the
+// transport map knows it, or the address is one that we always answer for.
+func (s *Server) destination(ctx context.Context, a address.Address, local bool) (transport.Route, bool, error) {
+	r, _, ok, err := s.sites.Route(ctx, transport.Query{Recipient: a.String()})
+	return r, ok || local && isRole(a.Fold().Local), err
 }
 
 func tableOf(local bool, class sites.Class) string {

@@ -176,3 +176,27 @@ func TestForwardRefusesClearly(t *testing.T) {
 		}
 	})
 }
+
+func TestAnErrorRouteAnswersAStrangerAtRcpt(t *testing.T) {
+	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
+		srv := lab.Server(mailcore.Config{})
+		addSite(t, srv, "shop", "shop.example")
+		route(t, srv, "shop.example", "error:this shop has closed")
+		replies := dialogue(t, lab, 25, "EHLO c.test", "MAIL FROM:<x@remote.test>", "RCPT TO:<u@shop.example>")
+		if got, want := replies[3], "550 5.1.1 <u@shop.example>: Recipient address rejected: this shop has closed"; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	})
+}
+
+func TestARecipientNamedTwiceIsDeliveredToOnce(t *testing.T) {
+	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
+		mx := lab.Domain("customer.example")
+		srv := lab.Server(mailcore.Config{})
+		submit(t, srv, hello("a@shop.example", "u@customer.example", "u@customer.example"))
+		lab.Drain(time.Minute)
+		if got := mx.Messages(); len(got) != 1 || len(got[0].Recipients) != 1 {
+			t.Errorf("delivered %+v", got)
+		}
+	})
+}
