@@ -23,14 +23,7 @@ import (
 // number and network.
 func nameServer(t *testing.T, handle func(n int, network string, q *dns.Msg, m *dns.Msg)) *transport.DNS {
 	t.Helper()
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	streams, err := net.Listen("tcp", packets.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	packets, streams := bothPorts(t)
 	var (
 		mu sync.Mutex
 		n  int
@@ -50,6 +43,26 @@ func nameServer(t *testing.T, handle func(n int, network string, q *dns.Msg, m *
 		t.Cleanup(func() { s.Shutdown() })
 	}
 	return &transport.DNS{Server: packets.LocalAddr().String(), Timeout: 200 * time.Millisecond}
+}
+
+// bothPorts listens on one port by UDP and TCP.
+func bothPorts(t *testing.T) (net.PacketConn, net.Listener) {
+	t.Helper()
+	var failed error
+	for range 10 {
+		packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams, err := net.Listen("tcp", packets.LocalAddr().String())
+		if err == nil {
+			return packets, streams
+		}
+		failed = err // somebody has that port
+		packets.Close()
+	}
+	t.Fatal(failed)
+	return nil, nil
 }
 
 // silent as an opcode makes the server say nothing.

@@ -50,7 +50,7 @@ func (p *pass) open(ctx context.Context, o *opening) (*session, Outcome) {
 // then nothing has happened.
 func (p *pass) send(ctx context.Context, x *session, h host, kept bool) (stale bool) {
 	defer func() {
-		if stale || ctx.Err() != nil {
+		if stale {
 			x.client.Close()
 			return
 		}
@@ -137,7 +137,6 @@ func (p *pass) take(ctx context.Context, x *session, h host, res *smtpclient.Res
 		switch {
 		case reply.Code == 0:
 			o = missing
-			o.Uncertain = o.Uncertain && res.RcptReplies[n].OK()
 		case o.Delivered(), o.Failed():
 			p.report[i] = o
 			continue

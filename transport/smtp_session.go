@@ -163,28 +163,30 @@ func (o *opening) authenticate(ctx context.Context, c *smtpclient.Client) Outcom
 		}
 	}
 	if c.TLSState() == nil || mechanism == nil {
-		out := o.said(deferral("4.7.0", "SASL authentication failed: server %s offered no compatible authentication "+
+		return o.unproven(deferral("4.7.0", "SASL authentication failed: server %s offered no compatible authentication "+
 			"mechanisms for this type of connection security", o.h))
-		out.Local = true
-		return out
 	}
 	err := c.Auth(ctx, mechanism, credential.Password)
 	var (
 		refused *smtpclient.Refusal
 		broke   *smtpclient.Error
-		out     Outcome
 	)
 	switch {
 	case err == nil:
 		return Outcome{}
 	case errors.As(err, &refused):
-		out = o.said(deferral("4.7.0", "SASL authentication failed; server %s said: %s", o.h, refused.Reply))
+		return o.unproven(deferral("4.7.0", "SASL authentication failed; server %s said: %s", o.h, refused.Reply))
 	case errors.As(err, &broke):
 		return o.broken(err, c.Transcript())
-	default:
-		out = o.said(deferral("4.7.0", "SASL authentication failed: %v", err))
 	}
-	out.Local = true
+	return o.unproven(deferral("4.7.0", "SASL authentication failed: %v", err))
+}
+
+// unproven marks an outcome as trouble with this credential. Others get along with the
+// host, so that the destination must not suffer for it.
+func (o *opening) unproven(out Outcome) Outcome {
+	out = o.said(out)
+	out.Local, out.Destination = true, false
 	return out
 }
 

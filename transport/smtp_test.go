@@ -386,3 +386,63 @@ func TestSMTPABlackHoleCostsTheConnectTimeout(t *testing.T) {
 		}
 	})
 }
+
+// slowly is a resolver that waits for the context to end.
+type slowly struct{}
+
+func (slowly) MX(ctx context.Context, _ string) ([]transport.MX, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func (slowly) Addrs(ctx context.Context, _ string) ([]netip.Addr, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestSMTPTimeThatEndsWithTheNamesIsADeferral(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t)
+		l.Resolver = slowly{}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if got, want := short(l.Deliver(ctx, mail("b@x.test"))[0]), "deferred 451 4.4.2 the delivery took too long"; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		ctx, cancel = context.WithCancel(context.Background())
+		go func() {
+			synctest.Wait()
+			cancel()
+		}()
+		if got := short(l.Deliver(ctx, mail("b@x.test"))[0]); got != "none 000 " {
+			t.Error(got)
+		}
+	})
+}
+
+func TestSMTPInterruptedKeepsOnlyWhatAHostSaid(t *testing.T) {
+	for name, test := range map[string]struct {
+		first *exchanger
+		want  string
+	}{
+		"nobody spoke":    {nil, "none 000 "},
+		"the first spoke": {&exchanger{answer: on("RCPT", "450 later")}, "deferred 450 later by mx.x.test"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t)
+			l.zone.mx["x.test"] = []transport.MX{{Preference: 10, Host: "mx.x.test"}, {Preference: 20, Host: "second.x.test"}}
+			l.zone.addrs["second.x.test"] = []string{"192.0.2.2"}
+			if test.first != nil {
+				l.at(t, "192.0.2.1", test.first)
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			l.at(t, "192.0.2.2", &exchanger{answer: func(line string) string {
+				cancel()
+				return "hang"
+			}})
+			if got := short(l.Deliver(ctx, mail("b@x.test"))[0]); got != test.want {
+				t.Errorf("%s, want %s", got, test.want)
+			}
+		})
+	}
+}

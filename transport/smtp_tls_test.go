@@ -117,8 +117,8 @@ func TestPort465IsTLSFromTheStartWhateverTheLevel(t *testing.T) {
 		if got := clear.deliver(d)[0]; !strings.HasPrefix(got, "deferred 451 4.7.5") {
 			t.Errorf("%s: %s", level, got)
 		}
-		if v := x.seen()[0]; len(v.Contents) > 0 {
-			t.Errorf("%s: in clear", level)
+		if v := x.seen(); len(v) != 1 || len(v[0].Contents) > 0 {
+			t.Errorf("%s: tried again, or in clear: %+v", level, v)
 		}
 	}
 }
@@ -126,7 +126,7 @@ func TestPort465IsTLSFromTheStartWhateverTheLevel(t *testing.T) {
 const password = "c4nary-passw0rd"
 
 func TestCredentialsGoOverTLSAloneAndShowNowhere(t *testing.T) {
-	const none = "SASL authentication failed: server mx.x.test[192.0.2.1] offered no compatible authentication mechanisms for this type of connection security by mx.x.test, local, destination"
+	const none = "SASL authentication failed: server mx.x.test[192.0.2.1] offered no compatible authentication mechanisms for this type of connection security by mx.x.test, local"
 	tests := map[string]struct {
 		level transport.TLSLevel
 		x     *exchanger
@@ -142,9 +142,9 @@ func TestCredentialsGoOverTLSAloneAndShowNowhere(t *testing.T) {
 		"TLS broken at may":    {transport.TLSMay, &exchanger{offers: []string{"AUTH PLAIN", "STARTTLS"}, garbled: true}, noShake, ""},
 		"none":                 {transport.TLSNone, &exchanger{offers: []string{"AUTH PLAIN"}}, "deferred 451 4.7.0 " + none, ""},
 		"refused, told back": {transport.TLSEncrypt, &exchanger{offers: []string{"AUTH PLAIN", "STARTTLS"}, answer: on("AUTH", "535 5.7.8 bad "+password)},
-			"deferred 451 4.7.0 SASL authentication failed; server mx.x.test[192.0.2.1] said: 535 5.7.8 bad *** by mx.x.test, local, destination", "AUTH PLAIN "},
+			"deferred 451 4.7.0 SASL authentication failed; server mx.x.test[192.0.2.1] said: 535 5.7.8 bad *** by mx.x.test, local", "AUTH PLAIN "},
 		"later": {transport.TLSEncrypt, &exchanger{offers: []string{"AUTH PLAIN", "STARTTLS"}, answer: on("AUTH", "454 4.7.0 later")},
-			"deferred 451 4.7.0 SASL authentication failed; server mx.x.test[192.0.2.1] said: 454 4.7.0 later by mx.x.test, local, destination", "AUTH PLAIN "},
+			"deferred 451 4.7.0 SASL authentication failed; server mx.x.test[192.0.2.1] said: 454 4.7.0 later by mx.x.test, local", "AUTH PLAIN "},
 		"told back at RCPT": {transport.TLSEncrypt, &exchanger{offers: []string{"AUTH PLAIN", "STARTTLS"}, answer: on("RCPT", "550 no "+password)},
 			"failed 550 no *** by mx.x.test", "AUTH PLAIN "},
 	}

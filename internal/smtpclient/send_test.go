@@ -208,6 +208,7 @@ func TestSendStuffsDots(t *testing.T) {
 		long[:blockSize-2] + "\r\n.\r\n.x\r\n",
 		long[:blockSize-3] + ".\r\n.\r\n.x\r\n",
 		strings.Repeat(".\r\n", 3*blockSize),
+		strings.Repeat("x", blockSize) + ".in mid-line\r\n",
 	} {
 		content := strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(content, "\r", ""), "\n", "\r\n"), "x\r\n\r\n", "x\r\n")
 		for name, r := range map[string]io.Reader{
@@ -302,4 +303,105 @@ func capture(t *testing.T, content string, want error) string {
 	}
 	p.end(t)
 	return p.content.String()
+}
+
+func TestContentShorterThanDeclaredIsTorn(t *testing.T) {
+	p, c := start(t, hello+"C: QUIT")
+	e := envelope("b@mx.test")
+	e.Size = int64(len(text)) + 1
+	var content *ContentError
+	if _, err := c.Send(context.Background(), e, strings.NewReader(text)); !errors.As(err, &content) {
+		t.Errorf("got %v", err)
+	}
+	c.Quit()
+	p.end(t)
+}
+
+func TestTheDeclaredSizeIsComparedWithThePeersLimit(t *testing.T) {
+	for size, want := range map[int64]bool{99_999: true, 100_000: true, 100_001: false} {
+		p, c := start(t, hello+"C: *\nC: *\nC: *\nS: 250 ok\nS: 250 ok\nS: 354 go\ncontent\nS: 250 ok")
+		e := envelope("b@mx.test")
+		e.Size = size
+		_, err := c.Send(context.Background(), e, strings.NewReader(strings.Repeat("x", int(size))))
+		var unsendable *Unsendable
+		if refused := errors.As(err, &unsendable); refused == want || refused && unsendable.Reply.Code != 552 || !c.Reusable() {
+			t.Errorf("%d octets: %v", size, err)
+		}
+		c.Close()
+		if want {
+			p.end(t)
+		}
+	}
+}
+
+func TestLargeMessagesFollowEachOther(t *testing.T) {
+	transaction := "C: *\nC: *\nC: *\nS: 250 ok\nS: 250 ok\nS: 354 go\ncontent\nS: 250 ok\n"
+	p, c := start(t, hello+transaction+transaction+"C: QUIT")
+	for range 2 {
+		if res, err := send(c, strings.Repeat("0123456789abcde\r\n", blockSize), "b@mx.test"); err != nil || !res.Reply(0).OK() {
+			t.Fatalf("%+v, %v", res, err)
+		}
+	}
+	c.Quit()
+	p.end(t)
+}
+
+func TestWhatThePeerLacksIsJudgedByTheContent(t *testing.T) {
+	const eightBit, utf8 = "554 5.6.3", "553 5.6.7"
+	tests := map[string]struct {
+		offers  string
+		change  func(*Envelope)
+		content string
+		want    string // the beginning of our own verdict, or of MAIL
+	}{
+		"8-bit, 8BITMIME":           {"8BITMIME", func(e *Envelope) { e.EightBit = true }, "\xe9\r\n", "MAIL FROM:<a@us.test> BODY=8BITMIME"},
+		"8-bit, nothing":            {"HELP", func(e *Envelope) { e.EightBit = true }, "\xe9\r\n", eightBit},
+		"8-bit undeclared":          {"HELP", func(e *Envelope) {}, "\xe9\r\n", eightBit},
+		"declared and only 7-bit":   {"HELP", func(e *Envelope) { e.EightBit = true }, text, "MAIL FROM:<a@us.test>"},
+		"SMTPUTF8":                  {"SMTPUTF8", func(e *Envelope) { e.SMTPUTF8 = true }, text, "MAIL FROM:<a@us.test> SMTPUTF8"},
+		"SMTPUTF8 not needed":       {"HELP", func(e *Envelope) { e.SMTPUTF8 = true }, text, "MAIL FROM:<a@us.test>"},
+		"SMTPUTF8 for the header":   {"8BITMIME", func(e *Envelope) { e.SMTPUTF8 = true }, "Subject: é\r\n\r\n", utf8},
+		"an 8-bit body needs none":  {"8BITMIME", func(e *Envelope) { e.SMTPUTF8 = true }, "Subject: e\r\n\r\né\r\n", "MAIL FROM:<a@us.test>"},
+		"SMTPUTF8 for a local-part": {"8BITMIME", func(e *Envelope) { e.SMTPUTF8 = true; e.From = "é@us.test" }, text, utf8},
+		"undeclared, offered":       {"SMTPUTF8", func(e *Envelope) { e.From = "é@us.test" }, text, "MAIL FROM:<é@us.test> SMTPUTF8"},
+		"U-labels go as A-labels":   {"HELP", func(e *Envelope) { e.From = "a@bücher.test" }, text, "MAIL FROM:<a@xn--bcher-kva.test>"},
+		"DSN to who asks for none":  {"HELP", func(e *Envelope) { e.Ret, e.EnvID = "FULL", "x" }, text, "MAIL FROM:<a@us.test>"},
+		"DSN":                       {"DSN", func(e *Envelope) { e.Ret, e.EnvID = "FULL", "x y" }, text, "MAIL FROM:<a@us.test> RET=FULL ENVID=x+20y"},
+		"an overlong ENVID":         {"DSN", func(e *Envelope) { e.EnvID = strings.Repeat("x", 101) }, text, "MAIL FROM:<a@us.test>"},
+		"the null reverse-path":     {"HELP", func(e *Envelope) { e.From = "" }, text, "MAIL FROM:<>"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			script := "S: 220 x\nC: *\nS: 250-x\nS: 250 " + test.offers + "\n"
+			if test.want[0] == 'M' {
+				script += "C: " + test.want + "\nS: 250 ok\nC: *\nS: 250 ok\nC: *\nS: 354 go\ncontent\nS: 250 ok\n"
+			}
+			p, c := start(t, script+"C: QUIT")
+			e := envelope("b@mx.test")
+			test.change(&e)
+			_, err := c.Send(context.Background(), e, strings.NewReader(test.content))
+			var unsendable *Unsendable
+			switch {
+			case test.want[0] == 'M' && err != nil:
+				t.Error(err)
+			case test.want[0] != 'M' && (!errors.As(err, &unsendable) || !strings.HasPrefix(err.Error(), test.want)):
+				t.Errorf("%v, want %s", err, test.want)
+			}
+			c.Quit()
+			p.end(t)
+		})
+	}
+}
+
+func TestAddressesAreParsedAgain(t *testing.T) {
+	for to, index := range map[string]int{"evil> X@mx.test": 1, "a@b@mx.test": 1, "x\r\nRSET@mx.test": 1, "": 1} {
+		p, c := start(t, hello+"C: QUIT")
+		_, err := send(c, text, "b@mx.test", to)
+		var malformed *AddressError
+		if !errors.As(err, &malformed) || malformed.Index != index {
+			t.Errorf("%q: %v", to, err)
+		}
+		c.Quit()
+		p.end(t)
+	}
 }

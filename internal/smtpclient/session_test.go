@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -442,5 +443,65 @@ func FuzzReadReply(f *testing.F) {
 		if len(log.tail()) > maxTranscript {
 			t.Fatalf("transcript of %d octets", len(log.tail()))
 		}
+	})
+}
+
+func TestReplies(t *testing.T) {
+	tests := map[string]Reply{
+		"250 ok\r\n":          {250, [3]int{}, "ok"},
+		"250\r\n":             {250, [3]int{}, ""},
+		"250 \n":              {250, [3]int{}, ""},
+		"250 2.1.5 ok\r\n":    {250, [3]int{2, 1, 5}, "ok"},
+		"550 4.1.1 no\r\n":    {550, [3]int{}, "4.1.1 no"},
+		"550 5.1 no\r\n":      {550, [3]int{}, "5.1 no"},
+		"550 5.1.1.1 no\r\n":  {550, [3]int{}, "5.1.1.1 no"},
+		"550 5.1.1000 no\r\n": {550, [3]int{}, "5.1.1000 no"},
+		"550 5.7.509\r\n":     {550, [3]int{5, 7, 509}, ""},
+		"550-5.1.1 a\r\n550-b\r\n550 5.1.1 c\r\n": {550, [3]int{5, 1, 1}, "a\nb\nc"},
+		"550-5.1.1 a\r\n550 5.1.10 c\r\n":         {550, [3]int{5, 1, 1}, "a\n5.1.10 c"},
+		"421 \x1b[31m\x00\xff é\ttab\r\n":         {421, [3]int{}, "?[31m?? é tab"},
+	}
+	for wire, want := range tests {
+		rr := replyReader{r: bufio.NewReaderSize(strings.NewReader(wire), readSize), log: &transcript{}}
+		got, err := rr.read()
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%q: %v %s", wire, err, diff)
+		}
+	}
+}
+
+// A lateConn calls a function when a read has succeeded, and before it is seen.
+type lateConn struct {
+	net.Conn
+	read func()
+}
+
+func (c lateConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.read()
+	return n, err
+}
+
+func TestAContextThatEndsBetweenStepsIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, conn := play(t, plainHello+"C: *\nS: 250 ok\nwait")
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		var late *lateConn
+		late = &lateConn{conn, func() {}}
+		c, err := Greet(context.Background(), late, Options{HELO: "us.test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		late.read = func() {
+			cancel()
+			<-time.After(time.Millisecond) // the watch over the context has done its work
+		}
+		begun := time.Now()
+		_, err = c.Send(ctx, envelope("b@mx.test"), strings.NewReader(text))
+		if !errors.Is(err, context.Canceled) || time.Since(begun) > lastWords+time.Second {
+			t.Errorf("%v after %v", err, time.Since(begun))
+		}
+		p.end(t)
 	})
 }
