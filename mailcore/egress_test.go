@@ -131,3 +131,17 @@ func TestMailLeavesByTheRouteOfItsRecipientAndTheSmartHostOfItsSender(t *testing
 		}
 	})
 }
+
+func TestMailWhoseExchangerIsOurselvesBouncesWithoutAConnection(t *testing.T) {
+	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
+		sender := lab.Domain("shop.example")
+		lab.DNS.MX["mirror.example"] = []transport.MX{{Preference: 10, Host: "elsewhere.example"}}
+		lab.DNS.Addr["elsewhere.example"] = []string{mailtest.Address.String()}
+		srv := lab.Server(mailcore.Config{})
+		submit(t, srv, hello("a@shop.example", "u@mirror.example"))
+		lab.Drain(time.Minute)
+		if report := bounceAt(t, sender); !strings.Contains(report, "Status: 5.4.6") || !strings.Contains(report, "loops back to myself") {
+			t.Errorf("report:\n%s", report)
+		}
+	})
+}

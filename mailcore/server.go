@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"sync"
 
@@ -126,15 +127,18 @@ func (s *Server) start(listeners []Listener) error {
 	if s.running {
 		return errors.New("mailcore: the server runs, or has run, already")
 	}
+	var addrs []net.Addr
 	for _, l := range listeners {
 		if err := l.check(); err != nil {
 			return err
 		}
-		if ap, err := netip.ParseAddrPort(l.Addr().String()); err == nil {
-			s.bound = append(s.bound, ap)
-		}
+		addrs = append(addrs, l.Addr())
 	}
-	s.running = true
+	bound, err := transport.ListenerAddrs(addrs...)
+	if err != nil {
+		return fmt.Errorf("mailcore: addresses of this machine: %w", err)
+	}
+	s.bound, s.running = bound, true
 	return nil
 }
 
