@@ -12,7 +12,7 @@ func Sabotage(q *Queue, defect string) {
 	case "lost settle":
 		q.store = lostSettle{s}
 	case "lease ignored":
-		q.store = leaseIgnored{s}
+		q.store = &leaseIgnored{engine: s}
 	case "bounce outside the settle transaction":
 		q.store = bounceOutside{s}
 	case "attempt written after it was made":
@@ -25,10 +25,17 @@ type lostSettle struct{ *engine }
 
 func (lostSettle) settle(context.Context, *settlement) error { return nil }
 
-// leaseIgnored claims what somebody is working on.
-type leaseIgnored struct{ *engine }
+// leaseIgnored claims what somebody is working on, once an hour.
+type leaseIgnored struct {
+	*engine
+	last int64
+}
 
-func (s leaseIgnored) claim(ctx context.Context, c claim) ([]*attempt, error) {
+func (s *leaseIgnored) claim(ctx context.Context, c claim) ([]*attempt, error) {
+	if c.now-s.last < time.Hour.Microseconds() {
+		return s.engine.claim(ctx, c)
+	}
+	s.last = c.now
 	err := s.writer.do(ctx, &op{class: classOther, apply: func(t txn) ([]Event, error) {
 		_, err := t.exec(`UPDATE panelmail_recipient SET state = 0, token = NULL, lease = NULL, due = ? WHERE state = 1`, c.now)
 		return nil, err

@@ -35,7 +35,7 @@ func TestTheSuiteFindsSeededDefects(t *testing.T) {
 		{"attempt written after it was made", "TheAttemptIsWrittenBeforeItIsMade"},
 	} {
 		t.Run(c.defect, func(t *testing.T) {
-			cmd := exec.Command(os.Args[0], "-test.run=^TestConformance$/^"+c.finder+"$")
+			cmd := exec.Command(os.Args[0], "-test.timeout=30s", "-test.run=^TestConformance$/^"+c.finder+"$")
 			cmd.Env = append(os.Environ(), defectVariable+"="+c.defect)
 			out, err := cmd.CombinedOutput()
 			if err == nil || !strings.Contains(string(out), "--- FAIL: TestConformance/"+c.finder) {
