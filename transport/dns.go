@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,7 +20,8 @@ import (
 //
 // A query has a random port and EDNS0 with 1,232 octets; what is truncated is asked
 // again over TCP, and answers to other questions are not answers. An error of a server
-// (SERVFAIL, REFUSED and the like) is trouble that may pass.
+// (SERVFAIL, REFUSED and the like) is trouble that may pass. Records are remembered for
+// as long as they allow, five minutes at most; that there are none is not.
 type DNS struct {
 	// Server is the address of a recursive server, with or without a port. If
 	// empty, the servers of /etc/resolv.conf.
@@ -34,6 +36,8 @@ type DNS struct {
 	mu      sync.Mutex
 	servers []string  // of the system
 	read    time.Time // when they were read
+
+	cache dnsCache
 }
 
 const (
@@ -70,7 +74,7 @@ func (r *DNS) Addrs(ctx context.Context, host string) ([]netip.Addr, error) {
 	records, err := r.lookup(ctx, host, dns.TypeA)
 	other := <-six
 	var all []netip.Addr
-	for _, rr := range append(records, other.records...) {
+	for _, rr := range slices.Concat(records, other.records) {
 		var ip net.IP
 		switch rr := rr.(type) {
 		case *dns.A:
@@ -95,7 +99,11 @@ func (r *DNS) Addrs(ctx context.Context, host string) ([]netip.Addr, error) {
 
 // lookup returns the records of one type, following aliases. No records is an error.
 func (r *DNS) lookup(ctx context.Context, name string, kind uint16) ([]dns.RR, error) {
-	owner := dns.CanonicalName(name)
+	asked := dnsQuestion{dns.CanonicalName(name), kind}
+	if records, ok := r.cache.get(asked, time.Now()); ok {
+		return records, nil
+	}
+	owner := asked.name
 	for range maxAliases {
 		m, server, err := r.ask(ctx, owner, kind)
 		if err != nil {
@@ -104,6 +112,7 @@ func (r *DNS) lookup(ctx context.Context, name string, kind uint16) ([]dns.RR, e
 		target, records := follow(m.Answer, owner, kind)
 		switch {
 		case len(records) > 0:
+			r.cache.put(asked, records, freshness(m.Answer), time.Now())
 			return records, nil
 		case m.Rcode == dns.RcodeNameError, target == owner:
 			return nil, &net.DNSError{Err: "no such host", Name: name, Server: server, IsNotFound: true}

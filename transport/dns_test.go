@@ -231,3 +231,32 @@ func TestDNSAddressesAreOfBothFamilies(t *testing.T) {
 		t.Error(diff, err)
 	}
 }
+
+func TestDNSAsksOnceWhatItMayRemember(t *testing.T) {
+	var mu sync.Mutex
+	asked := map[string]int{}
+	server := nameServer(t, func(_ int, _ string, q, m *dns.Msg) {
+		mu.Lock()
+		defer mu.Unlock()
+		name := q.Question[0].Name
+		asked[name]++
+		switch name {
+		case "short.test.":
+			m.Answer = records(t, "short.test. 0 MX 1 a.test.")
+		case "long.test.":
+			m.Answer = records(t, "long.test. 300 MX 1 a.test.")
+		case "gone.test.":
+			m.Rcode = dns.RcodeNameError
+		}
+	})
+	for range 3 {
+		for _, name := range []string{"short.test", "long.test", "LONG.test.", "gone.test"} {
+			server.MX(context.Background(), name)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if diff := cmp.Diff(map[string]int{"short.test.": 3, "long.test.": 1, "gone.test.": 3}, asked); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -128,15 +128,15 @@ func (p *pass) take(ctx context.Context, x *session, h host, res *smtpclient.Res
 	if p.ours(ctx, err, x.client.Transcript()) {
 		return
 	}
-	missing := p.missing(ctx, h, res, err)
-	missing.Transcript = x.client.Transcript()
+	said := Outcome{Host: h.name, Addr: h.addr.String(), Transcript: x.client.Transcript()}
 	var left []int
 	for n, i := range p.left {
-		reply := res.Reply(n)
-		o := Outcome{Reply: remote(reply), Host: h.name, Addr: h.addr.String(), Transcript: missing.Transcript}
+		o := said
+		o.Reply = remote(res.Reply(n))
 		switch {
-		case reply.Code == 0:
-			o = missing
+		case o.NotTried():
+			o = missing(ctx, h, res, err)
+			o.Transcript = said.Transcript
 		case o.Delivered(), o.Failed():
 			p.report[i] = o
 			continue
@@ -153,9 +153,9 @@ func (p *pass) take(ctx context.Context, x *session, h host, res *smtpclient.Res
 	p.left = left
 }
 
-// missing is the outcome of those whom the host gave no answer. It is zero if that was
-// because we were told to stop.
-func (p *pass) missing(ctx context.Context, h host, res *smtpclient.Result, err error) Outcome {
+// missing is the outcome of a recipient to whom the host gave no answer. There is no
+// reply in it if that was because we were told to stop.
+func missing(ctx context.Context, h host, res *smtpclient.Result, err error) Outcome {
 	if err == nil {
 		return lost(h, errNoReply)
 	}

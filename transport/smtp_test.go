@@ -182,14 +182,13 @@ func TestSMTPKeepsWhatAHostSaidOverOneThatCannotBeReached(t *testing.T) {
 
 func TestSMTPLimitsAddressesAndSessions(t *testing.T) {
 	l := newLab(t)
-	l.zone.addrs["mx.x.test"] = nil
 	dead := 0
 	l.Network = transport.NetworkFunc(func(ctx context.Context, local netip.Addr, remote netip.AddrPort) (net.Conn, error) {
 		dead++
 		return l.net.Dial(ctx, local, remote)
 	})
-	for _, a := range []string{"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5", "192.0.2.6", "192.0.2.7"} {
-		l.zone.addrs["mx.x.test"] = append(l.zone.addrs["mx.x.test"], a)
+	l.zone.addrs["mx.x.test"] = []string{
+		"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5", "192.0.2.6", "192.0.2.7",
 	}
 	l.deliver(mail("b@x.test"))
 	if dead != 5 {

@@ -470,38 +470,49 @@ func TestReplies(t *testing.T) {
 	}
 }
 
-// A lateConn calls a function when a read has succeeded, and before it is seen.
+// A lateConn calls a function when a read or a write has succeeded, and before it is
+// seen.
 type lateConn struct {
 	net.Conn
-	read func()
+	read, write func()
 }
 
-func (c lateConn) Read(p []byte) (int, error) {
+func (c *lateConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.read()
 	return n, err
 }
 
+func (c *lateConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.write()
+	return n, err
+}
+
 func TestAContextThatEndsBetweenStepsIsSeen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, conn := play(t, plainHello+"C: *\nS: 250 ok\nwait")
-		ctx, cancel := context.WithCancel(context.Background())
-		defer cancel()
-		var late *lateConn
-		late = &lateConn{conn, func() {}}
-		c, err := Greet(context.Background(), late, Options{HELO: "us.test"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		late.read = func() {
-			cancel()
-			<-time.After(time.Millisecond) // the watch over the context has done its work
-		}
-		begun := time.Now()
-		_, err = c.Send(ctx, envelope("b@mx.test"), strings.NewReader(text))
-		if !errors.Is(err, context.Canceled) || time.Since(begun) > lastWords+time.Second {
-			t.Errorf("%v after %v", err, time.Since(begun))
-		}
-		p.end(t)
-	})
+	for name, set := range map[string]func(c *lateConn, f func()){
+		"after a read":  func(c *lateConn, f func()) { c.read = f },
+		"after a write": func(c *lateConn, f func()) { c.write = f },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p, conn := play(t, plainHello+"C: *\n"+map[string]string{"after a read": "S: 250 ok\n"}[name]+"wait")
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			late := &lateConn{conn, func() {}, func() {}}
+			c, err := Greet(context.Background(), late, Options{HELO: "us.test"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			set(late, func() {
+				cancel()
+				<-time.After(time.Millisecond) // the watch over the context has done its work
+			})
+			begun := time.Now()
+			_, err = c.Send(ctx, envelope("b@mx.test"), strings.NewReader(text))
+			if !errors.Is(err, context.Canceled) || time.Since(begun) > lastWords+time.Second {
+				t.Errorf("%s: %v after %v", name, err, time.Since(begun))
+			}
+			p.end(t)
+		})
+	}
 }

@@ -1,0 +1,60 @@
+package transport
+
+import (
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	maxFresh  = 5 * time.Minute // an exchanger that moved is found soon, whatever its TTL said
+	maxCached = 10_000          // questions
+)
+
+// A dnsQuestion is a canonical name and a record type.
+type dnsQuestion struct {
+	name string
+	kind uint16
+}
+
+// A dnsCache remembers records. When it is full it forgets everything. The zero cache is
+// ready for use.
+type dnsCache struct {
+	mu      sync.Mutex
+	answers map[dnsQuestion]dnsAnswer
+}
+
+type dnsAnswer struct {
+	records []dns.RR // not to be changed
+	until   time.Time
+}
+
+func (c *dnsCache) get(q dnsQuestion, now time.Time) ([]dns.RR, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a, ok := c.answers[q]
+	if !ok || !now.Before(a.until) {
+		return nil, false
+	}
+	return a.records, true
+}
+
+func (c *dnsCache) put(q dnsQuestion, records []dns.RR, fresh time.Duration, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.answers == nil || len(c.answers) >= maxCached {
+		c.answers = make(map[dnsQuestion]dnsAnswer)
+	}
+	c.answers[q] = dnsAnswer{records, now.Add(fresh)}
+}
+
+// freshness is how long an answer may be remembered: as long as the first of its records,
+// aliases among them.
+func freshness(answer []dns.RR) time.Duration {
+	fresh := maxFresh
+	for _, rr := range answer {
+		fresh = min(fresh, time.Duration(rr.Header().Ttl)*time.Second)
+	}
+	return fresh
+}

@@ -1,0 +1,42 @@
+package transport
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+func TestRecordsAreRememberedAsLongAsTheyAllow(t *testing.T) {
+	var c dnsCache
+	now := time.Unix(0, 0)
+	q := dnsQuestion{"x.test.", dns.TypeMX}
+	for ttl, want := range map[uint32]time.Duration{0: 0, 60: time.Minute, 86400: 5 * time.Minute} {
+		answer := []dns.RR{
+			&dns.CNAME{Hdr: dns.RR_Header{Ttl: 1 << 30}},
+			&dns.MX{Hdr: dns.RR_Header{Ttl: ttl}, Mx: strconv.Itoa(int(ttl))},
+		}
+		c.put(q, answer[1:], freshness(answer), now)
+		if _, ok := c.get(q, now.Add(want)); ok {
+			t.Errorf("TTL %d: remembered after %v", ttl, want)
+		}
+		if got, ok := c.get(q, now.Add(want-1)); want > 0 && (!ok || got[0] != answer[1]) {
+			t.Errorf("TTL %d: forgotten before %v", ttl, want)
+		}
+		if _, ok := c.get(dnsQuestion{"x.test.", dns.TypeA}, now); ok {
+			t.Error("another type is remembered")
+		}
+	}
+}
+
+func TestRememberedRecordsAreBounded(t *testing.T) {
+	var c dnsCache
+	now := time.Unix(0, 0)
+	for i := range 3 * maxCached / 2 {
+		c.put(dnsQuestion{strconv.Itoa(i), dns.TypeA}, nil, time.Minute, now)
+	}
+	if len(c.answers) > maxCached {
+		t.Errorf("%d answers", len(c.answers))
+	}
+}
