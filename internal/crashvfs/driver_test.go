@@ -1,0 +1,69 @@
+//go:build cgo && linux
+
+package crashvfs_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"strings"
+	"testing"
+
+	"github.com/panelmail/panelmail/internal/crashvfs"
+)
+
+// A driverOn opens databases on a disk with the default driver. Whoever writes
+// there gets other settings than those it has just made for itself.
+type driverOn struct {
+	driver.Driver
+	disk    *crashvfs.Disk
+	pragmas []string // set before the first BEGIN IMMEDIATE of a connection
+}
+
+// on returns a handle on the database at path, on the disk.
+func on(t testing.TB, disk *crashvfs.Disk, path string, pragmas ...string) *sql.DB {
+	t.Helper()
+	plain, err := sql.Open("sqlite3", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	db := sql.OpenDB(file{driverOn{plain.Driver(), disk, pragmas}, "file:" + path + "?mode=rwc"})
+	db.SetMaxOpenConns(1)
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+func (d driverOn) Open(name string) (driver.Conn, error) {
+	c, err := d.Driver.Open(name + "&vfs=" + d.disk.Name())
+	if err != nil {
+		return nil, err
+	}
+	return &connOn{c, d.pragmas}, nil
+}
+
+// A file is a driver with the name of a database.
+type file struct {
+	driver driverOn
+	name   string
+}
+
+func (f file) Driver() driver.Driver                        { return f.driver }
+func (f file) Connect(context.Context) (driver.Conn, error) { return f.driver.Open(f.name) }
+
+type connOn struct {
+	driver.Conn
+	pragmas []string
+}
+
+func (c *connOn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	if strings.HasPrefix(query, "BEGIN IMMEDIATE") {
+		for _, p := range c.pragmas {
+			if _, err := c.Conn.(driver.ExecerContext).ExecContext(ctx, "PRAGMA "+p, nil); err != nil {
+				return nil, err
+			}
+		}
+		c.pragmas = nil
+	}
+	return c.Conn.(driver.ConnPrepareContext).PrepareContext(ctx, query)
+}

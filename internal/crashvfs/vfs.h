@@ -1,0 +1,9 @@
+#include <stdint.h>
+
+// crashvfs_register registers a VFS that reports to the disk behind a handle.
+// It returns NULL if SQLite is not linked in, or out of memory. The name must
+// stay valid as long as the VFS.
+void *crashvfs_register(const char *name, uintptr_t disk);
+
+// crashvfs_unregister is the opposite. No file may be open.
+void crashvfs_unregister(void *vfs);
