@@ -82,6 +82,11 @@ type Config struct {
 	// Workers is how many deliveries run at once. If zero, 200.
 	Workers int
 
+	// MinFree is how many octets must stay free on the disk for a message to be
+	// accepted; below, submitters get 452. If zero, 64 MiB; if negative, it is
+	// not looked at.
+	MinFree int64
+
 	// Poll is how often the server looks whether another process has changed
 	// the database. If zero, one second; if negative, never: then messages of
 	// other processes and of transactions wait for [Server.Wake].
@@ -152,6 +157,11 @@ func (c Config) withDefaults() (Config, error) {
 	case transport.TLSNone, transport.TLSMay, transport.TLSEncrypt:
 	default:
 		complain("TLSLevel %q is unknown: want none, may or encrypt", c.TLSLevel)
+	}
+	if c.SmartHost != "" {
+		if err := transport.ValidateNexthop(c.SmartHost); err != nil {
+			complain("SmartHost: %w", err)
+		}
 	}
 	if c.SmartHost == "" && c.SmartHostCredential != (transport.Credential{}) {
 		complain("SmartHostCredential is set, but SmartHost is not")

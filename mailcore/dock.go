@@ -25,6 +25,7 @@ func (s *Server) queueOptions() queue.Options {
 		DelayWarning:   c.Retry.DelayWarning,
 		Workers:        c.Workers,
 		Concurrency:    c.Concurrency,
+		MinFree:        c.MinFree,
 		Poll:           c.Poll,
 		Grace:          c.Grace,
 		Observe:        s.observe,

@@ -2,14 +2,14 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
-
-	"encoding/json"
 
 	"github.com/panelmail/panelmail/mailcore"
 )
@@ -57,6 +57,15 @@ func find(args []string) (command, []string, error) {
 			}
 		}
 	}
+	var more []string
+	for _, c := range commands() {
+		if second, found := strings.CutPrefix(c.name, args[0]+" "); found {
+			more = append(more, second)
+		}
+	}
+	if more != nil {
+		return command{}, nil, usagef("%s what? %s", args[0], strings.Join(more, ", "))
+	}
 	return command{}, nil, usagef("unknown command %q: see panelmail help", args[0])
 }
 
@@ -71,6 +80,9 @@ func (a *app) dispatch(ctx context.Context, args []string) error {
 	}
 	if cmd.name == "help" || cmd.name == "sendmail" {
 		return cmd.here(ctx, a, rest)
+	}
+	if slices.Contains(rest, "-h") || slices.Contains(rest, "--help") {
+		return help(ctx, a, strings.Fields(cmd.name))
 	}
 	if err := a.load(); err != nil {
 		return err
@@ -91,7 +103,7 @@ func (a *app) dispatch(ctx context.Context, args []string) error {
 
 // inProcess opens the database and runs the command, while no server runs.
 func (a *app) inProcess(ctx context.Context, cmd command, args []string) (err error) {
-	config, err := a.settings.mailcore()
+	config, err := a.library()
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/BurntSushi/toml"
@@ -63,6 +64,7 @@ type settings struct {
 		BackoffMax     duration `toml:"backoff_max"`
 		DelayWarning   duration `toml:"delay_warning"`
 		Workers        int      `toml:"workers"`
+		MinFree        size     `toml:"min_free"`
 	} `toml:"queue"`
 
 	Limits struct {
@@ -82,11 +84,12 @@ func defaults() settings {
 	s.Listen.SMTP, s.Listen.Submission = "127.0.0.1:2525", "127.0.0.1:2587"
 	s.Listen.Sendmail = "sendmail.sock"
 	s.Relay.HoldWhenOverBudget = true
+	s.Relay.Networks = []string{} // shown as such
 	s.Delivery.Port, s.Delivery.TLS = 25, "may"
 	s.Log.Format = "text"
 	s.Queue.Lifetime, s.Queue.BounceLifetime = duration(5*24*time.Hour), duration(5*24*time.Hour)
 	s.Queue.BackoffMin, s.Queue.BackoffMax = duration(5*time.Minute), duration(4*time.Hour)
-	s.Queue.DelayWarning, s.Queue.Workers = duration(4*time.Hour), 200
+	s.Queue.DelayWarning, s.Queue.Workers, s.Queue.MinFree = duration(4*time.Hour), 200, 64<<20
 	s.Limits.MessageSize, s.Limits.DestinationConcurrency, s.Limits.InitialConcurrency = 50<<20, 20, 5
 	return s
 }
@@ -96,23 +99,31 @@ func defaults() settings {
 func (a *app) load() error {
 	a.settings = defaults()
 	text, err := os.ReadFile(a.configFile())
-	if errors.Is(err, os.ErrNotExist) && a.config == "" {
+	// A data directory that is no directory is for its first use to tell.
+	if a.config == "" && (errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
-	meta, err := toml.Decode(string(text), &a.settings)
+	a.text = string(text)
+	meta, err := toml.Decode(a.text, &a.settings)
 	var syntax toml.ParseError
 	if errors.As(err, &syntax) {
-		return fmt.Errorf("configuration: %s:%d: %s", a.configFile(), syntax.Position.Line, syntax.Message)
+		key := prefixed("", syntax.LastKey, ": ")
+		return fmt.Errorf("configuration: %s:%d: %s%s", a.configFile(), syntax.Position.Line, key, syntax.Message)
 	}
 	if err != nil {
-		return fmt.Errorf("configuration: %s: %w", a.configFile(), err)
+		return fmt.Errorf("configuration: %s: %s", a.configFile(), strings.TrimPrefix(err.Error(), "toml: "))
 	}
 	var unknown []error
+	tables := map[string]bool{}
 	for _, key := range meta.Undecoded() {
-		unknown = append(unknown, fmt.Errorf("configuration: %s:%d: unknown key %q", a.configFile(), lineOf(string(text), key), key))
+		if tables[key[:len(key)-1].String()] {
+			continue // the table is unknown, and said so
+		}
+		tables[key.String()] = true
+		unknown = append(unknown, fmt.Errorf("configuration: %s: unknown key %q", a.place(key.String()), key))
 	}
 	return errors.Join(unknown...)
 }
@@ -124,29 +135,49 @@ func (a *app) configFile() string {
 	return filepath.Join(a.data, "panelmail.toml")
 }
 
-// lineOf finds the line of a key that was decoded from text.
-func lineOf(text string, key toml.Key) int {
+// place is the file of the configuration, with the line of a key if it is there.
+func (a *app) place(key string) string {
+	if line := lineOf(a.text, key); line > 0 {
+		return fmt.Sprintf("%s:%d", a.configFile(), line)
+	}
+	return a.configFile()
+}
+
+// lineOf finds the line of a key, or of the table it is in; 0 if neither is in
+// text.
+func lineOf(text, key string) int {
 	table := ""
 	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "[") {
 			table = strings.Trim(strings.TrimSpace(strings.SplitN(line, "#", 2)[0]), "[] ") + "."
-			if table == key.String()+"." {
+			if table == key+"." {
 				return i + 1
 			}
 			continue
 		}
 		name, _, found := strings.Cut(line, "=")
-		if found && table+strings.Trim(strings.TrimSpace(name), `"'`) == key.String() {
+		if found && table+strings.Trim(strings.TrimSpace(name), `"'`) == key {
 			return i + 1
 		}
 	}
-	return 1
+	return 0
 }
 
-// mailcore is the settings as the library takes them. It reports every problem.
-func (s settings) mailcore() (mailcore.Config, error) {
-	var problems []error
+// library is the settings as the library takes them. The error names every
+// problem, each with its key and its line.
+func (a *app) library() (mailcore.Config, error) {
+	config, problems := a.settings.library()
+	var all []error
+	for _, p := range problems {
+		all = append(all, fmt.Errorf("configuration: %s: %s: %w", a.place(p.key), p.key, p.err))
+	}
+	return config, errors.Join(all...)
+}
+
+// library is the settings as the library takes them, and what is wrong with
+// them.
+func (s settings) library() (mailcore.Config, []problem) {
 	c := mailcore.Config{
 		Hostname:     s.Hostname,
 		Postmaster:   s.Postmaster,
@@ -157,6 +188,7 @@ func (s settings) mailcore() (mailcore.Config, error) {
 		MessageSize:  int64(s.Limits.MessageSize),
 		Concurrency:  s.Limits.DestinationConcurrency,
 		Workers:      s.Queue.Workers,
+		MinFree:      int64(s.Queue.MinFree),
 		Retry: mailcore.Retry{
 			BackoffMin:     time.Duration(s.Queue.BackoffMin),
 			BackoffMax:     time.Duration(s.Queue.BackoffMax),
@@ -168,27 +200,22 @@ func (s settings) mailcore() (mailcore.Config, error) {
 	if c.Retry.DelayWarning == 0 {
 		c.Retry.DelayWarning = -1
 	}
+	if c.MinFree == 0 {
+		c.MinFree = -1
+	}
+	problems := s.check()
 	for _, text := range s.Relay.Networks {
 		network, err := parseNetwork(text)
 		if err != nil {
-			problems = append(problems, fmt.Errorf("relay.networks: %w", err))
+			problems = append(problems, problem{"relay.networks", err})
 			continue
 		}
 		c.RelayNetworks = append(c.RelayNetworks, network)
 	}
 	if s.Delivery.Resolver != "" {
-		if _, err := netip.ParseAddrPort(s.Delivery.Resolver); err != nil {
-			problems = append(problems, fmt.Errorf("delivery.resolver: %w", err))
-		}
 		c.Resolver = &transport.DNS{Server: s.Delivery.Resolver}
 	}
-	if (s.TLS.Certificate == "") != (s.TLS.Key == "") {
-		problems = append(problems, errors.New("tls: certificate and key go together"))
-	}
-	if s.Log.Format != "text" && s.Log.Format != "json" {
-		problems = append(problems, fmt.Errorf("log.format %q: want text or json", s.Log.Format))
-	}
-	return c, errors.Join(problems...)
+	return c, problems
 }
 
 // parseNetwork reads an address or a network in Postfix's mynetworks syntax:
@@ -233,6 +260,12 @@ func (d *duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// String is the duration as it is written in the file.
+func (d duration) String() string {
+	text, _ := d.MarshalText() // never fails
+	return string(text)
+}
+
 // MarshalText implements encoding.TextMarshaler.
 func (d duration) MarshalText() ([]byte, error) {
 	v := time.Duration(d)
@@ -266,6 +299,12 @@ func (z *size) UnmarshalText(text []byte) error {
 	}
 	*z = size(n * unit)
 	return nil
+}
+
+// String is the size as it is written in the file.
+func (z size) String() string {
+	text, _ := z.MarshalText() // never fails
+	return string(text)
 }
 
 // MarshalText implements encoding.TextMarshaler.

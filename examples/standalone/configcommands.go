@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -24,15 +25,13 @@ func configCheck(_ context.Context, a *app, args []string) error {
 	if len(args) > 0 {
 		return usagef("config check takes no arguments: %q", args)
 	}
-	config, err := a.settings.mailcore()
-	if err == nil {
-		err = config.Check()
-	}
-	if err == nil && a.settings.TLS.Certificate != "" {
-		_, err = a.certificate()
+	_, err := a.library()
+	if a.settings.TLS.Certificate != "" && a.settings.TLS.Key != "" {
+		_, tlsErr := a.loadCertificate()
+		err = errors.Join(err, tlsErr)
 	}
 	if err != nil {
-		fmt.Fprintf(a.stdout, "%s: %v\n", a.configFile(), err)
+		fmt.Fprintf(a.stdout, "%v\n", err)
 		return errNo
 	}
 	_, err = fmt.Fprintf(a.stdout, "%s: ok\n", a.configFile())
@@ -44,13 +43,13 @@ func configShow(_ context.Context, a *app, args []string) error {
 	if len(args) > 1 || len(args) == 1 && !changed {
 		return usagef("usage: panelmail config show [--changed]")
 	}
-	if !changed {
+	if !changed && !a.json {
 		return toml.NewEncoder(a.stdout).Encode(a.settings)
 	}
 	now, before := flatten(a.settings), flatten(defaults())
 	out := map[string]any{}
 	for key, value := range now {
-		if !reflect.DeepEqual(value, before[key]) {
+		if !changed || !reflect.DeepEqual(value, before[key]) {
 			out[key] = value
 		}
 	}

@@ -85,22 +85,29 @@ func (a *app) remote(ctx context.Context, cmd command, args []string) (done bool
 	}
 }
 
-// listenControl makes the control socket, in place of one that a server which
-// is gone has left. The directory is 0700, and so nobody else can reach it even
-// before its mode is set.
+// listenControl makes the control socket. The directory is 0700, and so nobody
+// else can reach it even before its mode is set.
 func (a *app) listenControl() (net.Listener, error) {
-	if conn, err := net.Dial("unix", a.controlSocket()); err == nil {
-		conn.Close()
-		return nil, fmt.Errorf("a server runs already in %s", a.data)
-	}
 	return listenUnix(a.controlSocket(), 0o600)
 }
 
-// listenUnix listens on a Unix socket of the given mode.
+// maxSocketPath is the longest name that a Unix socket can have everywhere
+// (sockaddr_un: 104 octets on the BSDs, 108 on Linux, with a NUL).
+const maxSocketPath = 103
+
+// listenUnix listens on a Unix socket of the given mode, in place of one that a
+// process which is gone has left.
 func listenUnix(path string, mode os.FileMode) (net.Listener, error) {
+	if len(path) > maxSocketPath {
+		return nil, fmt.Errorf("%s: the name is too long for a socket: %d octets, at most %d", path, len(path), maxSocketPath)
+	}
 	if info, err := os.Lstat(path); err == nil {
 		if info.Mode().Type() != os.ModeSocket {
 			return nil, fmt.Errorf("%s is in the way: it is not a socket", path)
+		}
+		if conn, err := net.Dial("unix", path); err == nil {
+			conn.Close()
+			return nil, fmt.Errorf("%s is in use by another process", path)
 		}
 		if err := os.Remove(path); err != nil {
 			return nil, err

@@ -20,7 +20,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal does not wait
 	os.Exit(run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -53,6 +53,7 @@ type app struct {
 	data           string // the data directory
 	config         string // the configuration file, if it was named
 	json           bool
+	text           string // of the configuration file
 	settings       settings
 }
 

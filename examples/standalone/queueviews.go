@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -92,8 +93,8 @@ func printStats(c *call, s queue.Stats) error {
 	return nil
 }
 
-// mailq prints the queue as Postfix's mailq does, for the programs that read
-// that (showq(8), postqueue(1)).
+// mailq prints the queue as Postfix's mailq does where queue IDs are long, for
+// the programs that read that (showq(8), postqueue(1)).
 func mailq(ctx context.Context, c *call) error {
 	if c.json {
 		return queueList(ctx, c)
@@ -105,7 +106,7 @@ func mailq(ctx context.Context, c *call) error {
 			return err
 		}
 		if n == 0 {
-			fmt.Fprintf(c.stdout, "%-17s %8s %-20s %s\n", "-Queue ID-", "--Size--", "----Arrival Time----", "-Sender/Recipient-------")
+			fmt.Fprintln(c.stdout, "----Queue ID----- --Size-- ---Arrival Time---- --Sender/Recipient------")
 		}
 		n++
 		size += e.Size
@@ -115,14 +116,15 @@ func mailq(ctx context.Context, c *call) error {
 			sender = "MAILER-DAEMON"
 		}
 		mark := map[string]string{"active": "*", "hold": "!"}[l.Queue]
-		fmt.Fprintf(c.stdout, "%-17s %8d %s  %s\n", l.ID+mark, l.Size, e.Arrived.Local().Format("Mon Jan _2 15:04:05"), sender)
+		fmt.Fprintf(c.stdout, "%-17s %8d %s %s\n", l.ID+mark, l.Size, e.Arrived.Local().Format("Mon Jan _2 15:04:05"), sender)
 		last := ""
 		for _, r := range l.Recipients {
 			if r.Reason != last {
-				fmt.Fprintf(c.stdout, "%76s\n", "("+r.Reason+")")
+				text := cmp.Or(r.Reason, "reason unavailable")
+				fmt.Fprintf(c.stdout, "%*s(%s)\n", max(0, 76-len(text)), "", text)
 				last = r.Reason
 			}
-			fmt.Fprintf(c.stdout, "%-17s %8s %-20s %s\n", "", "", "", r.Address)
+			fmt.Fprintf(c.stdout, "%47s%s\n", "", r.Address)
 		}
 		fmt.Fprintln(c.stdout)
 	}

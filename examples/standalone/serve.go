@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -32,32 +31,44 @@ func serve(ctx context.Context, a *app, args []string) (err error) {
 	if len(args) > 0 {
 		return usagef("serve takes no arguments: %q", args)
 	}
-	config, err := a.settings.mailcore()
+	config, err := a.library()
 	if err != nil {
-		return fmt.Errorf("configuration: %w", err)
+		return err
 	}
-	log, closeLog, err := a.openLog()
-	if err != nil {
+	signals, stop := hangups()
+	defer stop()
+	var closeLog func()
+	if config.Log, closeLog, err = a.openLog(); err != nil {
 		return err
 	}
 	defer closeLog()
-	config.Log = log
 	if err := os.MkdirAll(a.data, 0o700); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
-	if config.TLS, err = a.certificate(); err != nil {
+	unlock, err := a.lock()
+	if err != nil {
 		return err
 	}
-	config.Maildrop = a.maildrop()
-	control, err := a.listenControl()
-	if err != nil {
-		return fmt.Errorf("control socket: %w", err)
+	defer unlock()
+	if err := a.makeCertificate(); err != nil {
+		return err
 	}
-	defer control.Close()
+	pair, err := a.loadCertificate()
+	if err != nil {
+		return err
+	}
+	var shown certificate
+	shown.now.Store(&pair)
+	config.TLS, config.Maildrop = shown.config(), a.maildrop()
 	srv, err := mailcore.Open(ctx, a.database(), config)
 	if err != nil {
 		return err
 	}
+	control, err := a.listenControl()
+	if err != nil {
+		return errors.Join(fmt.Errorf("control socket: %w", err), srv.Close())
+	}
+	defer control.Close()
 	listeners, err := a.listen()
 	if err != nil {
 		return errors.Join(err, srv.Close())
@@ -66,6 +77,7 @@ func serve(ctx context.Context, a *app, args []string) (err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return srv.Run(ctx, listeners...) })
 	group.Go(func() error { return a.serveControl(ctx, control, srv) })
+	group.Go(func() error { shown.reload(ctx, a, signals, config.Log); return nil })
 	return group.Wait()
 }
 
@@ -131,29 +143,6 @@ func (a *app) inData(path string) string {
 		return path
 	}
 	return filepath.Join(a.data, path)
-}
-
-// certificate loads the one configured, or the self-signed one of this data
-// directory, which it makes at the first start.
-func (a *app) certificate() (*tls.Config, error) {
-	certFile, keyFile := a.settings.TLS.Certificate, a.settings.TLS.Key
-	if certFile == "" {
-		certFile, keyFile = filepath.Join(a.data, "self-signed.crt"), filepath.Join(a.data, "self-signed.key")
-		if _, err := os.Stat(keyFile); errors.Is(err, os.ErrNotExist) {
-			certificate, key, err := mailcore.SelfSigned(a.settings.Hostname)
-			if err != nil {
-				return nil, err
-			}
-			if err := errors.Join(os.WriteFile(certFile, certificate, 0o600), os.WriteFile(keyFile, key, 0o600)); err != nil {
-				return nil, fmt.Errorf("self-signed certificate: %w", err)
-			}
-		}
-	}
-	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err != nil {
-		return nil, fmt.Errorf("tls: %w", err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
 }
 
 // openLog opens the log of the configuration.

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/panelmail/panelmail/mailcore"
+	"github.com/panelmail/panelmail/transport"
+)
+
+// A problem is what is wrong with one key of the configuration.
+type problem struct {
+	key string
+	err error
+}
+
+// check finds what is wrong with settings whose text could be read.
+func (s settings) check() (problems []problem) {
+	complain := func(key string, err error) {
+		if err != nil {
+			problems = append(problems, problem{key, err})
+		}
+	}
+	complain("hostname", checked(mailcore.Config{Hostname: s.Hostname}))
+	complain("postmaster", checked(mailcore.Config{Hostname: "host.example", Postmaster: s.Postmaster}))
+	complain("delivery.tls", checked(mailcore.Config{Hostname: "host.example", TLSLevel: transport.TLSLevel(s.Delivery.TLS)}))
+	complain("delivery.smart_host", checked(mailcore.Config{Hostname: "host.example", SmartHost: s.Delivery.SmartHost}))
+	complain("listen.smtp", address(s.Listen.SMTP))
+	complain("listen.submission", address(s.Listen.Submission))
+	complain("listen.submissions", address(s.Listen.Submissions))
+	if s.Delivery.Resolver != "" {
+		if _, err := netip.ParseAddrPort(s.Delivery.Resolver); err != nil {
+			complain("delivery.resolver", fmt.Errorf("%q is no address with a port", s.Delivery.Resolver))
+		}
+	}
+	complain("delivery.port", positive(s.Delivery.Port))
+	complain("queue.lifetime", positive(s.Queue.Lifetime))
+	complain("queue.bounce_lifetime", positive(s.Queue.BounceLifetime))
+	complain("queue.backoff_min", positive(s.Queue.BackoffMin))
+	complain("queue.backoff_max", positive(s.Queue.BackoffMax))
+	complain("queue.workers", positive(s.Queue.Workers))
+	complain("limits.message_size", positive(s.Limits.MessageSize))
+	complain("limits.destination_concurrency", positive(s.Limits.DestinationConcurrency))
+	if lower, upper := s.Queue.BackoffMin, s.Queue.BackoffMax; upper > 0 && upper < lower {
+		complain("queue.backoff_max", fmt.Errorf("%v is below queue.backoff_min, %v", upper, lower))
+	}
+	if (s.TLS.Certificate == "") != (s.TLS.Key == "") {
+		complain("tls", errors.New("certificate and key go together"))
+	}
+	if s.Log.Format != "text" && s.Log.Format != "json" {
+		complain("log.format", fmt.Errorf("%q: want text or json", s.Log.Format))
+	}
+	return problems
+}
+
+// checked is what the library says of a configuration, without its preface.
+func checked(c mailcore.Config) error {
+	err := c.Check()
+	if inner := errors.Unwrap(err); inner != nil {
+		return inner
+	}
+	return err
+}
+
+// address checks where to listen; "" is nowhere.
+func address(text string) error {
+	if text == "" {
+		return nil
+	}
+	_, _, err := net.SplitHostPort(text)
+	return err
+}
+
+// positive checks a number that the file may leave out, but not set to nothing.
+func positive[T cmp.Ordered](n T) error {
+	var zero T
+	if n > zero {
+		return nil
+	}
+	return fmt.Errorf("%v: want more than 0", n)
+}
