@@ -124,6 +124,7 @@ func TestAnAttemptWithoutAnOutcomeIsUncertainAndRetried(t *testing.T) {
 			return d.All(delivered)
 		})
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if tried < 5*time.Minute {
 			t.Errorf("tried again %v after the crash: a hammer", tried)
 		}

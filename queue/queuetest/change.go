@@ -30,17 +30,17 @@ var changeCases = []testCase{
 }
 
 func holdAndRelease(l *lab) {
-	l.script = inTurn(greylist, ok)
+	l.answer(inTurn(greylist, ok))
 	l.send("bob@far.test")
 	l.run()
 	synctest.Wait()
 	l.count(1)(l.q.Hold(l.Context(), queue.Match{All: true}))
-	time.Sleep(30 * day) // held mail does not expire
+	l.sleep(30 * day) // held mail does not expire
 	if e := l.only(); e.State != queue.OnHold || len(l.seen()) != 1 {
 		l.Fatalf("on hold it is %v after %d attempts", e.State, len(l.seen()))
 	}
 	l.count(1)(l.q.Release(l.Context(), queue.Match{All: true}))
-	time.Sleep(time.Minute)
+	l.sleep(time.Minute)
 	want := []queue.Kind{queue.Deferred, queue.Held, queue.Released, queue.Delivered}
 	if diff := cmp.Diff(want, l.kinds("bob@far.test")); diff != "" {
 		l.Errorf("events (-want +got):\n%s", diff)
@@ -53,7 +53,7 @@ func storedOnHold(l *lab) {
 	m.Hold = "over budget"
 	l.run()
 	l.enqueue(m, "\r\n")
-	time.Sleep(day)
+	l.sleep(day)
 	if e := l.only(); e.State != queue.OnHold || e.Recipients[0].Reply.Text != "over budget" {
 		l.Errorf("stored as %+v", e.Recipients[0])
 	}
@@ -63,10 +63,10 @@ func storedOnHold(l *lab) {
 }
 
 func transportHolds(l *lab) {
-	l.script = always(transport.Outcome{Hold: true, Reply: transport.Reply{Text: "held by a rule"}})
+	l.answer(always(transport.Outcome{Hold: true, Reply: transport.Reply{Text: "held by a rule"}}))
 	l.send("bob@far.test")
 	l.run()
-	time.Sleep(day)
+	l.sleep(day)
 	if r := l.only().Recipients[0]; r.State != queue.OnHold || r.Reply.Text != "held by a rule" || len(l.seen()) != 1 {
 		l.Errorf("held as %+v", r)
 	}
@@ -76,27 +76,27 @@ func transportHolds(l *lab) {
 func (l *lab) during(o transport.Outcome, f func()) {
 	l.Helper()
 	slow := true
-	l.script = func(d *transport.Delivery) transport.Report {
+	l.answer(func(d *transport.Delivery) transport.Report {
 		if !slow {
 			return d.All(ok)
 		}
 		slow = false
 		time.Sleep(time.Minute)
 		return d.All(o)
-	}
+	})
 	l.run()
-	time.Sleep(30 * time.Second)
+	l.sleep(30 * time.Second)
 	if n := len(l.seen()); n != 1 {
 		l.Fatalf("%d attempts under way", n)
 	}
 	f()
-	time.Sleep(31 * time.Second)
+	l.sleep(31 * time.Second)
 }
 
 func holdDuringAttempt(l *lab) {
 	l.send("bob@far.test")
 	l.during(greylist, func() { l.count(1)(l.q.Hold(l.Context(), queue.Match{All: true})) })
-	time.Sleep(day)
+	l.sleep(day)
 	if r := l.only().Recipients[0]; r.State != queue.OnHold || r.Attempts != 1 || r.Reply.Code != 451 {
 		l.Errorf("after a deferral it is %+v", r)
 	}
@@ -122,17 +122,17 @@ func releaseDuringAttempt(l *lab) {
 	if r := l.only().Recipients[0]; r.State != queue.Waiting || r.Attempts != 1 {
 		l.Errorf("then it is %+v", r)
 	}
-	time.Sleep(time.Hour)
+	l.sleep(time.Hour)
 	l.empty()
 }
 
 func retryNow(l *lab) {
-	l.script = inTurn(greylist, transport.Outcome{RetryAfter: day}, ok)
+	l.answer(inTurn(greylist, transport.Outcome{RetryAfter: day}, ok))
 	l.send("bob@far.test")
 	l.run()
-	time.Sleep(time.Minute)
+	l.sleep(time.Minute)
 	l.count(1)(l.q.Retry(l.Context(), queue.Match{All: true}))
-	time.Sleep(time.Minute)
+	l.sleep(time.Minute)
 	l.count(1)(l.q.Retry(l.Context(), queue.Match{All: true}))
 	synctest.Wait()
 	l.empty()
@@ -142,17 +142,17 @@ func retryNow(l *lab) {
 }
 
 func requeue(l *lab) {
-	l.script = func(d *transport.Delivery) transport.Report {
+	l.answer(func(d *transport.Delivery) transport.Report {
 		r := d.All(greylist)
 		if d.Envelope.Recipients[0].Address == "a@far.test" {
 			r[0] = ok
 		}
 		return r
-	}
+	})
 	old := l.send("a@far.test", "b@far.test")
 	l.run()
-	time.Sleep(4 * day)
-	l.script = always(greylist)
+	l.sleep(4 * day)
+	l.answer(always(greylist))
 	l.count(1)(l.q.Requeue(l.Context(), queue.Match{IDs: []string{old}}))
 	synctest.Wait()
 	var e queue.Entry
@@ -176,12 +176,12 @@ func requeueDuringAttempt(l *lab) {
 	if r := l.only().Recipients[0]; r.State != queue.Waiting || r.Attempts != 1 {
 		l.Errorf("after the attempt it is %+v", r)
 	}
-	time.Sleep(time.Hour)
+	l.sleep(time.Hour)
 	l.empty()
 }
 
 func remove(l *lab) {
-	l.script = always(greylist)
+	l.answer(always(greylist))
 	l.send("a@far.test", "b@near.test")
 	l.run()
 	synctest.Wait()
@@ -190,7 +190,7 @@ func remove(l *lab) {
 		l.Errorf("left: %+v", e.Recipients)
 	}
 	l.count(1)(l.q.Remove(l.Context(), queue.Match{All: true}))
-	time.Sleep(10 * day)
+	l.sleep(10 * day)
 	l.empty()
 	if diff := cmp.Diff([]queue.Kind{queue.Deferred, queue.Removed}, l.kinds("a@far.test")); diff != "" {
 		l.Errorf("events (-want +got):\n%s", diff)
@@ -200,7 +200,7 @@ func remove(l *lab) {
 func removeDuringAttempt(l *lab) {
 	l.send("bob@far.test")
 	l.during(refused, func() { l.count(1)(l.q.Remove(l.Context(), queue.Match{All: true})) })
-	time.Sleep(day)
+	l.sleep(day)
 	l.empty()
 	if diff := cmp.Diff([]queue.Kind{queue.Removed}, l.kinds("bob@far.test")); diff != "" {
 		l.Errorf("events (-want +got):\n%s", diff)
@@ -208,7 +208,7 @@ func removeDuringAttempt(l *lab) {
 }
 
 func fail(l *lab) {
-	l.script = holdReports(always(greylist))
+	l.answer(holdReports(always(greylist)))
 	l.send("tried@far.test")
 	l.run()
 	synctest.Wait()
@@ -216,7 +216,7 @@ func fail(l *lab) {
 	m.Hold = "for a reason"
 	l.enqueue(m, "\r\n")
 	l.count(2)(l.q.Fail(l.Context(), queue.Match{Domain: "far.test"}, "the customer left"))
-	time.Sleep(time.Minute)
+	l.sleep(time.Minute)
 	var texts []string
 	for _, e := range l.entries(queue.Match{All: true}) {
 		texts = append(texts, l.content(e.ID))
@@ -242,7 +242,7 @@ func failDuringAttempt(l *lab) {
 
 func matches(l *lab) {
 	first := l.send("bob@far.test")
-	time.Sleep(time.Hour)
+	l.sleep(time.Hour)
 	m := message("", "Carol@Near.test", "dan_x@far.test")
 	m.Origin.Site = "two"
 	m.Hold = "x"
@@ -310,12 +310,12 @@ func (l *lab) stats() queue.Stats {
 }
 
 func counts(l *lab) {
-	l.script = func(d *transport.Delivery) transport.Report {
+	l.answer(func(d *transport.Delivery) transport.Report {
 		if d.Label == "/slow.test" {
 			time.Sleep(time.Hour)
 		}
 		return d.All(greylist)
-	}
+	})
 	l.run()
 	l.send("a@far.test", "b@far.test", "c@slow.test")
 	m := message("alice@site.test", "d@far.test")
@@ -334,5 +334,5 @@ func counts(l *lab) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		l.Errorf("stats (-want +got):\n%s", diff)
 	}
-	time.Sleep(2 * time.Hour)
+	l.sleep(2 * time.Hour)
 }

@@ -56,7 +56,7 @@ func sizes(l *lab) {
 			}
 		}
 	}
-	l.script = func(d *transport.Delivery) transport.Report {
+	l.answer(func(d *transport.Delivery) transport.Report {
 		for range 2 { // it may be opened more than once
 			r, err := d.Open(l.Context())
 			if err != nil {
@@ -70,7 +70,7 @@ func sizes(l *lab) {
 			_ = r.Close()
 		}
 		return d.All(ok)
-	}
+	})
 	l.run()
 	synctest.Wait()
 	l.empty()

@@ -41,7 +41,7 @@ func storedAsGiven(l *lab) {
 	}
 	const content = "Subject: hello\r\n\r\nhello\r\n"
 	var got *transport.Delivery
-	l.script = func(d *transport.Delivery) transport.Report { got = d; return d.All(ok) }
+	l.answer(func(d *transport.Delivery) transport.Report { got = d; return d.All(ok) })
 	id := l.enqueue(m, content)
 	if diff := cmp.Diff("Received: here\r\n"+content, l.content(id)); diff != "" {
 		l.Errorf("content (-want +got):\n%s", diff)
@@ -63,7 +63,7 @@ func deliveredOnce(l *lab) {
 	synctest.Wait()
 	l.stop()
 	l.run()
-	time.Sleep(10 * day)
+	l.sleep(10 * day)
 	if n := len(l.seen()); n != 1 {
 		l.Errorf("tried %d times: %+v", n, l.seen())
 	}
@@ -77,10 +77,10 @@ const day = 24 * time.Hour
 
 // oneAttemptAtATime gives a slow destination every occasion to be tried again.
 func oneAttemptAtATime(l *lab) {
-	l.script = func(d *transport.Delivery) transport.Report {
+	l.answer(func(d *transport.Delivery) transport.Report {
 		time.Sleep(7 * time.Hour)
 		return d.All(greylist)
-	}
+	})
 	l.send("bob@far.test")
 	l.run()
 	for range 50 {
@@ -94,16 +94,16 @@ func oneAttemptAtATime(l *lab) {
 	if n := len(l.seen()); n < 10 {
 		l.Errorf("only %d attempts: the case shows nothing", n)
 	}
-	l.script = always(ok)
-	time.Sleep(2 * day)
+	l.answer(always(ok))
+	l.sleep(2 * day)
 }
 
 func writtenBefore(l *lab) {
 	var during queue.Entry
-	l.script = func(d *transport.Delivery) transport.Report {
+	l.answer(func(d *transport.Delivery) transport.Report {
 		during = l.only()
 		return d.All(ok)
-	}
+	})
 	l.send("bob@far.test")
 	l.run()
 	synctest.Wait()
@@ -134,12 +134,12 @@ func apart(l *lab) {
 	m := message("alice@site.test", "a@far.test", "b@far.test", "c@far.test")
 	m.Envelope.Recipients[1].ReversePath = "srs0=x@panel.test"
 	var got []string
-	l.script = func(d *transport.Delivery) transport.Report {
+	l.answer(func(d *transport.Delivery) transport.Report {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		got = append(got, fmt.Sprint(d.ReversePath(), len(d.Envelope.Recipients)))
 		return d.All(ok)
-	}
+	})
 	l.enqueue(m, "\r\n")
 	l.run()
 	synctest.Wait()
@@ -152,7 +152,7 @@ func apart(l *lab) {
 
 func concurrency(l *lab) {
 	now, most := map[string]int{}, map[string]int{}
-	l.script = func(d *transport.Delivery) transport.Report {
+	l.answer(func(d *transport.Delivery) transport.Report {
 		l.mu.Lock()
 		now[d.Label]++
 		most[d.Label] = max(most[d.Label], now[d.Label])
@@ -162,13 +162,13 @@ func concurrency(l *lab) {
 		now[d.Label]--
 		l.mu.Unlock()
 		return d.All(ok)
-	}
+	})
 	for i := range 10 {
 		l.send(fmt.Sprintf("u%d@far.test", i))
 		l.send(fmt.Sprintf("u%d@near.test", i))
 	}
 	l.run()
-	time.Sleep(5*time.Minute + time.Second)
+	l.sleep(5*time.Minute + time.Second)
 	if diff := cmp.Diff(map[string]int{"/far.test": 2, "/near.test": 2}, most); diff != "" {
 		l.Errorf("deliveries at once (-want +got):\n%s", diff)
 	}
@@ -177,20 +177,20 @@ func concurrency(l *lab) {
 
 // turns has one site with a backlog and another that sends one message.
 func turns(l *lab) {
-	l.script = func(d *transport.Delivery) transport.Report {
+	l.answer(func(d *transport.Delivery) transport.Report {
 		time.Sleep(time.Second)
 		return d.All(ok)
-	}
+	})
 	for i := range 300 {
 		l.send(fmt.Sprintf("u%d@far.test", i))
 	}
 	l.run()
-	time.Sleep(10*time.Second + time.Millisecond)
+	l.sleep(10*time.Second + time.Millisecond)
 	m := message("eve@two.test", "late@far.test")
 	m.Origin.Site = "two"
 	l.enqueue(m, "\r\n")
 	at := len(l.seen())
-	time.Sleep(300 * time.Second)
+	l.sleep(300 * time.Second)
 	place := slices.IndexFunc(l.seen(), func(n try) bool { return n.Recipients[0] == "late@far.test" })
 	if place < 0 || place-at > 8 {
 		l.Errorf("the other site's message went out %d deliveries after it came", place-at)
@@ -198,15 +198,15 @@ func turns(l *lab) {
 }
 
 func stopsInTime(l *lab) {
-	l.script = func(d *transport.Delivery) transport.Report {
+	l.answer(func(d *transport.Delivery) transport.Report {
 		time.Sleep(time.Second)
 		return d.All(ok)
-	}
+	})
 	for i := range 100 {
 		l.send(fmt.Sprintf("u%d@far.test", i))
 	}
 	l.run()
-	time.Sleep(500 * time.Millisecond)
+	l.sleep(500 * time.Millisecond)
 	l.stop()
 	began := len(l.seen())
 	if began == 0 || began == 100 {
@@ -222,7 +222,7 @@ func stopsInTime(l *lab) {
 		}
 	}
 	l.run()
-	time.Sleep(10 * time.Second)
+	l.sleep(10 * time.Second)
 	l.empty()
 	if n := len(l.seen()); n != 100 {
 		l.Errorf("%d deliveries of 100 messages", n)

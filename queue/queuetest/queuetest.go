@@ -136,6 +136,19 @@ func (l *lab) deliver(_ context.Context, d *transport.Delivery) transport.Report
 	return script(d)
 }
 
+// answer says what the transport does from now on.
+func (l *lab) answer(script func(*transport.Delivery) transport.Report) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.script = script
+}
+
+// sleep lets time pass, and everything happen that is due by then.
+func (l *lab) sleep(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 // seen returns what the transport saw.
 func (l *lab) seen() []try {
 	l.mu.Lock()

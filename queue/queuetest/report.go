@@ -37,7 +37,7 @@ func holdReports(next func(*transport.Delivery) transport.Report) func(*transpor
 // bounceTogether looks for the bounce at the moment the failure is told, which is
 // after its commit and before anything else.
 func bounceTogether(l *lab) {
-	l.script = holdReports(always(refused))
+	l.answer(holdReports(always(refused)))
 	var found int
 	l.onTell = func(e queue.Event) {
 		if e.Kind == queue.Failed {
@@ -46,7 +46,7 @@ func bounceTogether(l *lab) {
 	}
 	id := l.send("bob@far.test")
 	l.run()
-	time.Sleep(time.Minute)
+	l.sleep(time.Minute)
 	if found != 1 {
 		l.Fatalf("when the failure was told there were %d bounces", found)
 	}
@@ -70,17 +70,17 @@ func bounceTogether(l *lab) {
 }
 
 func nullNeverBounces(l *lab) {
-	l.script = always(refused)
+	l.answer(always(refused))
 	l.enqueue(message("", "bob@far.test"), "\r\n")
 	l.run()
-	time.Sleep(time.Minute)
+	l.sleep(time.Minute)
 	l.empty()
 	if e := l.told(queue.Failed); e.Report != "" {
 		l.Errorf("reported in %s", e.Report)
 	}
 	// Nor does the bounce of a message of ours, so there is no loop.
 	l.send("bob@far.test")
-	time.Sleep(time.Minute)
+	l.sleep(time.Minute)
 	l.empty()
 	if n := len(l.seen()); n != 3 {
 		l.Errorf("%d deliveries, want that of the message without sender, of the other, and of its bounce", n)
@@ -88,14 +88,14 @@ func nullNeverBounces(l *lab) {
 }
 
 func notifyNever(l *lab) {
-	l.script = holdReports(always(refused))
+	l.answer(holdReports(always(refused)))
 	m := message("alice@site.test", "never@far.test", "success@far.test", "failure@far.test")
 	m.Envelope.Recipients[0].Notify = transport.NotifyNever
 	m.Envelope.Recipients[1].Notify = transport.NotifySuccess
 	m.Envelope.Recipients[2].Notify = transport.NotifyFailure
 	l.enqueue(m, "\r\n")
 	l.run()
-	time.Sleep(time.Minute)
+	l.sleep(time.Minute)
 	text := l.content(l.only().ID)
 	for address, want := range map[string]bool{"never@far.test": false, "success@far.test": false, "failure@far.test": true} {
 		if got := strings.Contains(text, "Final-Recipient: rfc822; "+address); got != want {
@@ -105,14 +105,14 @@ func notifyNever(l *lab) {
 }
 
 func oneBounce(l *lab) {
-	l.script = holdReports(func(d *transport.Delivery) transport.Report {
+	l.answer(holdReports(func(d *transport.Delivery) transport.Report {
 		r := d.All(refused)
 		r[1] = ok
 		return r
-	})
+	}))
 	l.send("a@far.test", "b@far.test", "c@far.test")
 	l.run()
-	time.Sleep(time.Minute)
+	l.sleep(time.Minute)
 	text := l.content(l.only().ID)
 	if strings.Count(text, "Action: failed") != 2 || strings.Contains(text, "b@far.test") {
 		l.Errorf("bounce:\n%s", text)
@@ -120,10 +120,10 @@ func oneBounce(l *lab) {
 }
 
 func expiry(l *lab) {
-	l.script = holdReports(always(greylist))
+	l.answer(holdReports(always(greylist)))
 	l.send("bob@far.test")
 	l.run()
-	time.Sleep(6 * day)
+	l.sleep(6 * day)
 	e := l.told(queue.Expired)
 	if e.Delay < 5*day || e.Delay > 5*day+5*time.Hour {
 		l.Errorf("expired after %v", e.Delay)
@@ -137,10 +137,10 @@ func expiry(l *lab) {
 }
 
 func bounceExpiry(l *lab) {
-	l.script = always(greylist)
+	l.answer(always(greylist))
 	l.enqueue(message("", "bob@far.test"), "\r\n")
 	l.run()
-	time.Sleep(3 * time.Hour)
+	l.sleep(3 * time.Hour)
 	l.empty()
 	if e := l.told(queue.Expired); e.Delay > 2*time.Hour+15*time.Minute || e.Report != "" {
 		l.Errorf("expired: %+v", e)
@@ -148,10 +148,10 @@ func bounceExpiry(l *lab) {
 }
 
 func oneTry(l *lab) {
-	l.script = holdReports(always(greylist))
+	l.answer(holdReports(always(greylist)))
 	l.send("bob@far.test")
 	l.run()
-	time.Sleep(time.Minute)
+	l.sleep(time.Minute)
 	if e := l.told(queue.Expired); e.Attempt != 1 {
 		l.Errorf("expired after %d attempts", e.Attempt)
 	}
@@ -159,12 +159,12 @@ func oneTry(l *lab) {
 
 // parkedExpiry has a lane without room for a week.
 func parkedExpiry(l *lab) {
-	l.script = holdReports(inTurn(greylist, transport.Outcome{RetryAfter: 7 * day}))
+	l.answer(holdReports(inTurn(greylist, transport.Outcome{RetryAfter: 7 * day})))
 	l.send("bob@far.test")
 	l.run()
-	time.Sleep(time.Minute)
+	l.sleep(time.Minute)
 	second := l.send("carol@far.test") // never tried at all
-	time.Sleep(5*day + time.Hour)
+	l.sleep(5*day + time.Hour)
 	if n := len(l.seen()); n > 5 {
 		l.Errorf("%d deliveries", n)
 	}
@@ -182,15 +182,15 @@ func parkedExpiry(l *lab) {
 }
 
 func warning(l *lab) {
-	l.script = holdReports(always(greylist))
+	l.answer(holdReports(always(greylist)))
 	l.send("bob@far.test", "carol@near.test")
 	l.enqueue(message("", "bob@far.test"), "\r\n")
 	l.run()
-	time.Sleep(3 * time.Hour)
+	l.sleep(3 * time.Hour)
 	if n := len(l.entries(queue.Match{All: true})); n != 2 {
 		l.Fatalf("%d messages before the time of the warning", n)
 	}
-	time.Sleep(2 * day)
+	l.sleep(2 * day)
 	var warnings []string
 	for _, e := range l.entries(queue.Match{State: queue.InState(queue.OnHold)}) {
 		warnings = append(warnings, l.content(e.ID))
@@ -206,15 +206,15 @@ func warning(l *lab) {
 }
 
 func noWarning(l *lab) {
-	l.script = holdReports(always(greylist))
+	l.answer(holdReports(always(greylist)))
 	l.send("bob@far.test")
 	l.run()
-	time.Sleep(2 * day)
+	l.sleep(2 * day)
 	l.only()
 }
 
 func oneFinalEvent(l *lab) {
-	l.script = func(d *transport.Delivery) transport.Report {
+	l.answer(func(d *transport.Delivery) transport.Report {
 		r := d.All(ok)
 		for i, p := range d.Envelope.Recipients {
 			if strings.HasPrefix(p.Address, "bad") {
@@ -224,10 +224,10 @@ func oneFinalEvent(l *lab) {
 			}
 		}
 		return r
-	}
+	})
 	l.send("good@far.test", "bad@far.test", "slow@far.test", "good@near.test", "bad@near.test")
 	l.run()
-	time.Sleep(time.Hour)
+	l.sleep(time.Hour)
 	synctest.Wait()
 	final := map[string][]queue.Kind{}
 	for _, e := range l.events {

@@ -19,10 +19,10 @@ var retryCases = []testCase{
 }
 
 func greylistedTwice(l *lab) {
-	l.script = inTurn(greylist, greylist, ok)
+	l.answer(inTurn(greylist, greylist, ok))
 	l.send("bob@far.test")
 	l.run()
-	time.Sleep(20 * time.Minute)
+	l.sleep(20 * time.Minute)
 	want := []queue.Kind{queue.Deferred, queue.Deferred, queue.Delivered}
 	if diff := cmp.Diff(want, l.kinds("bob@far.test")); diff != "" {
 		l.Errorf("events (-want +got):\n%s", diff)
@@ -32,10 +32,10 @@ func greylistedTwice(l *lab) {
 
 // gaps checks Postfix's rule: wait as long again as it has been tried already.
 func gaps(l *lab) {
-	l.script = always(greylist)
+	l.answer(always(greylist))
 	l.send("bob@far.test")
 	l.run()
-	time.Sleep(3 * day)
+	l.sleep(3 * day)
 	tries := l.seen()
 	for i := 1; i < len(tries); i++ {
 		gap := tries[i].After - tries[i-1].After
@@ -55,10 +55,10 @@ func gaps(l *lab) {
 func remoteDelay(l *lab) {
 	later := greylist
 	later.RetryAfter = 90 * time.Second
-	l.script = inTurn(later, ok)
+	l.answer(inTurn(later, ok))
 	l.send("bob@far.test")
 	l.run()
-	time.Sleep(time.Hour)
+	l.sleep(time.Hour)
 	if tries := l.seen(); len(tries) != 2 || tries[1].After != 90*time.Second {
 		l.Errorf("tries: %+v", tries)
 	}
@@ -66,15 +66,15 @@ func remoteDelay(l *lab) {
 
 func throttling(l *lab) {
 	full := transport.Outcome{RetryAfter: 10 * time.Minute}
-	l.script = inTurn(full, full, full, ok)
+	l.answer(inTurn(full, full, full, ok))
 	l.send("bob@far.test")
 	l.run()
-	time.Sleep(time.Minute)
+	l.sleep(time.Minute)
 	r := l.only().Recipients[0]
 	if r.State != queue.Waiting || r.Attempts != 0 || !r.Due.Equal(l.start) || r.Parked.Sub(l.start) != 10*time.Minute {
 		l.Errorf("handed back untried it is %+v", r)
 	}
-	time.Sleep(time.Hour)
+	l.sleep(time.Hour)
 	var after []time.Duration
 	for _, n := range l.seen() {
 		after = append(after, n.After)
@@ -93,7 +93,7 @@ func throttling(l *lab) {
 
 func unknownTrouble(l *lab) {
 	n := 0
-	l.script = func(d *transport.Delivery) transport.Report {
+	l.answer(func(d *transport.Delivery) transport.Report {
 		switch n++; n {
 		case 1:
 			panic("a defect in a transport")
@@ -103,10 +103,10 @@ func unknownTrouble(l *lab) {
 			return nil // a report that is too short: not tried
 		}
 		return d.All(ok)
-	}
+	})
 	l.send("bob@far.test")
 	l.run()
-	time.Sleep(time.Hour)
+	l.sleep(time.Hour)
 	want := []queue.Kind{queue.Deferred, queue.Deferred, queue.Delivered}
 	if diff := cmp.Diff(want, l.kinds("bob@far.test")); diff != "" {
 		l.Errorf("events (-want +got):\n%s", diff)
@@ -115,10 +115,10 @@ func unknownTrouble(l *lab) {
 
 func uncertain(l *lab) {
 	lost := transport.Outcome{Reply: transport.Replyf(451, "4.4.2", "lost"), Uncertain: true}
-	l.script = inTurn(lost, transport.Outcome{Uncertain: true}, ok)
+	l.answer(inTurn(lost, transport.Outcome{Uncertain: true}, ok))
 	l.send("bob@far.test")
 	l.run()
-	time.Sleep(time.Hour)
+	l.sleep(time.Hour)
 	want := []queue.Kind{queue.Uncertain, queue.Uncertain, queue.Delivered}
 	if diff := cmp.Diff(want, l.kinds("bob@far.test")); diff != "" {
 		l.Errorf("events (-want +got):\n%s", diff)
