@@ -39,7 +39,7 @@ func (d driverOn) Open(name string) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &connOn{c, d.pragmas}, nil
+	return &connOn{c, c.(driver.ExecerContext), d.pragmas}, nil
 }
 
 // A file is a driver with the name of a database.
@@ -53,13 +53,14 @@ func (f file) Connect(context.Context) (driver.Conn, error) { return f.driver.Op
 
 type connOn struct {
 	driver.Conn
-	pragmas []string
+	driver.ExecerContext // runs several statements at once, which Prepare does not
+	pragmas              []string
 }
 
 func (c *connOn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
 	if strings.HasPrefix(query, "BEGIN IMMEDIATE") {
 		for _, p := range c.pragmas {
-			if _, err := c.Conn.(driver.ExecerContext).ExecContext(ctx, "PRAGMA "+p, nil); err != nil {
+			if _, err := c.ExecContext(ctx, "PRAGMA "+p, nil); err != nil {
 				return nil, err
 			}
 		}
