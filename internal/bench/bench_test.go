@@ -143,9 +143,7 @@ func TestALosingServerIsFoundOut(t *testing.T) {
 }
 
 func TestPostfixIsMeasured(t *testing.T) {
-	if testing.Short() {
-		t.Skip("drives another program")
-	}
+	interop.NeedTime(t)
 	interop.Need(t, "postfix")
 	interop.NeedRoot(t)
 	var out bytes.Buffer

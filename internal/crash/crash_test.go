@@ -27,6 +27,7 @@ var (
 )
 
 func TestNothingAcknowledgedIsLostToKill9(t *testing.T) {
+	interop.NeedTime(t)
 	r := torment(t, standalone(t))
 	for _, p := range r.Problems() {
 		t.Error(p)
@@ -39,6 +40,7 @@ func TestNothingAcknowledgedIsLostToKill9(t *testing.T) {
 // TestAServerThatAcknowledgesTooEarlyIsFoundOut is the positive control. The
 // same program without the defect shows that it is the defect that is found.
 func TestAServerThatAcknowledgesTooEarlyIsFoundOut(t *testing.T) {
+	interop.NeedTime(t)
 	early := torment(t, control(t))
 	if len(early.Lost) == 0 {
 		t.Error("no loss was found")
@@ -52,9 +54,6 @@ func TestAServerThatAcknowledgesTooEarlyIsFoundOut(t *testing.T) {
 // torment runs the harness against a server that is set up already.
 func torment(t *testing.T, h *crash.Harness) crash.Result {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("kills other programs")
-	}
 	h.Kills, h.Acked, h.Submitters, h.Drain, h.Seed = *kills, *acked, 8, 10*time.Second, *seed
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()

@@ -19,9 +19,7 @@ import (
 )
 
 func TestNothingAcknowledgedIsLostToAPowerCut(t *testing.T) {
-	if testing.Short() {
-		t.Skip("drives other programs")
-	}
+	interop.NeedTime(t)
 	n := *acked / 50 // each is several images to open
 	trace := record(t, n)
 	for _, row := range []struct {

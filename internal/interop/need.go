@@ -36,6 +36,15 @@ func NeedRoot(t testing.TB) {
 	}
 }
 
+// NeedTime skips a test with -short: one that spends seconds on driving other
+// processes, of which a race detector in this one sees nothing.
+func NeedTime(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("drives other processes; not with -short")
+	}
+}
+
 // find looks a program up; the daemons' directory is not in everybody's PATH.
 func find(program string) (string, error) {
 	path, err := exec.LookPath(program)

@@ -81,6 +81,7 @@ var services = []string{
 // when the test fails. p.Dir is made if it is "".
 func RunPostfix(t testing.TB, p *Postfix) {
 	t.Helper()
+	NeedTime(t)
 	Need(t, "postfix")
 	NeedRoot(t)
 	if p.Dir == "" {
@@ -169,7 +170,13 @@ func (p *Postfix) PID() (int, error) {
 // Queued counts the messages in the queue, whatever their state.
 func (p *Postfix) Queued(ctx context.Context) (int, error) {
 	out, err := p.Command(ctx, "postqueue", "-j")
-	return strings.Count(out, "\n"), err
+	ids := map[string]bool{} // one on its way between two directories is listed twice
+	for line := range strings.Lines(out) {
+		_, id, _ := strings.Cut(line, `"queue_id": "`)
+		id, _, _ = strings.Cut(id, `"`)
+		ids[id] = true
+	}
+	return len(ids), err
 }
 
 func (p *Postfix) path(elem ...string) string {

@@ -68,6 +68,7 @@ func TestPostfixRelaysToTheSink(t *testing.T) {
 }
 
 func TestAStoppedPostfixIsGoneAndKeepsItsQueue(t *testing.T) {
+	interop.NeedTime(t)
 	interop.Need(t, "postfix")
 	interop.NeedRoot(t)
 	p := &interop.Postfix{Dir: openDir(t), Main: []string{"defer_transports = smtp"}}
@@ -151,6 +152,7 @@ func relay(addr string, cert *interop.Certificate, auth smtp.Auth) error {
 }
 
 func TestAMistakeInMainCFIsReported(t *testing.T) {
+	interop.NeedTime(t)
 	interop.Need(t, "postfix")
 	interop.NeedRoot(t)
 	p := &interop.Postfix{Dir: openDir(t), Main: []string{"default_process_limit = many"}}

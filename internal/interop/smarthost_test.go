@@ -16,6 +16,7 @@ import (
 // is told. Commands go through the same helper as a panel's.
 func newRelay(t *testing.T, sink *interop.Sink) *panel {
 	t.Helper()
+	interop.NeedTime(t)
 	dir := openDir(t)
 	binary, err := interop.BuildStandalone(t.Context(), dir)
 	if err != nil {
@@ -65,6 +66,7 @@ func (p *panel) waitsSaying(t *testing.T, reason string) {
 }
 
 func TestASmartHostWantsTheRightPassword(t *testing.T) {
+	interop.NeedTime(t)
 	interop.Need(t, "saslpasswd2")
 	s := runSink(t, &interop.Sink{})
 	host, _ := smartHost(t, s)

@@ -34,6 +34,7 @@ type panel struct {
 // of its data directory, as a service does.
 func newPanel(t *testing.T, settings ...string) *panel {
 	t.Helper()
+	interop.NeedTime(t)
 	dir, err := os.MkdirTemp("", "panel")
 	if err != nil {
 		t.Fatal(err)
