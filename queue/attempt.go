@@ -43,13 +43,16 @@ func throttled(report transport.Report, n int) bool {
 	return false
 }
 
+// handBack settles an attempt that was claimed and not begun.
+func (s *scheduler) handBack(a *attempt) { s.settle(s.grace, a, nil, false) }
+
 // settle records the outcome of an attempt. It tries until it succeeds, or until
 // Run has to end: then the lease stays, and the next Run finds an attempt
 // without an outcome.
 func (s *scheduler) settle(ctx context.Context, a *attempt, report transport.Report, begun bool) {
 	defer s.settled(a, begun)
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		err := s.settleOnce(a, report)
+		err := s.settleOnce(a, report, begun)
 		if err == nil {
 			if a.size > chunkSize {
 				s.q.sweep(ctx)
@@ -63,7 +66,7 @@ func (s *scheduler) settle(ctx context.Context, a *attempt, report transport.Rep
 	}
 }
 
-func (s *scheduler) settleOnce(a *attempt, report transport.Report) error {
+func (s *scheduler) settleOnce(a *attempt, report transport.Report, begun bool) error {
 	ctx := context.Background() // what was done must be written, whoever gave up
 	if deferred(report, len(a.rows)) {
 		c, err := s.q.store.clock(ctx, a.message)
@@ -76,7 +79,7 @@ func (s *scheduler) settleOnce(a *attempt, report transport.Report) error {
 	}
 	j := s.q.judge(micros(time.Now()), a.clock)
 	s.mu.Lock()
-	j.stopping = s.stopping
+	j.stopping = s.stopping || !begun
 	s.mu.Unlock()
 	settlement := j.settle(a, report)
 	if err := s.q.reportTo(ctx, settlement); err != nil {

@@ -123,6 +123,7 @@ func (q *Queue) change(ctx context.Context, kind changeKind, m Match) (int, erro
 	if kind == changeRemove {
 		q.sweep(ctx)
 	}
+	q.changed.Store(true)
 	q.Wake()
 	return n, err
 }

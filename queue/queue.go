@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/panelmail/panelmail/internal/sqlitedb"
@@ -23,6 +24,7 @@ type Queue struct {
 
 	wake     chan struct{} // somebody says that there may be work
 	outside  chan struct{} // EnqueueTx was used
+	changed  atomic.Bool   // a person, or somebody else, changed something: see recall
 	closing  context.Context
 	stop     context.CancelFunc
 	running  sync.WaitGroup

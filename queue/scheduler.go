@@ -28,28 +28,18 @@ type scheduler struct {
 	admit transport.Admitter // nil: the transport does not say
 
 	signal chan struct{}
-	live   sync.WaitGroup // attempts started and not settled
+	grace  context.Context // of deliveries and settlements: ends a while after Run's
+	live   sync.WaitGroup  // attempts started and not settled
 
 	mu       sync.Mutex
 	lanes    map[int64]*lane // those with work in memory, or full
 	running  int             // deliveries under way
 	claimed  int             // attempts in memory: ready or under way
 	tokens   map[int64]struct{}
-	token    int64 // the next
+	token    int64     // the next
+	fulls    int       // lanes that are full
+	reopened time.Time // when they were last asked again though nothing had ended
 	stopping bool
-}
-
-// A lane is what the scheduler remembers of one while it has work in it.
-type lane struct {
-	id    int64
-	label string
-	busy  int        // deliveries under way
-	doubt int        // begun and not settled: what a crash would do twice
-	limit int        // how many may be under way, as far as is known
-	full  bool       // no room until a delivery ends, anywhere
-	asked bool       // a claim for it is under way
-	ready []*attempt // claimed and not begun
-	last  flow       // served last
 }
 
 func newScheduler(q *Queue, t transport.Transport) *scheduler {
@@ -63,12 +53,13 @@ func newScheduler(q *Queue, t transport.Transport) *scheduler {
 func (s *scheduler) run(ctx context.Context) {
 	grace, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
+	s.grace = grace
 	var helpers sync.WaitGroup
 	for _, f := range []func(context.Context){s.renew, s.watch, s.expire} {
 		helpers.Go(func() { f(ctx) })
 	}
 	for ctx.Err() == nil {
-		wake := s.look(ctx, grace)
+		wake := s.look(ctx)
 		s.wait(ctx, wake)
 	}
 	s.stop(end)
@@ -77,9 +68,11 @@ func (s *scheduler) run(ctx context.Context) {
 
 // look starts what can start and claims until there is nothing to claim. It
 // returns when the next lane is due.
-func (s *scheduler) look(ctx, grace context.Context) (wake int64) {
+func (s *scheduler) look(ctx context.Context) (wake int64) {
 	for ctx.Err() == nil {
-		s.start(grace)
+		s.recall(ctx)
+		s.reask()
+		s.start()
 		wants, wake := s.wants(ctx)
 		if len(wants) == 0 {
 			return wake
@@ -119,7 +112,7 @@ func (s *scheduler) wait(ctx context.Context, wake int64) {
 func (s *scheduler) notify() { signal(s.signal) }
 
 // start begins ready attempts while there are workers, one lane after the other.
-func (s *scheduler) start(grace context.Context) {
+func (s *scheduler) start() {
 	s.mu.Lock()
 	var begin []*attempt
 	for progress := true; progress; {
@@ -137,7 +130,7 @@ func (s *scheduler) start(grace context.Context) {
 	}
 	s.mu.Unlock()
 	for _, a := range begin {
-		s.live.Go(func() { s.deliver(grace, a) })
+		s.live.Go(func() { s.deliver(s.grace, a) })
 	}
 }
 
@@ -146,6 +139,10 @@ func (s *scheduler) start(grace context.Context) {
 func (s *scheduler) wants(ctx context.Context) (wants []want, wake int64) {
 	s.mu.Lock()
 	budget := claimFactor*s.q.o.Workers - s.claimed
+	if now := time.Now(); s.running == 0 && now.Sub(s.reopened) >= untriedPause {
+		s.reopened = now
+		s.reopen() // no delivery will end: ask again in a while
+	}
 	exclude := make([]int64, 0, len(s.lanes))
 	for id, l := range s.lanes {
 		if l.full || s.ahead(l) <= 0 {
@@ -154,7 +151,7 @@ func (s *scheduler) wants(ctx context.Context) (wants []want, wake int64) {
 	}
 	s.mu.Unlock()
 	if budget <= 0 {
-		return nil, never
+		return nil, micros(time.Now().Add(untriedPause))
 	}
 	due, err := s.q.store.due(ctx, exclude, dueLimit)
 	if err != nil {
@@ -163,23 +160,70 @@ func (s *scheduler) wants(ctx context.Context) (wants []want, wake int64) {
 		}
 		return nil, micros(time.Now().Add(time.Second))
 	}
+	return s.choose(due, budget)
+}
+
+// choose makes wants of the lanes that are due.
+func (s *scheduler) choose(due []laneDue, budget int) (wants []want, wake int64) {
 	now := micros(time.Now())
+	wake = never
 	for _, d := range due {
 		if d.at > now {
-			return wants, d.at
-		}
-		if budget <= 0 {
-			return wants, never
+			wake = d.at
+			break
 		}
 		if w, ok := s.want(d, budget); ok {
 			wants = append(wants, w)
-			budget -= w.attempts
+			if budget -= w.attempts; budget <= 0 {
+				return wants, never
+			}
 		}
 	}
-	if len(wants) == 0 && len(due) == dueLimit {
-		return nil, now // all of them are full, and known to be: look past them
+	switch {
+	case len(wants) > 0:
+	case wake == never && len(due) == dueLimit:
+		wake = now // all of them are full, and known to be: look past them
+	case s.stuck():
+		wake = min(wake, now+untriedPause.Microseconds())
 	}
-	return wants, never
+	return wants, wake
+}
+
+// stuck reports whether work waits for room and no delivery is under way that
+// would make some by ending.
+func (s *scheduler) stuck() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running > 0 {
+		return false
+	}
+	for _, l := range s.lanes {
+		if l.full || l.starved() {
+			return true
+		}
+	}
+	return false
+}
+
+// reask asks for room for lanes that had claimed attempts when others took it.
+func (s *scheduler) reask() {
+	if s.admit == nil {
+		return
+	}
+	var starved []*lane
+	s.mu.Lock()
+	for _, l := range s.lanes {
+		if l.starved() {
+			starved = append(starved, l)
+		}
+	}
+	s.mu.Unlock()
+	for _, l := range starved {
+		room := s.admit.Room(l.label)
+		s.mu.Lock()
+		l.learn(room, s.q.o.Concurrency)
+		s.mu.Unlock()
+	}
 }
 
 // want says how much to claim in a lane that is due, asking the transport for
@@ -198,35 +242,15 @@ func (s *scheduler) want(d laneDue, budget int) (w want, ok bool) {
 	}
 	l.learn(room, s.q.o.Concurrency)
 	n := min(s.ahead(l), budget)
-	if l.full || n <= 0 {
+	if l.full {
+		s.fulls++
+		return want{}, false
+	}
+	if n <= 0 {
 		return want{}, false
 	}
 	l.asked = true
 	return want{lane: l.id, label: l.label, attempts: n, after: l.last}, true
-}
-
-// doubtFactor bounds what a crash can repeat in a lane, in multiples of its limit:
-// deliveries under way, and those that wait for the commit of their outcome.
-const doubtFactor = 3
-
-func (l *lane) mayStart() bool { return l.busy < l.limit && l.doubt < doubtFactor*l.limit }
-
-// ahead is how many attempts may be claimed for a lane now: enough for the time
-// that the commits of a claim and of a settlement take.
-func (s *scheduler) ahead(l *lane) int { return 2*doubtFactor*l.limit - l.doubt - len(l.ready) }
-
-// learn takes in how much room the transport sees. What was started a moment ago
-// it may not have counted yet, so with deliveries under way the limit grows by
-// one at most; an overestimate ends in an attempt handed back, which shrinks it.
-func (l *lane) learn(room, most int) {
-	l.full = room < 1 && l.doubt == 0 && len(l.ready) == 0
-	switch {
-	case l.busy == 0:
-		l.limit = max(room, 0)
-	case room > l.limit-l.busy:
-		l.limit = max(l.limit+1, room)
-	}
-	l.limit = min(l.limit, most)
 }
 
 func (s *scheduler) nextTokens(wants []want) int64 {
@@ -286,14 +310,23 @@ func (s *scheduler) ended(a *attempt, throttled bool) {
 	if throttled {
 		l.limit = max(l.busy, 1)
 	}
-	for _, other := range s.lanes {
-		if other.full {
-			other.full = false
-			s.forget(other)
-		}
-	}
+	s.reopen()
 	s.mu.Unlock()
 	s.notify()
+}
+
+// reopen has full lanes asked for room again. The scheduler's lock is held.
+func (s *scheduler) reopen() {
+	if s.fulls == 0 {
+		return
+	}
+	for _, l := range s.lanes {
+		if l.full {
+			l.full = false
+			s.forget(l)
+		}
+	}
+	s.fulls = 0
 }
 
 // settled forgets an attempt.
@@ -321,7 +354,7 @@ func (s *scheduler) stop(end context.CancelCauseFunc) {
 	}
 	s.mu.Unlock()
 	for _, a := range back {
-		s.live.Go(func() { s.settle(context.Background(), a, nil, false) })
+		s.live.Go(func() { s.handBack(a) })
 	}
 	t := time.AfterFunc(s.q.o.Grace, func() { end(errStopped) })
 	defer t.Stop()

@@ -18,7 +18,7 @@ type judge struct {
 	clock    clock
 	rules    backoff
 	chance   float64 // in [0, 1)
-	stopping bool    // Run is ending: what was not tried is no sign of a full lane
+	stopping bool    // Run is ending, or it was not begun: what was not tried is no sign of a full lane
 }
 
 func (q *Queue) judge(now int64, c clock) judge {

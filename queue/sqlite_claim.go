@@ -274,3 +274,28 @@ WHERE token IN (SELECT value FROM json_each(?)) AND token IS NOT NULL`, lease, s
 		return nil, err
 	}})
 }
+
+func (e *engine) holding(ctx context.Context, tokens []int64) (map[int64]int, error) {
+	list, err := json.Marshal(tokens)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := e.read.QueryContext(ctx, `
+SELECT token, count(*) FROM panelmail_recipient
+WHERE token IS NOT NULL AND state = 1 AND token IN (SELECT value FROM json_each(?))
+GROUP BY token`, string(list))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	held := map[int64]int{}
+	for rows.Next() {
+		var token int64
+		var n int
+		if err := rows.Scan(&token, &n); err != nil {
+			return nil, err
+		}
+		held[token] = n
+	}
+	return held, rows.Err()
+}

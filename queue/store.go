@@ -44,6 +44,10 @@ type store interface {
 	// extend renews the leases with the given tokens.
 	extend(ctx context.Context, tokens []int64, lease int64) error
 
+	// holding returns which of the tokens still lease all of their recipients,
+	// by number of recipients: not those that were removed or put on hold.
+	holding(ctx context.Context, tokens []int64) (map[int64]int, error)
+
 	// settle records outcomes and stores the reports about them, together. What
 	// is no longer leased under the settlement's token stays as it is.
 	settle(ctx context.Context, s *settlement) error

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/panelmail/panelmail/transport"
@@ -31,6 +32,45 @@ func (s *scheduler) renew(ctx context.Context) {
 	}
 }
 
+// recall hands back what was claimed ahead, and was then held or removed. What
+// was begun goes on.
+func (s *scheduler) recall(ctx context.Context) {
+	if !s.q.changed.Swap(false) {
+		return
+	}
+	var tokens []int64
+	s.mu.Lock()
+	for _, l := range s.lanes {
+		for _, a := range l.ready {
+			tokens = append(tokens, a.token)
+		}
+	}
+	s.mu.Unlock()
+	if len(tokens) == 0 {
+		return
+	}
+	held, err := s.q.store.holding(ctx, tokens)
+	if err != nil {
+		s.q.changed.Store(true)
+		return
+	}
+	var back []*attempt
+	s.mu.Lock()
+	for _, l := range s.lanes {
+		l.ready = slices.DeleteFunc(l.ready, func(a *attempt) bool {
+			gone := held[a.token] < len(a.rows)
+			if gone {
+				back = append(back, a)
+			}
+			return gone
+		})
+	}
+	s.mu.Unlock()
+	for _, a := range back {
+		s.live.Go(func() { s.handBack(a) })
+	}
+}
+
 // watch looks whether somebody else has changed the file: often for a while after
 // EnqueueTx was used, seldom otherwise.
 func (s *scheduler) watch(ctx context.Context) {
@@ -55,6 +95,7 @@ func (s *scheduler) watch(ctx context.Context) {
 		case <-t.C:
 		}
 		if changed, err := s.q.store.foreign(ctx); err == nil && changed {
+			s.q.changed.Store(true)
 			s.notify()
 		}
 	}
