@@ -20,6 +20,7 @@ func Example() {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 
 	q, err := queue.Open(ctx, filepath.Join(dir, "queue.db"), queue.Options{})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -176,6 +177,7 @@ func (w *writer) turn() {
 			return
 		}
 	}
+	runtime.Gosched() // whoever was just answered may have more to write: fuller commits
 	if !w.begin() {
 		return
 	}
