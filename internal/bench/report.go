@@ -78,6 +78,9 @@ func (r *result) print(out io.Writer) {
 	shown := r.shown()
 	fmt.Fprintf(t, "\t%s\t\n", strings.Join(shown, "\t"))
 	for _, target := range r.targets {
+		if len(r.Runs[target]) == 0 {
+			continue // not part of this workload
+		}
 		fmt.Fprintf(t, "%s\t", target)
 		for _, name := range shown {
 			s, ok := r.Summary[target][name]
