@@ -31,6 +31,8 @@ func (s *scheduler) try(ctx context.Context, a *attempt) (report transport.Repor
 			report = d.All(transport.Outcome{Reply: transport.Replyf(451, "4.3.0", "internal error"), Local: true})
 		}
 	}()
+	ctx, end := s.leased(ctx, a)
+	defer end()
 	return s.t.Deliver(ctx, d)
 }
 

@@ -137,10 +137,15 @@ func TestAnAttemptWithoutAnOutcomeIsUncertainAndRetried(t *testing.T) {
 // run delivers by f until the test ends.
 func run(t *testing.T, q *queue.Queue, f func(*transport.Delivery) transport.Report) {
 	t.Helper()
+	runContext(t, q, func(_ context.Context, d *transport.Delivery) transport.Report { return f(d) })
+}
+
+func runContext(t *testing.T, q *queue.Queue, f transport.Func) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- q.Run(ctx, transport.Func(func(_ context.Context, d *transport.Delivery) transport.Report { return f(d) }))
+		done <- q.Run(ctx, f)
 	}()
 	t.Cleanup(func() {
 		cancel()

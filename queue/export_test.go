@@ -17,6 +17,8 @@ func Sabotage(q *Queue, defect string) {
 		q.store = bounceOutside{s}
 	case "attempt written after it was made":
 		q.store = lateClaim{s}
+	case "leases are not renewed":
+		q.store = noExtend{s}
 	}
 }
 
@@ -77,3 +79,8 @@ func (s lateClaim) claim(ctx context.Context, c claim) ([]*attempt, error) {
 		return nil, err
 	}})
 }
+
+// noExtend fails to renew leases, as a disk that fills up would.
+type noExtend struct{ *engine }
+
+func (noExtend) extend(context.Context, []int64, int64) error { return ErrFull }

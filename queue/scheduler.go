@@ -35,7 +35,7 @@ type scheduler struct {
 	lanes    map[int64]*lane // those with work in memory, or full
 	running  int             // deliveries under way
 	claimed  int             // attempts in memory: ready or under way
-	tokens   map[int64]struct{}
+	tokens   map[int64]*attempt
 	token    int64     // the next
 	fulls    int       // lanes that are full
 	reopened time.Time // when they were last asked again though nothing had ended
@@ -43,7 +43,7 @@ type scheduler struct {
 }
 
 func newScheduler(q *Queue, t transport.Transport) *scheduler {
-	s := &scheduler{q: q, t: t, signal: make(chan struct{}, 1), lanes: map[int64]*lane{}, tokens: map[int64]struct{}{},
+	s := &scheduler{q: q, t: t, signal: make(chan struct{}, 1), lanes: map[int64]*lane{}, tokens: map[int64]*attempt{},
 		token: rand.Int64N(1<<62) + 1}
 	s.admit, _ = t.(transport.Admitter)
 	return s
@@ -271,7 +271,7 @@ func (s *scheduler) add(wants []want, got []*attempt) {
 		l := s.lanes[a.lane]
 		l.ready = append(l.ready, a)
 		l.last = a.flow
-		s.tokens[a.token] = struct{}{}
+		s.tokens[a.token] = a
 		s.claimed++
 	}
 	s.answered(wants)

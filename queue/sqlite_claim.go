@@ -230,6 +230,7 @@ func (a *attempt) scan(rows *sql.Rows, extra ...any) error {
 // lease writes the attempt down before it is made: a crash finds it counted,
 // with the next one due later.
 func lease(t txn, c *claim, a *attempt) error {
+	a.lease = c.lease
 	for i := range a.rows {
 		r := &a.rows[i]
 		r.attempts++

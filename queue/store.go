@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"database/sql"
+	"time"
 
 	"github.com/panelmail/panelmail/transport"
 )
@@ -155,6 +156,9 @@ type attempt struct {
 	size     int64
 	clock    clock
 	rows     []row // in the order of the envelope's recipients
+
+	lease int64       // until when the attempt may go on
+	stop  *time.Timer // ends the delivery then; nil: not begun
 }
 
 // A clock is what decides when a message is given up or warned about.

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -14,21 +15,48 @@ const (
 	sweepLimit  = 500                   // recipients in parked lanes looked at in one go
 )
 
-// renew extends the leases of what is under way, in good time.
+// renew extends the leases of what is claimed, in good time.
 func (s *scheduler) renew(ctx context.Context) {
 	for pause(ctx, leaseTime/2) == nil {
 		s.mu.Lock()
-		tokens := make([]int64, 0, len(s.tokens))
-		for t := range s.tokens {
-			tokens = append(tokens, t)
-		}
+		tokens := slices.Collect(maps.Keys(s.tokens))
 		s.mu.Unlock()
 		if len(tokens) == 0 {
 			continue
 		}
-		if err := s.q.store.extend(ctx, tokens, micros(time.Now().Add(leaseTime))); err != nil && ctx.Err() == nil {
-			s.q.o.Log.ErrorContext(ctx, "leases not renewed", "error", err)
+		until := time.Now().Add(leaseTime)
+		if err := s.q.store.extend(ctx, tokens, micros(until)); err != nil {
+			if ctx.Err() == nil {
+				s.q.o.Log.ErrorContext(ctx, "leases not renewed", "error", err)
+			}
+			continue
 		}
+		s.mu.Lock()
+		for _, t := range tokens {
+			if a := s.tokens[t]; a != nil {
+				a.lease = micros(until)
+				if a.stop != nil {
+					a.stop.Reset(time.Until(until))
+				}
+			}
+		}
+		s.mu.Unlock()
+	}
+}
+
+// leased returns a context that ends with the attempt's lease, so that no attempt
+// outlives it: whoever finds the lease at its end may begin another.
+func (s *scheduler) leased(ctx context.Context, a *attempt) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a.stop = time.AfterFunc(time.Until(instant(a.lease)), cancel)
+	return ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		a.stop.Stop()
+		a.stop = nil
+		cancel()
 	}
 }
 
