@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -29,7 +30,7 @@ type command struct {
 
 	// prepare, if set, runs in the process of the user's terminal before run
 	// does, and may change the arguments or read standard input.
-	prepare func(a *app, args []string) ([]string, error)
+	prepare func(a *app, cmd command, args []string) ([]string, error)
 }
 
 // commands is the command table. It is a function, not a variable, because help
@@ -91,7 +92,7 @@ func (a *app) dispatch(ctx context.Context, args []string) error {
 		return cmd.here(ctx, a, rest)
 	}
 	if cmd.prepare != nil {
-		if rest, err = cmd.prepare(a, rest); err != nil {
+		if rest, err = cmd.prepare(a, cmd, rest); err != nil {
 			return err
 		}
 	}
@@ -108,6 +109,7 @@ func (a *app) inProcess(ctx context.Context, cmd command, args []string) (err er
 		return err
 	}
 	config.Maildrop = a.maildrop()
+	config.Log = slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	srv, err := mailcore.Open(ctx, a.database(), config)
 	if err != nil {
 		return err

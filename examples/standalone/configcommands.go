@@ -99,17 +99,16 @@ func help(_ context.Context, a *app, args []string) error {
 		return err
 	}
 	name := strings.Join(args, " ")
-	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "usage: panelmail [--data DIR] [--config FILE] [--json] COMMAND …")
-	found := false
+	var lines strings.Builder
 	for _, c := range commands() {
 		if strings.HasPrefix(c.name, name) {
-			found = true
-			fmt.Fprintf(w, "  %s %s\t%s\n", c.name, c.args, c.short)
+			fmt.Fprintf(&lines, "  %s %s\t%s\n", c.name, c.args, c.short)
 		}
 	}
-	if !found {
+	if lines.Len() == 0 {
 		return usagef("unknown command %q", name)
 	}
+	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
+	fmt.Fprintf(w, "usage: panelmail [--data DIR] [--config FILE] [--json] COMMAND …\n%s", lines.String())
 	return w.Flush()
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -191,7 +190,11 @@ func queueList(ctx context.Context, c *call) error {
 			fmt.Fprintf(c.stdout, "    %s%s\n", r.Address, prefixed("  (", r.Reason, ")"))
 		}
 	}
-	if n == 0 && !c.json {
+	switch {
+	case n == 0 && !f.match.All:
+		fmt.Fprintln(c.stderr, "no message matches")
+		return errNo
+	case n == 0 && !c.json:
 		fmt.Fprintln(c.stdout, "the queue is empty")
 	}
 	return nil
@@ -228,7 +231,7 @@ func queueShow(ctx context.Context, c *call) error {
 	fmt.Fprintf(c.stdout, "queue ID   %s\nstate      %s\nsize       %d octets\narrived    %v\nexpires    %v\nsender     %s\norigin     %s\n",
 		l.ID, l.Queue, l.Size, e.Arrived.Format(time.RFC3339), e.Expires.Format(time.RFC3339), senderText(l.Sender), originText(e.Origin))
 	for _, r := range e.Recipients {
-		fmt.Fprintf(c.stdout, "recipient  %s\n  state    %v after %d attempts\n", r.Address, r.State, r.Attempts)
+		fmt.Fprintf(c.stdout, "recipient  %s\n  state    %v after %d %s\n", r.Address, r.State, r.Attempts, plural(r.Attempts, "attempt"))
 		if !r.State.Final() {
 			fmt.Fprintf(c.stdout, "  due      %v\n  lane     %s\n", r.Due.Format(time.RFC3339), r.Lane)
 		}
@@ -321,29 +324,34 @@ func failQueue(ctx context.Context, c *call) error {
 }
 
 func deleteQueue(ctx context.Context, c *call) error {
-	f, err := c.filter(false, func(fs *flag.FlagSet) { fs.Bool("yes", false, "") })
+	f, yes, err := c.deletion()
 	if err != nil {
 		return err
+	}
+	if f.match.All && !yes && !f.dryRun {
+		return usagef("queue delete --all deletes every message: say --yes")
 	}
 	return c.change(ctx, f, "deleted", c.server.Queue().Remove)
 }
 
-// confirmDelete asks before everything is deleted.
-func confirmDelete(a *app, args []string) ([]string, error) {
-	has := func(name string) bool { return slices.Contains(args, "--"+name) || slices.Contains(args, "-"+name) }
-	if !has("all") || has("yes") || has("dry-run") {
-		a.stdin = nil
-		return args, nil
-	}
+// deletion reads the arguments of queue delete.
+func (c *call) deletion() (f filter, yes bool, err error) {
+	f, err = c.filter(false, func(fs *flag.FlagSet) { fs.BoolVar(&yes, "yes", false, "") })
+	return f, yes, err
+}
+
+// confirmDelete asks on a terminal before everything is deleted.
+func confirmDelete(a *app, cmd command, args []string) ([]string, error) {
 	in, ok := a.stdin.(*os.File)
-	if !ok || !term.IsTerminal(int(in.Fd())) {
-		return nil, usagef("queue delete --all deletes every message: say --yes")
+	a.stdin = nil
+	f, yes, err := (&call{command: cmd, args: args}).deletion()
+	if err != nil || !f.match.All || yes || f.dryRun || !ok || !term.IsTerminal(int(in.Fd())) {
+		return args, err
 	}
 	fmt.Fprint(a.stderr, "Delete every message in the queue? Type yes: ")
 	var answer string
 	if _, err := fmt.Fscanln(in, &answer); err != nil || answer != "yes" {
 		return nil, errNo
 	}
-	a.stdin = nil
-	return args, nil
+	return append(args, "--yes"), nil
 }

@@ -88,7 +88,7 @@ func printStats(c *call, s queue.Stats) error {
 		fmt.Fprintf(c.stdout, "%8d  %-40s %s\n", n, l.Lane, strings.Repeat("#", max(1, n*30/most)))
 	}
 	for _, l := range out.Sites {
-		fmt.Fprintf(c.stdout, "%8d  site %s\n", l.Waiting+l.Active+l.Hold, l.Site)
+		fmt.Fprintf(c.stdout, "%8d  site %s\n", l.Waiting+l.Active+l.Hold, cmp.Or(l.Site, "-"))
 	}
 	return nil
 }

@@ -2,13 +2,14 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -45,6 +46,12 @@ func routeSet(ctx context.Context, c *call) error {
 		return err
 	}
 	r := sites.Route{Pattern: words[0], Value: strings.Join(words[1:], " ")}
+	one := maps.All(map[string]string{r.Pattern: r.Value})
+	if parsed, err := transport.NewTable("route set", one); err != nil {
+		return err
+	} else if err := parsed.Check(transport.Builtin()); err != nil {
+		return err
+	}
 	if err := c.server.Sites().SetRoute(ctx, r); err != nil {
 		return err
 	}
@@ -75,7 +82,7 @@ func routeDelete(ctx context.Context, c *call) error {
 
 // readRouteFile reads the file where the user is, for the server may be
 // elsewhere.
-func readRouteFile(a *app, args []string) ([]string, error) {
+func readRouteFile(a *app, _ command, args []string) ([]string, error) {
 	if len(args) != 1 || args[0] == "-" {
 		return args, nil
 	}
@@ -84,7 +91,7 @@ func readRouteFile(a *app, args []string) ([]string, error) {
 		return nil, err
 	}
 	a.stdin = bytes.NewReader(text)
-	return []string{filepath.Base(args[0])}, nil
+	return args, nil
 }
 
 func routeImport(ctx context.Context, c *call) error {
@@ -96,6 +103,12 @@ func routeImport(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	if err := parsed.Check(transport.Builtin()); err != nil {
+		return err
+	}
+	for _, warning := range parsed.Warnings() {
+		fmt.Fprintln(c.stderr, "warning:", warning)
+	}
 	var rows []sites.Route
 	for pattern, value := range parsed.All() {
 		rows = append(rows, sites.Route{Pattern: pattern, Value: value})
@@ -103,7 +116,7 @@ func routeImport(ctx context.Context, c *call) error {
 	if err := c.server.Sites().SetRoutes(ctx, rows); err != nil {
 		return err
 	}
-	return c.print(map[string]int{"routes": len(rows)}, "%d routes imported\n", len(rows))
+	return c.print(map[string]int{"routes": len(rows)}, "%d %s imported\n", len(rows), plural(len(rows), "route"))
 }
 
 func routeLookup(ctx context.Context, c *call) error {
@@ -152,6 +165,10 @@ func explain(ctx context.Context, c *call) error {
 	for _, b := range plan.Because {
 		rules[b.Part] = b.Rule
 	}
+	parts["helo"] = plan.Source.HELO
+	if plan.Attempts == 0 {
+		parts["attempts"] = "no limit"
+	}
 	for _, part := range []string{"transport", "nexthop", "source", "helo", "tls", "credential", "attempts", "limit", "lane"} {
 		value, ok := parts[part]
 		if !ok && rules[part] == "" {
@@ -167,14 +184,16 @@ func plain(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return "-"
+	case string:
+		return cmp.Or(v, "-")
 	case map[string]any:
 		var parts []string
-		for _, key := range []string{"name", "ipv4", "ipv6", "helo"} {
+		for _, key := range []string{"name", "ipv4", "ipv6"} {
 			if v[key] != nil {
 				parts = append(parts, fmt.Sprint(v[key]))
 			}
 		}
-		return strings.Join(parts, " ")
+		return cmp.Or(strings.Join(parts, " "), "-")
 	}
 	return fmt.Sprint(v)
 }
@@ -236,12 +255,13 @@ func sourceDelete(ctx context.Context, c *call) error {
 	return c.print(map[string]string{"key": words[0]}, "source of %s deleted\n", words[0])
 }
 
-// readSecretWithUser has standard input handed on only if a user is named.
-func readSecretWithUser(a *app, args []string) ([]string, error) {
+// readSecretWithUser reads a password only if a user is named.
+func readSecretWithUser(a *app, cmd command, args []string) ([]string, error) {
 	if len(args) < 3 {
 		a.stdin = nil
+		return args, nil
 	}
-	return args, nil
+	return readSecret(a, cmd, args)
 }
 
 func smartHostSet(ctx context.Context, c *call) error {

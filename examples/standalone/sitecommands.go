@@ -2,13 +2,17 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/term"
 
 	"github.com/panelmail/panelmail/mailcore/sites"
 )
@@ -28,19 +32,36 @@ func siteCommands() []command {
 	}
 }
 
-// readSecret marks a command whose standard input is handed on.
-func readSecret(_ *app, args []string) ([]string, error) { return args, nil }
+// readSecret reads a password where the user is: the first line of standard
+// input, which a terminal does not show.
+func readSecret(a *app, cmd command, args []string) ([]string, error) {
+	in, ok := a.stdin.(*os.File)
+	if !ok || !term.IsTerminal(int(in.Fd())) {
+		line, err := bufio.NewReader(io.LimitReader(a.stdin, 4096)).ReadString('\n')
+		a.stdin = strings.NewReader(line)
+		if errors.Is(err, io.EOF) {
+			err = nil // without a line end is well too
+		}
+		return args, err
+	}
+	fmt.Fprint(a.stderr, "Password: ")
+	secret, err := term.ReadPassword(int(in.Fd()))
+	fmt.Fprintln(a.stderr)
+	a.stdin = bytes.NewReader(secret)
+	return args, err
+}
 
-// password reads the first line of standard input.
+// password is the one that was read for the command.
 func (c *call) password() (string, error) {
-	line, err := bufio.NewReader(io.LimitReader(c.stdin, 4096)).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
+	line, err := io.ReadAll(c.stdin)
+	if err != nil {
 		return "", err
 	}
-	if line = strings.TrimRight(line, "\r\n"); line == "" {
+	secret := strings.TrimRight(string(line), "\r\n")
+	if secret == "" {
 		return "", c.usage("no password on standard input")
 	}
-	return line, nil
+	return secret, nil
 }
 
 func siteAdd(ctx context.Context, c *call) error {

@@ -35,6 +35,9 @@ func (s *Sites) SetSmartHost(ctx context.Context, h SmartHost) error {
 	if err != nil {
 		return err
 	}
+	if err := transport.ValidateNexthop(nexthop); err != nil {
+		return invalid("smart host", h.Key, "%v", err)
+	}
 	if h.Credential != (transport.Credential{}) {
 		if err := checkCredential("smart host", h.Key, h.Credential); err != nil {
 			return err

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const routes = "PATTERN       ROUTE\nheld.example  hold:waits for a person\nlate.example  retry:4.7.1 come back later\n"
+
+func TestRoutesAreSetListedLookedUpAndDeleted(t *testing.T) {
+	eachWay(t, func(t *testing.T, l *lab, ids []string) {
+		l.steps(ids,
+			step{args: "route list", stdout: routes},
+			step{args: "route list --json", stdout: `{"pattern":"held.example","value":"hold:waits for a person"}` + "\n" + `{"pattern":"late.example","value":"retry:4.7.1 come back later"}` + "\n"},
+			step{args: "route lookup a@late.example", stdout: "retry:4.7.1 come back later\t(route: late.example)\n"},
+			step{args: "route lookup a@late.example --json", stdout: `{"nexthop":"4.7.1 come back later","rule":"route: late.example","transport":"retry"}` + "\n"},
+			step{args: "route lookup a@any.example", status: 1, stderr: "no route for a@any.example"},
+			step{args: "route set .ru oneshot:", stdout: "route .ru -> oneshot:\n"},
+			step{args: "route lookup a@b.ru", stdout: "oneshot:\t(route: .ru)\n"},
+			step{args: "route set .ru erorr:x", status: 1, stderr: `unknown transport "erorr"`},
+			step{args: "route|set|.ru|error:4.4.4 x", status: 1, stderr: "class 5"},
+			step{args: "route lookup a@b.ru", stdout: "oneshot:\t(route: .ru)\n"},
+			step{args: "route delete .ru", stdout: "route .ru deleted\n"},
+			step{args: "route delete .ru", status: 1, stderr: `".ru" not found`},
+			step{args: "route set .ru", status: 2, stderr: "usage: panelmail route set"},
+			step{args: "route list", stdout: routes},
+		)
+	})
+}
+
+func TestARouteFileIsImportedWholeOrNotAtAll(t *testing.T) {
+	eachWay(t, func(t *testing.T, l *lab, ids []string) {
+		file := filepath.Join(l.data, "transport")
+		write := func(text string) {
+			t.Helper()
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, tt := range []struct{ text, want string }{
+			{"one.test smtp:[gw.test]\n# two\ntwo.test error:4.4.4 x\n", file + `:3: "two.test": error: takes a status of class 5, not 4.4.4`},
+			{"one.test smtp:[gw.test]\n\ntwo.test\n", file + `:3: "two.test": the value is missing`},
+			{"one.test smtp:[gw.test]\ntwo.test erorr:x\n", file + `:2: "two.test": unknown transport "erorr"`},
+			{"one.test smtp:[gw.test]\n\"two smtp:\n", file + `:2: a quote is not closed`},
+		} {
+			write(tt.text)
+			l.steps(ids,
+				step{args: "route import " + file, status: 1, stderr: tt.want},
+				step{args: "route list", stdout: routes},
+			)
+		}
+		write("one.test smtp:[gw.test]\n.ru oneshot:\none.test relay:\n")
+		l.steps(ids,
+			step{args: "route import " + file, stdout: "2 routes imported\n", stderr: "warning: " + file + ":3: one.test stands on line 1 already"},
+			step{args: "route lookup a@one.test", stdout: "smtp:[gw.test]\t(route: one.test)\n"},
+			step{args: "route import -", stdin: "two.test error:\n", stdout: "1 route imported\n"},
+			step{args: "route lookup a@two.test", stdout: "error:Address is undeliverable\t(route: two.test)\n"},
+			step{args: "route import " + file + ".not", status: 1, stderr: "no such file"},
+		)
+	})
+}
+
+func TestAPlanIsExplainedWithItsRules(t *testing.T) {
+	eachWay(t, func(t *testing.T, l *lab, ids []string) {
+		l.steps(ids,
+			step{args: "source set shop 127.0.0.7,::1 --helo out.shop.example", stdout: "mail of shop leaves from 127.0.0.7,::1\n"},
+			step{args: "source list", stdout: "KEY   IPV4       IPV6  HELO\nshop  127.0.0.7  ::1   out.shop.example\n"},
+			step{args: "source list --json", stdout: `{"key":"shop","ipv4":"127.0.0.7","ipv6":"::1","helo":"out.shop.example"}` + "\n"},
+			step{args: "smarthost set default [smart.example]:587 acct", stdin: "canary\n", stdout: "mail of default goes through [smart.example]:587\n"},
+			step{args: "smarthost list", stdout: "KEY      NEXTHOP              USER\ndefault  [smart.example]:587  acct\n"},
+			step{args: "smarthost list --json", stdout: `{"key":"default","nexthop":"[smart.example]:587","credential":"acct:***"}` + "\n"},
+			step{args: "tls set [smart.example]:587 none", stdout: "TLS to [smart.example]:587: none\n"},
+			step{args: "tls list --json", stdout: `{"key":"[smart.example]:587","level":"none"}` + "\n"},
+			step{args: "tls set smart.example secure", status: 1, stderr: "not none, may or encrypt"},
+			step{args: "explain me@shop.example u@any.example", stdout: `me@shop.example -> u@any.example
+  transport   smtp                                     default
+  nexthop     [smart.example]:587                      smarthost: default
+  source      shop 127.0.0.7 ::1                       source: shop
+  helo        out.shop.example                         source: shop
+  tls         encrypt                                  a credential needs encrypt, not none (tls: [smart.example]:587)
+  credential  acct:***                                 smarthost: default
+  attempts    no limit                                 default
+  limit       20                                       default
+  lane        127.0.0.7,::1,out.shop.example/[smart.example]:587 
+`},
+			step{args: "smarthost unset default", stdout: "smart host of default unset\n"},
+			step{args: "smarthost unset default", status: 1, stderr: "not found"},
+			step{args: "source delete shop", stdout: "source of shop deleted\n"},
+			step{args: "source set shop 127.0.0.777", status: 2, stderr: "127.0.0.777"},
+			step{args: "source set shop 127.0.0.7,127.0.0.8", status: 2, stderr: "two addresses of one family"},
+			step{args: "source set nosite 127.0.0.7", status: 1, stderr: `site "nosite" not found`},
+			step{args: "smarthost set default [smart", status: 1, stderr: "[smart"},
+			step{args: "smarthost set default [smart.example] acct", status: 2, stderr: "no password on standard input"},
+			step{args: "relay set [smart.example]:587 acct", stdin: "canary", stdout: "credential of [smart.example]:587 set\n"},
+			step{args: "relay list", stdout: "KEY                  USER\n[smart.example]:587  acct\n"},
+			step{args: "relay delete [smart.example]:587", stdout: "credential of [smart.example]:587 deleted\n"},
+			step{args: "explain me@shop.example", status: 2, stderr: "usage: panelmail explain"},
+		)
+	})
+}
+
+func TestSitesDomainsAndLoginsAreKept(t *testing.T) {
+	eachWay(t, func(t *testing.T, l *lab, ids []string) {
+		l.steps(ids,
+			step{args: "site list", stdout: "SITE  UIDS  CONTACT  STATE\nshop  4711           active\n"},
+			step{args: "site add shop", status: 1, stderr: `site "shop" exists already`},
+			step{args: "site add other --uid 4711", status: 1, stderr: "4711"},
+			step{args: "site add other --uid x", status: 2, stderr: `uid "x" is no number`},
+			step{args: "site show shop", stdout: "site shop\n  domain shop.example (hosted)\n  login me@shop.example\n"},
+			step{args: "site show shop --json", stdout: `{"name":"shop","uids":[4711],"domains":[{"domain":"shop.example","site":"shop","class":"hosted"}],"logins":[{"name":"me@shop.example","site":"shop"}]}` + "\n"},
+			step{args: "site show nope", status: 1, stderr: `site "nope": not found`},
+			step{args: "domain add shop.example --site shop", status: 1, stderr: "exists already"},
+			step{args: "domain add other.example", status: 2, stderr: "--site is missing"},
+			step{args: "domain add other.example --site nope", status: 1, stderr: `site "nope" not found`},
+			step{args: "domain add other.example --site shop --class lost", status: 1, stderr: "lost"},
+			step{args: "domain add other.example --class relay --site shop", stdout: "domain other.example added to site shop\n"},
+			step{args: "domain list --json", stdout: `{"domain":"other.example","site":"shop","class":"relay"}` + "\n" + `{"domain":"shop.example","site":"shop","class":"hosted"}` + "\n"},
+			step{args: "login add x@shop.example --site shop", status: 2, stderr: "no password on standard input"},
+			step{args: "login add x@shop.example --site shop", stdin: "canary\nrest", stdout: "login x@shop.example added to site shop\n"},
+			step{args: "login list --site shop", stdout: "LOGIN            SITE\nme@shop.example  shop\nx@shop.example   shop\n"},
+			step{args: "login passwd nobody@shop.example", stdin: "canary\n", status: 1, stderr: "not found"},
+			step{args: "login passwd x@shop.example", stdin: "canary2\n", stdout: "password of x@shop.example changed\n"},
+			step{args: "login remove x@shop.example", stdout: "login x@shop.example removed\n"},
+			step{args: "domain remove other.example", stdout: "domain other.example removed\n"},
+			step{args: "domain remove other.example", status: 1, stderr: "not found"},
+		)
+	})
+}
+
+func TestASecretIsNeverPrinted(t *testing.T) {
+	l := newLab(t)
+	l.seed()
+	l.do("canary\n", "smarthost", "set", "default", "[smart.example]:587", "acct")
+	l.do("canary\n", "relay", "set", "[smart.example]:587", "acct")
+	for _, args := range []string{"smarthost list", "relay list", "login list", "explain me@shop.example u@any.example", "site show shop", "config show"} {
+		for _, format := range []string{"--json", "--no-color"} {
+			if out := l.do("", append(strings.Fields(args), format)...); strings.Contains(out, "canary") {
+				t.Errorf("%s: %s", args, out)
+			}
+		}
+	}
+}
+
+func TestHelpKnowsEveryCommandAndUsageIsStatusTwo(t *testing.T) {
+	l := newLab(t)
+	text := l.do("", "help")
+	for _, c := range commands() {
+		if !strings.Contains(text, "  "+c.name+" ") {
+			t.Errorf("help does not name %s", c.name)
+		}
+		if c.name == "sendmail" || c.name == "help" {
+			continue
+		}
+		if got := l.do("", append(strings.Fields(c.name), "--help")...); !strings.Contains(got, c.short) {
+			t.Errorf("%s --help: %s", c.name, got)
+		}
+	}
+	l.steps(nil,
+		step{args: "bogus", status: 2, stderr: `unknown command "bogus"`},
+		step{args: "queue", status: 2, stderr: "queue what? list, show"},
+		step{args: "help bogus", status: 2, stderr: `unknown command "bogus"`},
+		step{args: "queue list --config", status: 2, stderr: "--config needs a value"},
+	)
+}
