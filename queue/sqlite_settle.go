@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"slices"
 )
 
 const (
@@ -135,11 +136,7 @@ func settleRow(t txn, a *attempt, w *row, r *ruling) (bool, error) {
 
 // report stores what the sender is told, in the transaction that made it true.
 func (e *engine) report(t txn, s *settlement, settled []bool) error {
-	any := false
-	for _, ok := range settled {
-		any = any || ok
-	}
-	if !any {
+	if !slices.Contains(settled, true) {
 		return nil
 	}
 	for _, r := range s.reports {

@@ -122,12 +122,12 @@ func (k *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, e
 		return nil, err
 	}
 	exec, canExec := s.(driver.StmtExecContext)
-	query2, canQuery := s.(driver.StmtQueryContext)
+	queryer, canQuery := s.(driver.StmtQueryContext)
 	if !canExec || !canQuery {
 		_ = s.Close()
 		return nil, errors.New("the SQLite driver's statements take no context")
 	}
-	return &stmt{Stmt: s, exec: exec, query: query2}, nil
+	return &stmt{Stmt: s, exec: exec, query: queryer}, nil
 }
 
 func (k *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
