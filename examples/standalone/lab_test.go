@@ -79,25 +79,21 @@ type served struct {
 	stop   context.CancelFunc
 	status chan int
 
-	mu    sync.Mutex
-	text  bytes.Buffer
-	ready chan struct{}
+	mu   sync.Mutex
+	text bytes.Buffer
+	more chan struct{} // closed and replaced when it prints
 }
 
 // serve runs the server until stop, or the end of the test.
 func (l *lab) serve() *served {
 	l.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	s := &served{t: l.t, stop: stop, status: make(chan int, 1), ready: make(chan struct{})}
+	s := &served{t: l.t, stop: stop, status: make(chan int, 1), more: make(chan struct{})}
 	go func() {
 		s.status <- run(ctx, []string{"panelmail", "--data", l.data, "serve"}, strings.NewReader(""), s, s)
 	}()
 	l.t.Cleanup(s.end)
-	select {
-	case <-s.ready:
-	case <-time.After(30 * time.Second):
-		l.t.Fatalf("it does not serve:\n%s", s.said())
-	}
+	s.says("Send a first message")
 	return s
 }
 
@@ -105,21 +101,37 @@ func (l *lab) serve() *served {
 func (s *served) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n, err := s.text.Write(p)
-	select {
-	case <-s.ready:
-	default:
-		if bytes.Contains(s.text.Bytes(), []byte("Send a first message")) {
-			close(s.ready)
-		}
-	}
-	return n, err
+	close(s.more)
+	s.more = make(chan struct{})
+	return s.text.Write(p)
 }
 
 func (s *served) said() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.text.String()
+}
+
+// says waits until the server has printed something.
+func (s *served) says(text string) {
+	s.t.Helper()
+	deadline := time.After(30 * time.Second)
+	for {
+		s.mu.Lock()
+		said, more := strings.Contains(s.text.String(), text), s.more
+		s.mu.Unlock()
+		if said {
+			return
+		}
+		select {
+		case <-more:
+		case status := <-s.status:
+			s.status <- status
+			s.t.Fatalf("exit status %d without %q:\n%s", status, text, s.said())
+		case <-deadline:
+			s.t.Fatalf("it does not say %q:\n%s", text, s.said())
+		}
+	}
 }
 
 // listens is where a door is.
