@@ -23,6 +23,7 @@ func (c *Conn) authAllowed() bool { return c.tls != nil || c.server.AuthWithoutT
 // auth serves AUTH (RFC 4954).
 func (c *Conn) auth(arg string) {
 	name, initial, _ := strings.Cut(arg, " ")
+	initial = strings.TrimSpace(initial)
 	name = strings.ToUpper(name)
 	mechanisms := c.mechanisms()
 	switch {
@@ -36,12 +37,12 @@ func (c *Conn) auth(arg string) {
 		c.reply(503, "5.5.1", "Error: already authenticated")
 	case !c.authAllowed():
 		c.reply(538, "5.7.11", "Encryption required for requested authentication mechanism")
-	case name == "":
+	case name == "" || strings.ContainsAny(initial, " \t"):
 		c.reply(501, "5.5.4", "Syntax: AUTH mechanism")
 	case !slices.Contains(mechanisms, name):
 		c.reply(504, "5.5.4", "Error: unknown authentication mechanism")
 	default:
-		c.exchange(name, strings.TrimSpace(initial))
+		c.exchange(name, initial)
 	}
 }
 

@@ -121,8 +121,7 @@ func (c *Conn) minor(cmd command) {
 	switch cmd.verb {
 	case "RSET":
 		c.countJunk()
-		c.abort()
-		c.reply(250, "2.0.0", "Ok")
+		c.rset(cmd.arg)
 	case "NOOP":
 		c.countJunk()
 		c.reply(250, "2.0.0", "Ok")
@@ -137,15 +136,35 @@ func (c *Conn) minor(cmd command) {
 	case "QUIT":
 		c.closing = true
 		c.reply(221, "2.0.0", "Bye")
-	case "GET", "POST", "CONNECT":
-		// A web browser or proxy that somebody made speak to us: what follows
-		// would be a body of somebody's choice.
-		c.hangUp()
-		c.reply(500, "5.5.2", "Error: this is no web server")
 	default:
 		c.verb = ""
+		if foreign(cmd.verb) {
+			c.hangUp()
+		}
 		c.reply(500, "5.5.2", "Error: command not recognized")
 	}
+}
+
+// foreign reports whether a verb, in upper case, tells that the client does not
+// speak SMTP, or not to us: a web browser or proxy that somebody made connect, TLS,
+// the header of a message whose DATA was refused. What follows is of somebody
+// else's choice and is not served.
+func foreign(verb string) bool {
+	switch verb {
+	case "GET", "POST", "CONNECT":
+		return true
+	}
+	return verb != "" && (verb[0] < 'A' || verb[0] > 'Z') || strings.Contains(verb, ":")
+}
+
+// rset serves RSET (RFC 5321 section 4.1.1.5).
+func (c *Conn) rset(arg string) {
+	if arg != "" {
+		c.reply(501, "5.5.4", "Syntax: RSET")
+		return
+	}
+	c.abort()
+	c.reply(250, "2.0.0", "Ok")
 }
 
 // refuse answers a command that is not served. The octets that a BDAT command
@@ -165,6 +184,9 @@ func (c *Conn) refuseMalformed(cmd command, why string) {
 	if cmd.verb == "BDAT" {
 		c.badChunk()
 		return
+	}
+	if foreign(cmd.verb) {
+		c.hangUp()
 	}
 	c.reply(500, "5.5.2", why)
 }

@@ -106,7 +106,7 @@ func TestKnownFaultsOfOtherServersAreNotOurs(t *testing.T) {
 		{
 			name: "S19 extensions that are not offered have no parameters",
 			send: "MAIL FROM:<a@remote.test> MT-PRIORITY=3\r\nMAIL FROM:<a@remote.test> BY=100;R\r\n",
-			want: []string{"555 5.5.4 Unsupported option: MT-PRIORITY", "555 5.5.4 Unsupported option: BY"},
+			want: []string{"555 5.5.4 Unsupported option: MT-PRIORITY=3", "555 5.5.4 Unsupported option: BY=100;R"},
 		},
 		{
 			name: "S23 nobody logs in amid a transaction",

@@ -26,7 +26,7 @@ func (c *Conn) noData(verb string) *answer {
 	switch {
 	case c.tx != nil && c.tx.chunks:
 		return &answer{503, "5.5.1", "Error: " + verb + " after BDAT"}
-	case c.tx == nil || c.tx.tried == 0:
+	case c.tx == nil:
 		return &answer{503, "5.5.1", "Error: need RCPT command"}
 	case c.tx.recipients == 0:
 		return &answer{554, "5.5.1", "Error: no valid recipients"}

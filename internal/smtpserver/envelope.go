@@ -22,9 +22,9 @@ func (c *Conn) mail(arg string) {
 		c.reply(530, "5.7.0", "Authentication required")
 		return
 	}
-	path, rest, ok := splitPath(arg, "FROM:")
-	if !ok {
-		c.reply(501, "5.5.4", "Syntax: MAIL FROM:<address>")
+	path, rest, bad := splitPath(arg, "FROM:", answer{501, "5.5.4", "Syntax: MAIL FROM:<address>"}, badSender())
+	if bad != nil {
+		c.answer(*bad)
 		return
 	}
 	params, bad := c.mailParams(rest)
@@ -61,9 +61,9 @@ func (c *Conn) rcpt(arg string) {
 		return
 	}
 	c.tx.tried++
-	path, rest, ok := splitPath(arg, "TO:")
-	if !ok {
-		c.reply(501, "5.5.4", "Syntax: RCPT TO:<address>")
+	path, rest, bad := splitPath(arg, "TO:", answer{501, "5.5.4", "Syntax: RCPT TO:<address>"}, badRecipient())
+	if bad != nil {
+		c.answer(*bad)
 		return
 	}
 	to, bad := forwardPath(path, c.tx.utf8)
@@ -91,13 +91,20 @@ func (c *Conn) rcpt(arg string) {
 	c.reply(250, "2.1.5", "Ok")
 }
 
-// splitPath reads the path after FROM: or TO:.
-func splitPath(arg, prefix string) (path, rest string, ok bool) {
-	if len(arg) < len(prefix) || !strings.EqualFold(arg[:len(prefix)], prefix) {
-		return "", "", false
+func badSender() answer    { return answer{501, "5.1.7", "Bad sender address syntax"} }
+func badRecipient() answer { return answer{501, "5.1.3", "Bad recipient address syntax"} }
+
+// splitPath reads the path behind FROM: or TO:. Without prefix or path the
+// answer is syntax; a path that is none is malformed.
+func splitPath(arg, prefix string, syntax, malformed answer) (path, rest string, bad *answer) {
+	if len(arg) <= len(prefix) || !strings.EqualFold(arg[:len(prefix)], prefix) {
+		return "", "", &syntax
 	}
 	path, rest, err := address.ParsePath(arg[len(prefix):])
-	return path, rest, err == nil
+	if err != nil {
+		return "", "", &malformed
+	}
+	return path, rest, nil
 }
 
 // reversePath reads the address of MAIL; "" is the null reverse-path.
@@ -105,25 +112,26 @@ func reversePath(path string, utf8 bool) (string, *answer) {
 	if path == "" {
 		return "", nil
 	}
-	return canonical(path, utf8, "Sender", "5.1.7", "Bad sender address syntax")
+	return canonical(path, utf8, "Sender", badSender())
 }
 
 // forwardPath reads the address of RCPT.
 func forwardPath(path string, utf8 bool) (string, *answer) {
-	return canonical(path, utf8, "Recipient", "5.1.3", "Bad recipient address syntax")
+	return canonical(path, utf8, "Recipient", badRecipient())
 }
 
 // canonical reads an address and prints it again, so that the rules judge what
 // goes out later.
-func canonical(path string, utf8 bool, which, status, syntax string) (string, *answer) {
+func canonical(path string, utf8 bool, which string, malformed answer) (string, *answer) {
 	a, err := address.Parse(path)
 	switch {
 	case errors.Is(err, address.ErrMultipleAt):
-		return "", &answer{553, status, syntax}
+		malformed.code = 553
+		return "", &malformed
 	case errors.Is(err, address.ErrNoDomain) && !strings.Contains(path, "@"):
 		return "", &answer{504, "5.5.2", fmt.Sprintf("<%s>: %s address rejected: need fully-qualified address", path, which)}
 	case err != nil:
-		return "", &answer{501, status, syntax}
+		return "", &malformed
 	case a.NeedsUTF8() && !utf8:
 		return "", &answer{553, "5.6.7", fmt.Sprintf("<%s>: %s address rejected: SMTPUTF8 was not asked for", path, which)}
 	}

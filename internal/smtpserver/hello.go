@@ -8,15 +8,16 @@ import (
 // hello serves HELO and EHLO (RFC 5321 section 4.1.1.1). Both end a transaction.
 //
 // The name may be anything printable: half of the world's clients cannot say
-// what they are called. What stands after a blank is dropped.
+// what they are called. What stands after a blank is dropped. The replies have no
+// enhanced codes, even when they refuse: RFC 2034 section 4.
 func (c *Conn) hello(cmd command) {
 	name, _, _ := strings.Cut(cmd.arg, " ")
 	if name == "" {
-		c.reply(501, "5.5.4", "Syntax: "+cmd.verb+" hostname")
+		c.reply(501, "", "Syntax: "+cmd.verb+" hostname")
 		return
 	}
 	if len(name) > 255 {
-		c.reply(501, "5.5.4", "Error: hostname too long")
+		c.reply(501, "", "Error: hostname too long")
 		return
 	}
 	c.abort()

@@ -27,33 +27,35 @@ func (c *Conn) mailParams(s string) (p MailParams, bad *answer) {
 func (c *Conn) mailParam(p *MailParams, key, value string) *answer {
 	ok := true
 	switch key {
-	case "SIZE":
+	case "SIZE=":
 		n, err := strconv.ParseUint(value, 10, 63)
 		if errors.Is(err, strconv.ErrRange) || err == nil && int64(n) > c.server.maxSize() {
 			return &answer{552, "5.3.4", "Message size exceeds fixed limit"}
 		}
 		ok = err == nil && isDigits(value)
 		p.Size = int64(n)
-	case "BODY":
+	case "BODY=":
 		p.Body = strings.ToUpper(value)
-		ok = p.Body == "7BIT" || p.Body == "8BITMIME"
-	case "RET":
+		if p.Body != "7BIT" && p.Body != "8BITMIME" {
+			return unsupported(key + value) // BINARYMIME, for one
+		}
+	case "RET=":
 		p.Ret = strings.ToUpper(value)
 		ok = p.Ret == "FULL" || p.Ret == "HDRS"
-	case "ENVID":
+	case "ENVID=":
 		p.EnvID, ok = decodeXtext(value)
 		ok = ok && value != "" && len(value) <= 100 // RFC 3461 section 4.4
-	case "AUTH":
+	case "AUTH=":
 		p.Auth, ok = mailAuth(value)
 	case "SMTPUTF8":
-		p.UTF8, ok = true, value == ""
+		p.UTF8 = true
 	case "REQUIRETLS":
 		if !c.requireTLSOffered() {
-			return unsupported(key)
+			return unsupported(key + value)
 		}
-		p.RequireTLS, ok = true, value == ""
+		p.RequireTLS = true
 	default:
-		return unsupported(key)
+		return unsupported(key + value)
 	}
 	if !ok {
 		return badParameter(key, "bad value")
@@ -76,18 +78,18 @@ func rcptParams(s string) (p RcptParams, bad *answer) {
 	for key, value := range parameters(s) {
 		ok := true
 		switch key {
-		case "NOTIFY":
+		case "NOTIFY=":
 			ok = p.Notify == 0
 			if ok {
 				p.Notify, ok = parseNotify(value)
 			}
-		case "ORCPT":
+		case "ORCPT=":
 			ok = p.ORcpt == ""
 			if ok {
 				p.ORcpt, ok = parseORcpt(value)
 			}
 		default:
-			return p, unsupported(key)
+			return p, unsupported(key + value)
 		}
 		if !ok {
 			return p, badParameter(key, "bad value")
@@ -160,12 +162,16 @@ func decodeXtext(s string) (string, bool) {
 
 const upperHex = "0123456789ABCDEF"
 
-// parameters cuts a list of parameters: keyword in upper case, value after =.
+// parameters cuts a list of parameters: the keyword in upper case, with the = if
+// there is one, and the value after it. SIZE without = is not SIZE.
 func parameters(s string) iter.Seq2[string, string] {
 	return func(yield func(key, value string) bool) {
 		for word := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == ' ' || r == '\t' }) {
-			key, value, _ := strings.Cut(word, "=")
-			if !yield(strings.ToUpper(key), value) {
+			end := strings.IndexByte(word, '=') + 1
+			if end == 0 {
+				end = len(word)
+			}
+			if !yield(strings.ToUpper(word[:end]), word[end:]) {
 				return
 			}
 		}
@@ -188,10 +194,10 @@ func isDigits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-func unsupported(key string) *answer {
-	return &answer{555, "5.5.4", "Unsupported option: " + key}
+func unsupported(word string) *answer {
+	return &answer{555, "5.5.4", "Unsupported option: " + word}
 }
 
 func badParameter(key, why string) *answer {
-	return &answer{501, "5.5.4", "Error: " + why + ": " + key}
+	return &answer{501, "5.5.4", "Error: " + why + ": " + strings.TrimSuffix(key, "=")}
 }
