@@ -16,9 +16,9 @@ import (
 )
 
 // maxHops is the number of Received fields at which a message is taken to be
-// looping (RFC 5321 section 6.3 wants at least 100 to be unlikely to loop;
-// Postfix's hopcount_limit is 50).
-const maxHops = 50
+// looping: with our own it would be at its 50th host, Postfix's hopcount_limit.
+// RFC 5321 section 6.3 would have twice as many.
+const maxHops = 49
 
 // scriptField is what PHP's mail.add_x_header puts on top: a claim.
 const scriptField = "X-PHP-Originating-Script"
