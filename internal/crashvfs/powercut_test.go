@@ -4,27 +4,29 @@ package crashvfs_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/panelmail/panelmail/internal/crashvfs"
 )
 
 var (
 	seed   = flag.Uint64("seed", 1, "of the messages, the instants and the damage; goroutines keep their own time")
-	images = flag.Int("images", 1500, "how many power cuts to try with the queue's own settings; a fifth with others")
+	images = flag.Int("images", 1500, "how many power cuts to try with the queue's own settings, and a fifth of it with others")
 )
 
 const (
 	perRound = 150 // images cut from the life of one queue
 	perPoint = 3   // images cut at one instant
 	drained  = 15  // of so many images one is also run until it is empty
+	patience = 2 * time.Minute
 )
 
 // TestAQueueLosesNothingToAPowerCut cuts the power of a busy queue at many
@@ -35,6 +37,7 @@ func TestAQueueLosesNothingToAPowerCut(t *testing.T) {
 	if testing.Short() {
 		n /= 10
 	}
+	others := max(n/5, perRound)
 	// A checkpoint as often as possible: it is the one thing that writes to the
 	// database itself.
 	const checkpoint = "wal_autocheckpoint = 100"
@@ -47,15 +50,15 @@ func TestAQueueLosesNothingToAPowerCut(t *testing.T) {
 	}{
 		{"FULL", 2, nil, n, func(t *testing.T, f *findings) {
 			if f.broken() != 0 {
-				t.Errorf("%d of %d images have broken a promise", f.broken(), f.images)
+				t.Errorf("%d promises broken by %d images", f.broken(), f.images)
 			}
 		}},
-		{"NORMAL", 1, []string{"synchronous = NORMAL"}, n / 5, func(t *testing.T, f *findings) {
+		{"NORMAL", 1, []string{"synchronous = NORMAL"}, others, func(t *testing.T, f *findings) {
 			if f.lost == 0 || f.corrupt != 0 {
 				t.Errorf("lost=%d corrupt=%d: what is not synced at a commit must be lost, and nothing else happen", f.lost, f.corrupt)
 			}
 		}},
-		{"OFF", 0, []string{"synchronous = OFF"}, n / 5, func(t *testing.T, f *findings) {
+		{"OFF", 0, []string{"synchronous = OFF"}, others, func(t *testing.T, f *findings) {
 			if f.lost == 0 || f.corrupt == 0 {
 				t.Errorf("lost=%d corrupt=%d: without syncs both must happen", f.lost, f.corrupt)
 			}
@@ -77,12 +80,20 @@ type findings struct {
 	t       *testing.T
 	setting string
 
-	mu                                               sync.Mutex
-	images, corrupt, lost, undone, forgotten, shown  int
-	points, unsynced, changes, accepted, repeats, in int
+	mu                                           sync.Mutex
+	images, shown                                int
+	corrupt, lost, undone, forgotten             int // images
+	points, changes, unsynced, accepted, repeats int
 }
 
+// broken is how many promises were broken, each counted once an image.
 func (f *findings) broken() int { return f.corrupt + f.lost + f.undone + f.forgotten }
+
+func (f *findings) anyBroken() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.broken() > 0
+}
 
 // String is the result in one line.
 func (f *findings) String() string {
@@ -102,37 +113,48 @@ type exhibit struct {
 // round runs one queue and judges the images of it while it goes on.
 func (f *findings) round(seed uint64, level, n int, pragmas []string) {
 	t, dir := f.t, scratch(f.t)
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	p := &plug{chance: rand.New(rand.NewPCG(seed, 1)), want: n, exhibits: make(chan exhibit), enough: cancel}
-	disk := mount(t, p.probe)
-	w := newWorkload(t, disk, dir, pragmas...)
+	p := &plug{chance: rand.New(rand.NewPCG(seed, 1)), ledger: &ledger{}, want: n, exhibits: make(chan exhibit), enough: cancel}
+	var judges sync.WaitGroup
+	for k := range 2 {
+		judges.Go(func() { f.judge(filepath.Join(dir, fmt.Sprint("image", k)), p.exhibits) })
+	}
+	w := newWorkload(t, p.ledger, mount(t, p.probe), dir, pragmas...)
 	if got, err := w.synchronous(ctx); err != nil || got != level {
 		t.Fatalf("the queue commits with synchronous=%d (%v), want %d", got, err, level)
 	}
-	var judges sync.WaitGroup
-	var number atomic.Int64
-	for range 2 {
-		judges.Go(func() {
-			for x := range p.exhibits {
-				at := filepath.Join(dir, fmt.Sprintf("image%d", number.Add(1)))
-				f.note(x, judge(t.Context(), at, x.image, x.facts, x.drain))
-				_ = os.RemoveAll(at)
-			}
-		})
-	}
-	p.ledger.Store(&w.ledger)
 	if err := w.run(ctx, seed); err != nil {
 		t.Errorf("the workload: %v", err)
 	}
+	if p.cut < n {
+		t.Fatalf("only %d of %d images of a queue were made within %v", p.cut, n, patience)
+	}
 	close(p.exhibits)
 	judges.Wait()
+	if err := w.q.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
 	f.points += p.points
 	f.changes += p.changes
 	f.unsynced += p.unsynced
 	for _, x := range w.soFar() {
 		if x.kind == accepted {
 			f.accepted++
+		}
+	}
+}
+
+// judge judges exhibits in a directory that it makes and removes for each.
+func (f *findings) judge(dir string, exhibits <-chan exhibit) {
+	for x := range exhibits {
+		if err := errors.Join(os.Mkdir(dir, 0o700), x.image.WriteTo(dir)); err != nil {
+			f.t.Error(err)
+			continue
+		}
+		f.note(x, judge(f.t.Context(), dir, x.facts, x.drain && !f.anyBroken()))
+		if err := os.RemoveAll(dir); err != nil {
+			f.t.Error(err)
 		}
 	}
 }
@@ -154,7 +176,17 @@ func (f *findings) note(x exhibit, v *verdict) {
 		*c.n++
 		if f.shown++; f.shown <= 5 {
 			f.t.Logf("%s: %s: %d, the first: %s", x.how, c.name, len(c.lines), c.lines[0])
+			f.keep(x)
 		}
+	}
+}
+
+// keep puts an image among the test's artifacts (go test -artifacts): no second
+// run will make the same one.
+func (f *findings) keep(x exhibit) {
+	dir := filepath.Join(f.t.ArtifactDir(), fmt.Sprint("image", f.shown))
+	if err := errors.Join(os.Mkdir(dir, 0o700), x.image.WriteTo(dir)); err != nil {
+		f.t.Error(err)
 	}
 }
 
@@ -163,7 +195,7 @@ func (f *findings) note(x exhibit, v *verdict) {
 // queue stands still.
 type plug struct {
 	chance   *rand.Rand
-	ledger   atomic.Pointer[ledger]
+	ledger   *ledger
 	exhibits chan exhibit
 	enough   func()
 
@@ -177,13 +209,13 @@ func (p *plug) probe(s *crashvfs.State) {
 		return
 	}
 	p.changes++
-	if p.gap--; p.gap > 0 || p.ledger.Load() == nil {
+	if p.gap--; p.gap > 0 {
 		return
 	}
 	p.gap = 1 + p.chance.IntN(1<<(1+p.chance.IntN(10)))
 	p.points++
 	p.unsynced += s.Pending()
-	facts := p.ledger.Load().soFar()
+	facts := p.ledger.soFar()
 	for i := range perPoint {
 		damage := crashvfs.Lost
 		if i > 0 {

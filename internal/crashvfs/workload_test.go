@@ -34,6 +34,7 @@ func options(observe func([]queue.Event)) queue.Options {
 		BackoffMin: 20 * time.Millisecond, BackoffMax: 100 * time.Millisecond,
 		DelayWarning: -1,
 		MinFree:      -1,
+		LockWait:     10 * time.Minute, // a queue that stands still for its images is no reason to refuse mail
 		Observe:      observe,
 		Log:          slog.New(slog.DiscardHandler),
 	}
@@ -74,7 +75,7 @@ func newSample(n int, r *rand.Rand) *sample {
 // A workload keeps a queue busy and writes everything that it learns from it
 // into the ledger.
 type workload struct {
-	ledger
+	*ledger
 	q    *queue.Queue
 	open openMessages
 	held chan struct{} // something was put on hold
@@ -82,11 +83,11 @@ type workload struct {
 
 // newWorkload opens a queue on a disk as a guest in somebody's database, which
 // takes the same way as a queue of one's own but for the creation of the file.
-func newWorkload(t *testing.T, disk *crashvfs.Disk, dir string, pragmas ...string) *workload {
+func newWorkload(t *testing.T, l *ledger, disk *crashvfs.Disk, dir string, pragmas ...string) *workload {
 	t.Helper()
 	db := on(t, disk, filepath.Join(dir, "queue.db"), pragmas...)
 	run(t, db, `PRAGMA auto_vacuum = INCREMENTAL`, `PRAGMA journal_mode = WAL`)
-	w := &workload{held: make(chan struct{}, 1)}
+	w := &workload{ledger: l, held: make(chan struct{}, 1)}
 	w.open.slots = make(chan struct{}, backlog)
 	w.open.left = map[string]int{}
 	var err error
