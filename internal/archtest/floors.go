@@ -23,7 +23,7 @@ var (
 
 	// workshop packages drive the product from outside: no program is built
 	// from them but their own.
-	workshop = []string{"internal/archtest", "internal/bench", "internal/crash", "internal/interop"}
+	workshop = []string{"internal/archtest", "internal/bench", "internal/crash", "internal/crashvfs", "internal/interop"}
 
 	// sqlRooms are the packages in which SQL may be executed.
 	sqlRooms = []string{"queue", "mailcore/sites", "internal/sqlitedb"}
