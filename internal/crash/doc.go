@@ -2,11 +2,11 @@
 // cost: a [Harness] kills the process again and again while it works, and a
 // [Replay] pulls the plug on its disk.
 //
-// In a harness, submitters hand in messages over SMTP and note each one at the moment its
-// 250 arrives. A sink at the other end remembers what reaches it. In the middle
-// of this the server gets SIGKILL, the harness sees the process gone, starts
-// the server again, and goes on. In the end the submitters stop, the queue
-// drains, and the books are compared:
+// In a harness, submitters hand in messages over SMTP and note each one at the
+// moment its 250 arrives. A sink at the other end remembers what reaches it. In
+// the middle of this the server gets SIGKILL, the harness sees the process
+// gone, starts the server again, and goes on. In the end the submitters stop,
+// the queue drains, and the books are compared:
 //
 //   - lost: acknowledged and never arrived;
 //   - altered: arrived cut short or changed;
