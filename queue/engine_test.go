@@ -294,6 +294,14 @@ func TestUpdateIsAllOrNothing(t *testing.T) {
 	if err := q.View(t.Context(), func(tx *sql.Tx) error { _, err := tx.Exec(`DELETE FROM budget`); return err }); err == nil {
 		t.Error("a view wrote")
 	}
+	func() {
+		defer func() {
+			if p := recover(); p != "a defect" {
+				t.Errorf("recovered %v", p)
+			}
+		}()
+		_ = q.Update(t.Context(), func(*sql.Tx) error { panic("a defect") })
+	}()
 	enqueue(t, q, "\r\n") // and mail flows on
 }
 

@@ -81,9 +81,11 @@ func TestTheQueueMayBeLargerThanMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		mu.Lock()
 		if most != 10 || s.Active > 40 || s.Waiting < 960 {
 			t.Errorf("%d deliveries at once, %d recipients in memory, %d waiting", most, s.Active, s.Waiting)
 		}
+		mu.Unlock()
 		time.Sleep(101 * time.Minute)
 		synctest.Wait()
 		if left := ids(t, q); len(left) != 0 {

@@ -1,5 +1,7 @@
 package queue
 
+import "time"
+
 // A lane is what the scheduler remembers of one while it has work in it.
 type lane struct {
 	id    int64
@@ -11,6 +13,8 @@ type lane struct {
 	asked bool       // a claim for it is under way
 	ready []*attempt // claimed and not begun
 	last  flow       // served last
+
+	begun []time.Time // when the latest deliveries began, as far as learn needs them
 }
 
 // doubtFactor bounds what a crash can repeat in a lane, in multiples of its limit:
@@ -27,17 +31,37 @@ func (l *lane) starved() bool { return len(l.ready) > 0 && l.busy == 0 && l.limi
 // that the commits of a claim and of a settlement take.
 func (s *scheduler) ahead(l *lane) int { return 2*doubtFactor*l.limit - l.doubt - len(l.ready) }
 
-// learn takes in how much room the transport sees. What was begun a moment ago it
-// may not have counted yet, so with deliveries under way the limit grows by one
-// at a time, or to what is free; an overestimate ends in an attempt handed back,
-// which shrinks it.
-func (l *lane) learn(room, most int) {
-	l.full = room < 1 && l.doubt == 0 && len(l.ready) == 0
-	switch {
-	case l.busy == 0:
-		l.limit = max(room, 0)
-	case room > l.limit-l.busy:
-		l.limit = max(l.limit+1, room)
+// countDelay is how long a transport may take to count a delivery that has begun
+// in the room it reports.
+const countDelay = 50 * time.Millisecond
+
+// learn takes in how much room the transport sees at now. It has counted all of
+// our deliveries under way, but for those begun a moment ago of which that is not
+// sure: the limit lies between the two. A wrong guess ends in an attempt handed
+// back untried.
+func (l *lane) learn(now time.Time, room, most int) {
+	room = max(room, 0)
+	l.full = room == 0 && l.doubt == 0 && len(l.ready) == 0
+	old := 0
+	for old < len(l.begun) && now.Sub(l.begun[old]) >= countDelay {
+		old++
+	}
+	l.begun = l.begun[old:]
+	if l.busy == 0 {
+		l.limit = room
+	} else {
+		counted := l.busy - min(len(l.begun), l.busy)
+		l.limit = min(max(l.limit, room+counted), room+l.busy)
 	}
 	l.limit = min(l.limit, most)
+}
+
+// begin counts a delivery that begins at now.
+func (l *lane) begin(now time.Time) *attempt {
+	a := l.ready[0]
+	l.ready = l.ready[1:]
+	l.busy++
+	l.doubt++
+	l.begun = append(l.begun, now)
+	return a
 }

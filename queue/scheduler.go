@@ -113,16 +113,14 @@ func (s *scheduler) notify() { signal(s.signal) }
 
 // start begins ready attempts while there are workers, one lane after the other.
 func (s *scheduler) start() {
+	now := time.Now()
 	s.mu.Lock()
 	var begin []*attempt
 	for progress := true; progress; {
 		progress = false
 		for _, l := range s.lanes {
 			if s.running < s.q.o.Workers && len(l.ready) > 0 && l.mayStart() {
-				begin = append(begin, l.ready[0])
-				l.ready = l.ready[1:]
-				l.busy++
-				l.doubt++
+				begin = append(begin, l.begin(now))
 				s.running++
 				progress = true
 			}
@@ -221,7 +219,7 @@ func (s *scheduler) reask() {
 	for _, l := range starved {
 		room := s.admit.Room(l.label)
 		s.mu.Lock()
-		l.learn(room, s.q.o.Concurrency)
+		l.learn(time.Now(), room, s.q.o.Concurrency)
 		s.mu.Unlock()
 	}
 }
@@ -240,7 +238,7 @@ func (s *scheduler) want(d laneDue, budget int) (w want, ok bool) {
 		l = &lane{id: d.lane, label: d.label, last: firstFlow}
 		s.lanes[d.lane] = l
 	}
-	l.learn(room, s.q.o.Concurrency)
+	l.learn(time.Now(), room, s.q.o.Concurrency)
 	n := min(s.ahead(l), budget)
 	if l.full {
 		s.fulls++
@@ -305,13 +303,18 @@ func (s *scheduler) ended(a *attempt, throttled bool) {
 	l.busy--
 	s.running--
 	if s.admit != nil {
-		l.learn(room, s.q.o.Concurrency)
+		l.learn(time.Now(), room, s.q.o.Concurrency)
 	}
+	var back []*attempt
 	if throttled {
 		l.limit = max(l.busy, 1)
+		back, l.ready = l.ready, nil // there is no room for them either
 	}
 	s.reopen()
 	s.mu.Unlock()
+	for _, a := range back {
+		s.live.Go(func() { s.handBack(a) })
+	}
 	s.notify()
 }
 

@@ -99,14 +99,14 @@ func (e *engine) view(ctx context.Context, f func(*sql.Tx) error) error {
 // connection commits (https://www.sqlite.org/pragma.html#pragma_data_version).
 func (e *engine) foreign(ctx context.Context) (bool, error) {
 	var seen bool
-	err := e.writer.do(ctx, &op{class: classOther, apply: func(t txn) ([]Event, error) {
+	err := e.writer.do(ctx, &op{class: classPeek, peek: func(t txn) error {
 		var v int64
 		if err := t.row(`PRAGMA data_version`).Scan(&v); err != nil {
-			return nil, err
+			return err
 		}
 		seen = e.version != v
 		e.version = v
-		return nil, nil
+		return nil
 	}})
 	return seen, err
 }

@@ -11,15 +11,15 @@ const changeStep = 1000
 
 // A target is a recipient that a change applies to.
 type target struct {
-	message, lane      int64
-	position           int
-	due                int64
-	leased             bool
-	id, site           string
-	reversePath        string
-	recipient          string
-	arrived            int64
-	attempts, messages int
+	message, lane int64
+	position      int
+	due           int64
+	leased        bool
+	id, site      string
+	reversePath   string
+	recipient     string
+	arrived       int64
+	attempts      int
 }
 
 func (e *engine) change(ctx context.Context, c change) (messages int, err error) {

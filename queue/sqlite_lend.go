@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"os"
 	"time"
 
@@ -44,8 +45,8 @@ func (w *writer) lendTo(o *op) error {
 		}
 		time.Sleep(beginPoll)
 	}
-	defer func() { _ = tx.Rollback() }() // also if the function panics
-	if err := o.lend(tx); err != nil {
+	defer func() { _ = tx.Rollback() }()
+	if err := o.call(tx); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
@@ -53,6 +54,19 @@ func (w *writer) lendTo(o *op) error {
 	}
 	return nil
 }
+
+// call runs the borrower's function. If it panics, that is the borrower's affair:
+// do panics with the same value where it was called from.
+func (o *op) call(tx *sql.Tx) (err error) {
+	defer func() {
+		if o.panicked = recover(); o.panicked != nil {
+			err = errPanicked
+		}
+	}()
+	return o.lend(tx)
+}
+
+var errPanicked = errors.New("queue: the function lent to panicked")
 
 // owe keeps the lock free for others for half of the time that we held it, if
 // there are others: paid in whole milliseconds of sleep, which idle time covers.

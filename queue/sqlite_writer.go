@@ -49,6 +49,7 @@ const (
 	classEnqueue
 	classOther
 	classLend
+	classPeek
 	classes
 )
 
@@ -63,8 +64,12 @@ type op struct {
 	// fails, its ops are tried one by one.
 	apply func(txn) ([]Event, error)
 
+	// peek, instead of apply, runs without a transaction and takes no lock.
+	peek func(txn) error
+
 	// lend, instead of apply, runs alone on a transaction of database/sql.
-	lend func(*sql.Tx) error
+	lend     func(*sql.Tx) error
+	panicked any // what lend panicked with
 
 	events []Event
 	result chan error
@@ -127,7 +132,11 @@ func (w *writer) do(ctx context.Context, o *op) error {
 	w.queues[o.class] = append(w.queues[o.class], o)
 	w.mu.Unlock()
 	signal(w.signal)
-	return <-o.result
+	err := <-o.result
+	if o.panicked != nil {
+		panic(o.panicked)
+	}
+	return err
 }
 
 func (w *writer) close() {
@@ -177,6 +186,7 @@ func (w *writer) turn() {
 			return
 		}
 	}
+	w.peek()
 	runtime.Gosched() // whoever was just answered may have more to write: fuller commits
 	if !w.begin() {
 		return
@@ -191,6 +201,17 @@ func (w *writer) turn() {
 	w.lend()
 	w.owe(time.Since(start))
 	w.checkpoint()
+}
+
+// peek serves those who need no transaction.
+func (w *writer) peek() {
+	w.mu.Lock()
+	ops := w.queues[classPeek]
+	w.queues[classPeek] = nil
+	w.mu.Unlock()
+	for _, o := range ops {
+		o.result <- o.peek(w.tx)
+	}
 }
 
 // begin polls for the write lock until it has it or nobody waits any more.

@@ -18,7 +18,7 @@ import (
 func callers(t *testing.T, o queue.Options) (*sql.DB, *queue.Queue) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "panel.db")
-	db, err := sql.Open("sqlite3", "file:"+path+"?_journal_mode=WAL&_busy_timeout=0&_txlock=deferred")
+	db, err := sql.Open("sqlite3", "file:"+path+"?_journal_mode=WAL&_busy_timeout=1000&_txlock=deferred")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,6 +54,7 @@ func TestEnqueueTxIsPartOfTheCallersTransaction(t *testing.T) {
 		run(t, q, func(d *transport.Delivery) transport.Report { n++; return d.All(delivered) })
 		for _, commit := range []bool{false, true} {
 			tx := begin(t, db)
+			defer func() { _ = tx.Rollback() }()
 			if _, err := q.EnqueueTx(t.Context(), tx, message("bob@far.test"), strings.NewReader("your bill\n")); err != nil {
 				t.Fatal(err)
 			}

@@ -1,6 +1,7 @@
 package queuetest
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -14,6 +15,7 @@ var retryCases = []testCase{
 	{name: "GapsDoubleBetweenTheirBounds", options: queue.Options{DelayWarning: -1}, run: gaps},
 	{name: "ARetryTimeFromTheRemoteIsKept", run: remoteDelay},
 	{name: "ThrottlingIsNotAnAttempt", run: throttling},
+	{name: "AThrottledLaneIsLeftAlone", run: throttledLane},
 	{name: "UnknownTroubleDefers", run: unknownTrouble},
 	{name: "AnUncertainOutcomeIsTriedAgain", run: uncertain},
 }
@@ -88,6 +90,31 @@ func throttling(l *lab) {
 	}
 	if diff := cmp.Diff([]queue.Kind{queue.Delivered}, l.kinds("bob@far.test")); diff != "" {
 		l.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+// throttledLane has a backlog and a destination that takes one message an hour.
+func throttledLane(l *lab) {
+	var next time.Time
+	l.answer(func(d *transport.Delivery) transport.Report {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if wait := time.Until(next); wait > 0 {
+			return d.All(transport.Outcome{RetryAfter: wait})
+		}
+		next = time.Now().Add(time.Hour)
+		return d.All(ok)
+	})
+	for i := range 50 {
+		l.send(fmt.Sprintf("u%d@far.test", i))
+	}
+	l.run()
+	l.sleep(9*time.Hour + time.Minute)
+	if n := 50 - len(l.entries(queue.Match{All: true})); n != 10 {
+		l.Errorf("%d delivered in nine hours, want ten", n)
+	}
+	if n := len(l.seen()); n > 10*25 {
+		l.Errorf("%d attempts for ten deliveries: more than the lane's concurrency each hour", n)
 	}
 }
 
