@@ -249,4 +249,35 @@ func TestDialoguesAreAnsweredAsPostfixAnswersThem(t *testing.T) {
 		t.Errorf("differences from Postfix %s(-documented +found):\n%s", version, diff)
 	}
 	t.Logf("%d dialogues, %d steps answered otherwise for %d reasons", len(dialogues), len(got), len(deviations))
+
+	crowds := map[string]exchange{"Postfix": greeted(t, postfix.Addr, 51), "ours": greeted(t, ours.Addr, 51)}
+	for name, last := range crowds {
+		if last.codes != "421 4.7.0" || !strings.HasSuffix(last.texts, " Error: too many connections from 127.0.0.9") {
+			t.Errorf("the 51st connection to %s: %s", name, last.texts)
+		}
+	}
+}
+
+// greeted makes n connections at once, from an address that had none before, and
+// returns the last greeting; the others must be good.
+func greeted(t *testing.T, addr string, n int) exchange {
+	t.Helper()
+	for i := 1; ; i++ {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}
+		conn, err := d.DialContext(t.Context(), "tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		greeting := (&counterpart{conn, bufio.NewReader(conn)}).read(1)
+		if i == n {
+			return greeting
+		}
+		if greeting.codes != "220" {
+			t.Fatalf("connection %d to %s: %s", i, addr, greeting.texts)
+		}
+	}
 }
