@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/panelmail/panelmail/internal/address"
+	"github.com/panelmail/panelmail/mailcore/sites"
 	"github.com/panelmail/panelmail/queue"
 	"github.com/panelmail/panelmail/transport"
 )
@@ -159,7 +160,7 @@ func (c Config) withDefaults() (Config, error) {
 		complain("TLSLevel %q is unknown: want none, may or encrypt", c.TLSLevel)
 	}
 	if c.SmartHost != "" {
-		if err := transport.ValidateNexthop(c.SmartHost); err != nil {
+		if err := (sites.SmartHost{Key: "default", Nexthop: c.SmartHost}).Check(); err != nil {
 			complain("SmartHost: %w", err)
 		}
 	}

@@ -35,13 +35,6 @@ func parseNexthops(s string, port uint16) ([]nexthop, error) {
 	return hops, nil
 }
 
-// ValidateNexthop reports what is wrong with a next hop of SMTP, or a list of
-// them; nil if mail could be sent there.
-func ValidateNexthop(s string) error {
-	_, err := parseNexthops(s, 25)
-	return err
-}
-
 func parseNexthop(s string, port uint16) (nexthop, error) {
 	h := nexthop{name: s, port: port}
 	service := ""

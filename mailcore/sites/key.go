@@ -108,7 +108,7 @@ func uidText(uid int) string { return strconv.Itoa(uid) }
 
 // foldNexthops is foldNexthop for a list separated by commas or blanks.
 func foldNexthops(kind, s string) (string, error) {
-	hops := strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
+	hops := splitNexthops(s)
 	if len(hops) == 0 {
 		return "", invalid(kind, s, "no next hop is named")
 	}

@@ -25,8 +25,31 @@ type SmartHost struct {
 	Credential transport.Credential `json:"credential,omitzero"`
 }
 
+// Check reports what is wrong with a smart host, as [Sites.SetSmartHost] does,
+// but for whether the site of its key exists.
+func (h SmartHost) Check() error {
+	if _, err := parseSenderKey("smart host", h.Key); err != nil {
+		return err
+	}
+	if _, err := foldNexthops("smart host", h.Nexthop); err != nil {
+		return err
+	}
+	for _, hop := range splitNexthops(h.Nexthop) {
+		if err := checkNexthop(hop); err != nil {
+			return invalid("smart host", h.Key, "next hop %s: %v", hop, err)
+		}
+	}
+	if h.Credential == (transport.Credential{}) {
+		return nil
+	}
+	return checkCredential("smart host", h.Key, h.Credential)
+}
+
 // SetSmartHost adds a smart host or replaces the one of the same key.
 func (s *Sites) SetSmartHost(ctx context.Context, h SmartHost) error {
+	if err := h.Check(); err != nil {
+		return err
+	}
 	key, err := parseSenderKey("smart host", h.Key)
 	if err != nil {
 		return err
@@ -34,14 +57,6 @@ func (s *Sites) SetSmartHost(ctx context.Context, h SmartHost) error {
 	nexthop, err := foldNexthops("smart host", h.Nexthop)
 	if err != nil {
 		return err
-	}
-	if err := transport.ValidateNexthop(nexthop); err != nil {
-		return invalid("smart host", h.Key, "%v", err)
-	}
-	if h.Credential != (transport.Credential{}) {
-		if err := checkCredential("smart host", h.Key, h.Credential); err != nil {
-			return err
-		}
 	}
 	return s.change(ctx, func(tx *sql.Tx) error {
 		if err := mustHaveKeySite(tx, key); err != nil {
