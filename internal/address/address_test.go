@@ -78,6 +78,7 @@ func TestParseNamesWhatIsWrong(t *testing.T) {
 		{"u@x-.test", ErrDomain},
 		{"u@.x", ErrDomain},
 		{"u@x..", ErrDomain},
+		{"u@ü..", ErrDomain},
 		{"u@x..y", ErrDomain},
 		{"u@x y", ErrDomain},
 		{"u@x>y", ErrDomain},

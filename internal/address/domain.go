@@ -44,6 +44,8 @@ func checkDomain(domain string) error {
 		return err
 	case isASCII(domain):
 		return checkHostname(domain)
+	case strings.HasSuffix(domain, "."):
+		return ErrDomain // the final dot was taken off before
 	}
 	_, err := Address{Domain: domain}.ASCIIDomain()
 	return err
