@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // schemaVersion is raised by each change of the tables.
@@ -119,8 +120,11 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	err = tx.QueryRow(`SELECT version FROM panelmail_version`).Scan(&version)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		if _, err := tx.Exec(schema); err != nil {
-			return err
+		// One by one: a driver that must prepare runs only the first of several.
+		for statement := range strings.SplitSeq(strings.TrimSpace(schema), ";\n") {
+			if _, err := tx.Exec(statement); err != nil {
+				return err
+			}
 		}
 		if _, err := tx.Exec(`INSERT INTO panelmail_version (version) VALUES (?)`, schemaVersion); err != nil {
 			return err

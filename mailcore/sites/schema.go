@@ -3,6 +3,7 @@ package sites
 import (
 	"database/sql"
 	"fmt"
+	"strings"
 )
 
 // migrations bring the tables from version i to version i+1. They are only
@@ -103,8 +104,11 @@ func migrate(tx *sql.Tx) error {
 		return fmt.Errorf("tables have version %d; this program knows versions up to %d", version, len(migrations))
 	}
 	for ; version < len(migrations); version++ {
-		if _, err := tx.Exec(migrations[version]); err != nil {
-			return fmt.Errorf("migration to version %d: %w", version+1, err)
+		// One by one: a driver that must prepare runs only the first of several.
+		for statement := range strings.SplitSeq(strings.TrimSpace(migrations[version]), ";\n") {
+			if _, err := tx.Exec(statement); err != nil {
+				return fmt.Errorf("migration to version %d: %w", version+1, err)
+			}
 		}
 	}
 	_, err = tx.Exec(`UPDATE panelmail_sites_version SET version = ?`, version)
