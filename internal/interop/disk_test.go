@@ -23,6 +23,9 @@ type smallDisk struct {
 
 func newSmallDisk(t *testing.T, octets int) smallDisk {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("it drives other processes")
+	}
 	interop.NeedRoot(t)
 	dir, err := os.MkdirTemp("", "disk") // socket names are short
 	if err != nil {

@@ -88,6 +88,9 @@ func (r *run) end() int {
 // mail until it is opened.
 func newServer(t *testing.T) (s *interop.Standalone, sink *interop.Sink, open func()) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("it drives other processes")
+	}
 	dir, err := os.MkdirTemp("", "life") // socket names are short
 	if err != nil {
 		t.Fatal(err)
