@@ -94,6 +94,9 @@ func (b *backendSession) Mail(from string, o *smtp.MailOptions) error {
 
 // Rcpt implements smtp.Session.
 func (b *backendSession) Rcpt(to string, o *smtp.RcptOptions) error {
+	if b.open == nil {
+		return &smtp.SMTPError{Code: 503, EnhancedCode: smtp.EnhancedCode{5, 5, 1}, Message: "Error: need MAIL command"}
+	}
 	to, err := requote(to)
 	if err != nil {
 		return forGoSMTP(transport.Replyf(501, "5.1.3", "Bad recipient address syntax"))
@@ -120,12 +123,16 @@ func (b *backendSession) Rcpt(to string, o *smtp.RcptOptions) error {
 
 // Data implements smtp.Session.
 func (b *backendSession) Data(r io.Reader) error {
-	t := b.open
-	b.open = nil
 	if _, chunked := r.(*io.PipeReader); chunked {
+		// On a goroutine of its own, beside the session: touch nothing.
 		_, _ = io.Copy(io.Discard, r)
 		return &smtp.SMTPError{Code: 502, EnhancedCode: smtp.EnhancedCode{5, 5, 1}, Message: "Error: BDAT is not implemented"}
 	}
+	t := b.open
+	if t == nil {
+		return &smtp.SMTPError{Code: 503, EnhancedCode: smtp.EnhancedCode{5, 5, 1}, Message: "Error: need MAIL command"}
+	}
+	b.open = nil
 	watched := &watchedReader{r: r}
 	id, err := t.Data(b.ctx, b.server.bounded(watched))
 	if watched.err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/panelmail/panelmail/internal/address"
@@ -67,6 +68,9 @@ func (s *Server) store(ctx context.Context, d *draft, content io.Reader) (id str
 
 // stamp reads the header, checks it and makes the queue's message.
 func (s *Server) stamp(d *draft, content io.Reader) (queue.Message, io.Reader, error) {
+	if err := d.checkParameters(); err != nil {
+		return queue.Message{}, nil, err
+	}
 	mode := rfc5322.Strict
 	if d.ours {
 		mode = rfc5322.Lenient
@@ -90,10 +94,10 @@ func (s *Server) stamp(d *draft, content io.Reader) (queue.Message, io.Reader, e
 	header.Del("Return-Path")
 	if d.ours {
 		if d.origin.Script == "" {
-			d.origin.Script = header.Get(scriptField)
-			d.origin.Script = d.origin.Script[:min(len(d.origin.Script), maxScript)]
+			d.origin.Script = plainText(header.Get(scriptField), maxScript)
 		}
 		header.Del("Bcc")
+		header.Del("Resent-Bcc")
 		header.Del(submissionField)
 		head = append(head, rfc5322.Missing(header, author(d), now, id, s.config.Hostname)...)
 	}
@@ -103,6 +107,37 @@ func (s *Server) stamp(d *draft, content io.Reader) (queue.Message, io.Reader, e
 		Origin:   d.origin,
 		Head:     func() ([]byte, error) { return head, nil },
 	}, io.MultiReader(bytes.NewReader(header.Bytes()), body), nil
+}
+
+// checkParameters checks what RFC 3461 lets a submitter say, whichever way it
+// came: a peer would refuse the message for it after we had taken it.
+func (d *draft) checkParameters() error {
+	e := d.envelope
+	if len(e.EnvID) > 100 || plainText(e.EnvID, 100) != e.EnvID {
+		return transport.Replyf(501, "5.5.4", "ENVID is not up to 100 printable ASCII characters")
+	}
+	if e.Ret != "" && e.Ret != transport.RetFull && e.Ret != transport.RetHdrs {
+		return transport.Replyf(501, "5.5.4", "RET is neither FULL nor HDRS")
+	}
+	for _, r := range e.Recipients {
+		if r.Notify > transport.NotifyNever && r.Notify&transport.NotifyNever != 0 {
+			return transport.Replyf(501, "5.5.4", "NOTIFY=NEVER stands alone")
+		}
+	}
+	return nil
+}
+
+// plainText is s cut to an octet limit, without anything but printable ASCII: for
+// claims that end up on terminals.
+func plainText(s string, limit int) string {
+	printable := func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return -1
+		}
+		return r
+	}
+	s = strings.Map(printable, s)
+	return s[:min(len(s), limit)]
 }
 
 // author is the address for a From field that is missing: never one that a

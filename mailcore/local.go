@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/user"
 	"strconv"
+	"sync"
 
 	"github.com/panelmail/panelmail/internal/smtpserver"
 	"github.com/panelmail/panelmail/transport"
@@ -29,7 +30,41 @@ func (d localDesk) NewSession(ctx context.Context, c *smtpserver.Conn) (smtpserv
 		return nil, err
 	}
 	who.pid = pid
-	return &localSession{server: d.server, who: who, conn: c}, nil
+	if !d.server.local.enter(uid) {
+		return nil, transport.Replyf(421, "4.7.0", "%s Error: too many connections from uid %d", d.server.config.Hostname, uid)
+	}
+	return &localSession{server: d.server, who: who}, nil
+}
+
+// maxPerUID is how many runs of the sendmail command of one uid are served at
+// once; more wait in the maildrop.
+const maxPerUID = 50
+
+// localCount counts the connections of each uid.
+type localCount struct {
+	mu   sync.Mutex
+	uids map[int]int
+}
+
+func (l *localCount) enter(uid int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.uids[uid] >= maxPerUID {
+		return false
+	}
+	if l.uids == nil {
+		l.uids = map[int]int{}
+	}
+	l.uids[uid]++
+	return true
+}
+
+func (l *localCount) leave(uid int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.uids[uid]--; l.uids[uid] == 0 {
+		delete(l.uids, uid)
+	}
 }
 
 // localSubmitter is a uid with what it may do.
@@ -64,7 +99,6 @@ func (s *Server) localSubmitter(ctx context.Context, uid int) (localSubmitter, e
 type localSession struct {
 	server *Server
 	who    localSubmitter
-	conn   *smtpserver.Conn
 }
 
 // Mail implements smtpserver.Session.
@@ -77,7 +111,7 @@ func (s *localSession) Mail(ctx context.Context, from string, p smtpserver.MailP
 }
 
 // Close implements smtpserver.Session.
-func (*localSession) Close() {}
+func (s *localSession) Close() { s.server.local.leave(s.who.uid) }
 
 // localDraft begins a message of a local submitter, whether it came over the
 // socket or through the maildrop. The error is a reply.

@@ -28,11 +28,15 @@ type Server struct {
 	dispatcher *transport.Dispatcher
 	smtp       *transport.SMTP
 	tls        *tls.Config
+	local      localCount
 
 	mu      sync.Mutex
 	bound   []netip.AddrPort // where our own listeners are, for the loop check
 	running bool
 }
+
+// Format hides everything: a server holds passwords.
+func (s *Server) Format(f fmt.State, _ rune) { fmt.Fprint(f, "mailcore.Server") }
 
 // Open opens the database file at path, making it and its directory if they are
 // missing, and returns a server that is not running yet. Close it, or Run it.

@@ -3,12 +3,14 @@ package mailcore
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net/netip"
 
 	"github.com/emersion/go-sasl"
 
 	"github.com/panelmail/panelmail/internal/smtpserver"
+	"github.com/panelmail/panelmail/mailcore/sites"
 	"github.com/panelmail/panelmail/transport"
 )
 
@@ -66,14 +68,23 @@ func (s *smtpSession) Mail(ctx context.Context, from string, p smtpserver.MailPa
 
 // smtpDraft begins a message that came over SMTP. The error is a reply.
 func (s *Server) smtpDraft(ctx context.Context, who Identity, trusted bool, e transport.Envelope) (*draft, error) {
-	if who.Login != "" {
+	site := who.Site
+	switch {
+	case who.Login != "":
 		if err := s.loginMaySend(ctx, who, e.ReversePath); err != nil {
 			return nil, err
 		}
+	case trusted:
+		// Whom the panel trusts to relay it trusts to say who writes.
+		settings, err := s.sites.Current(ctx)
+		if err != nil {
+			return nil, lookupFailure(e.ReversePath, err)
+		}
+		site = settings.SiteOf(e.ReversePath)
 	}
 	return &draft{
 		envelope: e,
-		origin:   transport.Origin{Site: who.Site, Login: who.Login, Via: transport.ViaSMTP, UID: -1},
+		origin:   transport.Origin{Site: site, Login: who.Login, Via: transport.ViaSMTP, UID: -1},
 		ours:     trusted || who.Login != "",
 	}, nil
 }
@@ -87,10 +98,30 @@ func (s *Server) loginMaySend(ctx context.Context, who Identity, sender string) 
 	if site, ok := settings.Site(who.Site); ok && site.Suspended {
 		return suspended(who.Site)
 	}
+	if err := s.stillThere(ctx, who); err != nil {
+		return err
+	}
 	if sender != "" && !settings.LoginOwns(who.Site, who.Login, sender) {
 		return transport.Replyf(553, "5.7.1", "<%s>: Sender address rejected: not owned by user %s", sender, who.Login)
 	}
 	return nil
+}
+
+// stillThere reports, as a reply, whether a login of the settings was removed
+// after it authenticated. Logins of a panel's own Authenticator are its own
+// affair.
+func (s *Server) stillThere(ctx context.Context, who Identity) error {
+	if s.config.Authenticator != nil {
+		return nil
+	}
+	l, err := s.sites.Login(ctx, who.Login)
+	switch {
+	case err == nil && l.Site == who.Site:
+		return nil
+	case err == nil || errors.Is(err, sites.ErrNotFound):
+		return transport.Replyf(550, "5.7.1", "the login %s was removed", who.Login)
+	}
+	return lookupFailure(who.Login, err)
 }
 
 // Close implements smtpserver.Session.

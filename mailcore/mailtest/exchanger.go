@@ -57,6 +57,7 @@ type Exchanger struct {
 	messages []Message
 	attempts []time.Time
 	login    [2]string
+	tried    []string
 }
 
 // Domain makes a mail domain with one exchanger, named mx.DOMAIN.
@@ -152,6 +153,13 @@ func (x *Exchanger) Messages() []Message {
 	return append([]Message(nil), x.messages...)
 }
 
+// Logins are the names that clients authenticated with, rightly or not.
+func (x *Exchanger) Logins() []string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return append([]string(nil), x.tried...)
+}
+
 // Attempts are the instants at which a RCPT arrived, whatever was answered.
 func (x *Exchanger) Attempts() []time.Time {
 	x.mu.Lock()
@@ -208,6 +216,7 @@ func (s *session) Auth(string) (sasl.Server, error) {
 	return sasl.NewPlainServer(func(_, name, password string) error {
 		s.exchanger.mu.Lock()
 		defer s.exchanger.mu.Unlock()
+		s.exchanger.tried = append(s.exchanger.tried, name)
 		if s.exchanger.login != [2]string{name, password} {
 			return smtp.ErrAuthFailed
 		}

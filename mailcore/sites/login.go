@@ -112,6 +112,22 @@ func (s *Sites) RemoveLogin(ctx context.Context, name string) error {
 	})
 }
 
+// Login returns a login; [ErrNotFound] if there is none of the name.
+func (s *Sites) Login(ctx context.Context, name string) (l Login, err error) {
+	folded, _, err := foldLogin(name)
+	if err != nil {
+		return l, err
+	}
+	err = s.db.View(ctx, func(tx *sql.Tx) error {
+		err := tx.QueryRow(`SELECT name, site FROM panelmail_login WHERE name = ?`, folded).Scan(&l.Name, &l.Site)
+		if errors.Is(err, sql.ErrNoRows) {
+			return notFound("login", folded)
+		}
+		return err
+	})
+	return l, err
+}
+
 // ListLogins yields the logins of a site, or of all sites if site is "", in
 // order of name. It reads by the page: no transaction is open between two
 // steps. An error ends the sequence.

@@ -26,9 +26,11 @@ var (
 )
 
 // responsible is the site that answers for a query: the origin's, or for the
-// panel itself that of the sender's domain.
+// panel itself that of the sender's domain. Nobody answers for what came over
+// SMTP without a site: a reverse-path is what a stranger says, and must not open
+// the sources, smart hosts and credentials of whom it names.
 func (s *Snapshot) responsible(q transport.Query, l senderLookup) string {
-	if q.Origin.Site != "" {
+	if q.Origin.Site != "" || q.Origin.Via == transport.ViaSMTP {
 		return q.Origin.Site
 	}
 	return s.domains[l.domain].Site
@@ -98,8 +100,8 @@ func (s *Snapshot) smartHost(q transport.Query) (smartHostRow, bool) {
 // Credential implements [transport.Credentialer]. In order: what the sender's
 // own smart host brings, the credential of the sender, what the default smart
 // host brings, the credential of the next hop. The credential of a sender goes
-// only to next hops that somebody chose, never to the exchangers of whatever
-// domain the mail is for.
+// only to its smart host: neither to the exchangers of whatever domain the mail
+// is for, nor to where a route sends that, which may be another site's.
 func (s *Snapshot) Credential(_ context.Context, q transport.Query, nexthop string) (transport.Credential, string, bool, error) {
 	nexthop = strings.ToLower(nexthop)
 	host, _ := s.smartHost(q)
@@ -107,7 +109,7 @@ func (s *Snapshot) Credential(_ context.Context, q transport.Query, nexthop stri
 	if brings && host.key != keyDefault {
 		return host.credential(), "smarthost: " + host.key, true, nil
 	}
-	if !recipientDomain(q, nexthop) {
+	if host.nexthop == nexthop || !s.fromRecipient(q, nexthop) {
 		l := lookupSender(q.Sender)
 		site := s.responsible(q, l)
 		for _, key := range l.addresses {
@@ -127,11 +129,15 @@ func (s *Snapshot) Credential(_ context.Context, q transport.Query, nexthop stri
 	return transport.Credential{}, "", false, nil
 }
 
-// recipientDomain reports whether a next hop is but the domain of the
-// recipient.
-func recipientDomain(q transport.Query, nexthop string) bool {
-	_, domain, err := foldAddress(q.Recipient)
-	return err == nil && domain == nexthop
+// fromRecipient reports whether a next hop is due to the recipient: its domain,
+// or what the transport map says about it. Other next hops are smart hosts.
+func (s *Snapshot) fromRecipient(q transport.Query, nexthop string) bool {
+	recipient, domain, err := foldAddress(q.Recipient)
+	if err != nil {
+		return true
+	}
+	route, _, ok := s.routes.Rule(recipient)
+	return domain == nexthop || ok && strings.EqualFold(route.Nexthop, nexthop)
 }
 
 // TLSPolicy implements [transport.TLSPolicer].

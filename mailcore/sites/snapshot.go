@@ -65,6 +65,16 @@ func (s *Snapshot) Domain(name string) (Domain, bool) {
 	return d, ok
 }
 
+// SiteOf is the site that a reverse-path belongs to by its domain; "" if it
+// belongs to none.
+func (s *Snapshot) SiteOf(reversePath string) string {
+	_, domain, err := foldAddress(reversePath)
+	if err != nil {
+		return ""
+	}
+	return s.domains[domain].Site
+}
+
 // SiteOwns reports whether a site may send with a reverse-path: its domain is
 // one of the site's. The null reverse-path is everybody's.
 func (s *Snapshot) SiteOwns(site, reversePath string) bool {
