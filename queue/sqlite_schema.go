@@ -72,6 +72,7 @@ CREATE TABLE panelmail_recipient (
 	CHECK (attempts >= 0 AND (attempts = 0) = (first IS NULL))
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX panelmail_recipient_waiting ON panelmail_recipient(lane, class, site, due) WHERE state = 0;
+CREATE INDEX panelmail_recipient_due ON panelmail_recipient(lane, due, class, site) WHERE state = 0;
 CREATE INDEX panelmail_recipient_leased ON panelmail_recipient(lease) WHERE token IS NOT NULL;
 CREATE INDEX panelmail_recipient_held ON panelmail_recipient(lane) WHERE state = 2;
 
