@@ -27,10 +27,12 @@ func (f *File) Path() string { return f.path }
 // missing is created empty with mode 0600, a directory that is missing with
 // mode 0700.
 //
-// It is an error if the directory can be written by its group or by others
-// (reading is tolerated: the files are private by themselves), or if the file
-// is a symbolic link, is not regular, has another owner, or is accessible to
-// its group or to others.
+// It is an error if the directory belongs to somebody other than the effective
+// uid or root, or can be written by its group or by others (reading is tolerated:
+// the files are private by themselves); or if the file is a symbolic link, is not
+// regular, belongs to another uid, or is accessible to its group or to others.
+// Root is no exception: what it adds to the database of somebody else, they
+// could not write to any more.
 func Own(path string) (*File, error) {
 	if err := available(); err != nil {
 		return nil, err
@@ -76,6 +78,9 @@ func secureDir(dir string) error {
 	if !info.IsDir() {
 		return fmt.Errorf("%s is not a directory", dir)
 	}
+	if uid := ownerOf(info); uid != os.Geteuid() && uid != 0 {
+		return notOurs("directory "+dir, uid)
+	}
 	if perm := info.Mode().Perm(); perm&0o022 != 0 {
 		return fmt.Errorf("directory %s has mode %04o: others can replace the files in it; make it 0700", dir, perm)
 	}
@@ -106,10 +111,22 @@ func secureFile(path string) error {
 	case perm&0o077 != 0:
 		return fmt.Errorf("%s has mode %04o: it holds mail and must be 0600", path, perm)
 	}
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok && os.Geteuid() != 0 && int(stat.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s belongs to uid %d, and this process is uid %d", path, stat.Uid, os.Geteuid())
+	if uid := ownerOf(info); uid != os.Geteuid() {
+		return notOurs(path, uid)
 	}
 	return nil
+}
+
+// ownerOf is the uid of a file's owner, -1 if it cannot be told.
+func ownerOf(info fs.FileInfo) int {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(stat.Uid)
+	}
+	return -1
+}
+
+func notOurs(what string, uid int) error {
+	return fmt.Errorf("%s belongs to uid %d, and this process is uid %d", what, uid, os.Geteuid())
 }
 
 // syncDir makes the entry of a new file as durable as its content.

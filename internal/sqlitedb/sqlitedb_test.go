@@ -59,6 +59,11 @@ func TestOwnRefusesWhatOthersCanReach(t *testing.T) {
 			}
 			touch(t, dir, 0o600)
 		}, "not a directory"},
+		{"a directory of another user", func(t *testing.T, dir, _ string) { give(t, dir) }, "q belongs to uid 12345"},
+		{"a file of another user", func(t *testing.T, _, path string) {
+			touch(t, path, 0o600)
+			give(t, path)
+		}, "queue.db belongs to uid 12345"},
 		{"a file of ours", func(t *testing.T, _, path string) { touch(t, path, 0o600) }, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -261,6 +266,17 @@ func query(t *testing.T, db *sql.DB, q string) (value string) {
 func chmod(t *testing.T, name string, mode os.FileMode) {
 	t.Helper()
 	if err := os.Chmod(name, mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// give makes a file another user's.
+func give(t *testing.T, name string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	if err := os.Chown(name, 12345, -1); err != nil {
 		t.Fatal(err)
 	}
 }
