@@ -27,6 +27,11 @@
 // unknown. Mail for postmaster, root, abuse and mailer-daemon at Hostname goes to
 // Config.Postmaster, or is held for a person to read.
 //
+// What sendmail left in the maildrop while no server ran is judged like what comes
+// over its socket. Its submitter has gone, so a message that may not be sent is
+// moved aside there as refused-…, with a line in the log, for a person to decide;
+// recipients that do not exist bounce.
+//
 // # What is guaranteed
 //
 // When Submit returns, or a client hears 250, the message is on disk. It is
