@@ -32,5 +32,7 @@
 // one link, owned by the owner of its directory, whose uid is the directory's
 // name. It never follows a link and never waits for a FIFO. All that the file
 // says is the word of that user and is judged like what comes over the socket.
-// What is no such file is renamed to corrupt-… and stands in nobody's way.
+// What is no such file is renamed to corrupt-…, what the server will never take to
+// refused-…. Such files stand in nobody's way; they are their owner's, and stay
+// until somebody looks at them and removes them.
 package maildrop

@@ -284,3 +284,72 @@ func TestARefusedForGoodMessageIsMovedAsideAndBlocksNobody(t *testing.T) {
 		t.Errorf("moved aside: %v %v", left, err)
 	}
 }
+
+func TestCreateTrustsNoMaildropThatOthersCanPutThingsInto(t *testing.T) {
+	for _, row := range []struct {
+		what string
+		make func(t *testing.T, dir string) error
+		want string // "": no error
+	}{
+		{"none", func(*testing.T, string) error { return nil }, ""},
+		{"mode 0755", func(_ *testing.T, dir string) error { return os.Mkdir(dir, 0o755) }, ""},
+		{"everybody can write", func(_ *testing.T, dir string) error {
+			return errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, 0o777|os.ModeSticky))
+		}, "has mode 0777"},
+		{"the group can write", func(_ *testing.T, dir string) error {
+			return errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, 0o770))
+		}, "has mode 0770"},
+		{"another user's", func(t *testing.T, dir string) error {
+			return errors.Join(os.Mkdir(dir, 0o711), give(t, dir))
+		}, "belongs to uid 12345"},
+		{"a link", func(t *testing.T, dir string) error { return os.Symlink(t.TempDir(), dir) }, "it is a link"},
+		{"the user's place a link", func(t *testing.T, dir string) error {
+			target := filepath.Join(dir, "target")
+			return errors.Join(os.MkdirAll(target, 0o711), os.Symlink("target", filepath.Join(dir, strconv.Itoa(os.Getuid()))))
+		}, "it is a link"},
+		{"the user's place a third user's", func(t *testing.T, dir string) error {
+			place := filepath.Join(dir, strconv.Itoa(os.Getuid()))
+			return errors.Join(os.MkdirAll(place, 0o711), give(t, place))
+		}, "belongs to uid 12345"},
+		{"the user's place a file", func(_ *testing.T, dir string) error {
+			return errors.Join(os.Mkdir(dir, 0o711), os.WriteFile(filepath.Join(dir, strconv.Itoa(os.Getuid())), nil, 0o600))
+		}, "not a directory"},
+	} {
+		t.Run(row.what, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "maildrop")
+			if err := row.make(t, dir); err != nil {
+				t.Fatal(err)
+			}
+			for _, dir := range []string{dir, dir + "/"} {
+				err := maildrop.Box{Dir: dir}.Create(os.Getuid(), os.Getgid())
+				if (err == nil) != (row.want == "") || err != nil && !strings.Contains(err.Error(), row.want) {
+					t.Errorf("%s: error %v, want %q", dir, err, row.want)
+				}
+			}
+		})
+	}
+}
+
+// give makes a file another user's.
+func give(t *testing.T, name string) error {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	return os.Chown(name, 12345, -1)
+}
+
+func TestFilesMovedAsideNeverHideALaterMessage(t *testing.T) {
+	b, dir := newBox(t)
+	for i := range 12_000 { // more than are looked for at once
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("refused-%020d.x", i)), nil, 0o640); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 20 {
+		write(t, b, maildrop.Envelope{Submission: strconv.Itoa(i), To: []string{"a@example.com"}}, "x\r\n")
+	}
+	if got, err := takeAll(t, b); len(got) != 20 || err != nil {
+		t.Errorf("took %d of 20: %v", len(got), err)
+	}
+}

@@ -16,8 +16,9 @@ import (
 
 // Limits of one call of [Box.Take], for each user.
 const (
-	maxNames = 10_000 // directory entries looked at
-	maxTake  = 1_000  // files taken
+	maxEntries = 1_000_000 // directory entries looked at, files moved aside among them
+	maxNames   = 10_000    // finished files put in order
+	maxTake    = 1_000     // files taken
 )
 
 // staleAfter is when an unfinished file is taken to have lost its writer.
@@ -126,18 +127,24 @@ func waiting(root *os.Root) ([]string, error) {
 		return nil, err
 	}
 	defer dir.Close()
-	all, err := dir.Readdirnames(maxNames)
-	if err != nil && err != io.EOF {
-		return nil, err
-	}
-	names := all[:0]
-	for _, name := range all {
-		if _, ok := timeOf(name); ok {
-			names = append(names, name)
-			continue
+	var names []string
+	for looked := 0; looked < maxEntries && len(names) < maxNames; {
+		some, err := dir.Readdirnames(1_000)
+		if err == io.EOF {
+			break
 		}
-		if at, ok := timeOf(strings.TrimPrefix(name, ".")); ok && time.Since(at) > staleAfter {
-			root.Remove(name) // if it cannot be removed it goes on being ignored
+		if err != nil {
+			return nil, err
+		}
+		looked += len(some)
+		for _, name := range some {
+			if _, ok := timeOf(name); ok {
+				names = append(names, name)
+				continue
+			}
+			if at, ok := timeOf(strings.TrimPrefix(name, ".")); ok && time.Since(at) > staleAfter {
+				root.Remove(name) // if it cannot be removed it goes on being ignored
+			}
 		}
 	}
 	slices.Sort(names)

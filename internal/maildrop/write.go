@@ -26,34 +26,94 @@ func (b Box) user(uid int) string { return filepath.Join(b.Dir, strconv.Itoa(uid
 
 // Create makes the directory of a uid if it is not there, and the maildrop above
 // it. The server's group is gid. Only root can make one for another user.
+//
+// It is an error if the maildrop is no directory, belongs to somebody other than
+// the effective uid or root, or can be written by its group or by others; or if
+// the user's place in it is no directory or a third user's.
 func (b Box) Create(uid, gid int) error {
-	if err := os.MkdirAll(b.Dir, 0o711); err != nil {
-		return fmt.Errorf("maildrop: %w", err)
-	}
-	dir := b.user(uid)
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("maildrop: %w", err)
-	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return fmt.Errorf("maildrop: %w", err)
-	}
-	defer root.Close()
-	self, err := root.Open(".")
-	if err != nil {
-		return fmt.Errorf("maildrop: %w", err)
-	}
-	defer self.Close()
-	if fi, err := os.Lstat(dir); err != nil || !fi.IsDir() {
-		return fmt.Errorf("maildrop: %s is no directory", dir)
-	}
-	if err := self.Chown(uid, gid); err != nil {
-		return fmt.Errorf("maildrop: %w", err)
-	}
-	if err := self.Chmod(0o770 | fs.ModeSetgid); err != nil {
+	if err := b.create(uid, gid); err != nil {
 		return fmt.Errorf("maildrop: %w", err)
 	}
 	return nil
+}
+
+func (b Box) create(uid, gid int) error {
+	parent, err := b.parent()
+	if err != nil {
+		return err
+	}
+	defer parent.Close()
+	name := strconv.Itoa(uid)
+	if err := parent.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	named, err := parent.Lstat(name)
+	if err != nil {
+		return err
+	}
+	root, err := parent.OpenRoot(name)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	fi, err := opened(root, named)
+	if err != nil {
+		return fmt.Errorf("%s: %w", b.user(uid), err)
+	}
+	if owner := ownerOf(fi); owner != uid && owner != os.Geteuid() {
+		return fmt.Errorf("%s belongs to uid %d", b.user(uid), owner)
+	}
+	self, err := root.Open(".")
+	if err != nil {
+		return err
+	}
+	defer self.Close()
+	if err := self.Chown(uid, gid); err != nil {
+		return err
+	}
+	return self.Chmod(0o770 | fs.ModeSetgid)
+}
+
+// parent makes the maildrop if it is not there, and opens it if nobody but us
+// and root can have put anything into it.
+func (b Box) parent() (*os.Root, error) {
+	dir := filepath.Clean(b.Dir) // a slash at the end would follow a link
+	if err := os.MkdirAll(dir, 0o711); err != nil {
+		return nil, err
+	}
+	named, err := os.Lstat(dir)
+	if err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	fi, err := opened(root, named)
+	if err == nil {
+		owner, perm := ownerOf(fi), fi.Mode().Perm()
+		switch {
+		case owner != os.Geteuid() && owner != 0:
+			err = fmt.Errorf("it belongs to uid %d, and this process is uid %d", owner, os.Geteuid())
+		case perm&0o022 != 0:
+			err = fmt.Errorf("it has mode %04o, so others can put directories into it; make it 0711", perm)
+		}
+	}
+	if err != nil {
+		root.Close()
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	return root, nil
+}
+
+// opened is what is known of an open directory, if that is the one which had the
+// name before, and not one that a link leads to.
+func opened(root *os.Root, named fs.FileInfo) (fs.FileInfo, error) {
+	fi, err := root.Stat(".")
+	if err == nil && !os.SameFile(named, fi) {
+		err = errors.New("it is a link, or was replaced while it was opened")
+	}
+	return fi, err
 }
 
 // Write keeps a message of a user. When it returns nil, the message is on disk.
@@ -94,16 +154,16 @@ func (b Box) open(uid int) (*os.Root, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoDirectory, err)
 	}
-	before, err := os.Lstat(dir)
+	named, err := os.Lstat(dir)
 	if err == nil {
-		var opened fs.FileInfo
-		if opened, err = root.Stat("."); err == nil && (!os.SameFile(before, opened) || ownerOf(opened) != uid) {
-			err = fmt.Errorf("%s is not a directory of uid %d", dir, uid)
+		var fi fs.FileInfo
+		if fi, err = opened(root, named); err == nil && ownerOf(fi) != uid {
+			err = fmt.Errorf("it belongs to uid %d", ownerOf(fi))
 		}
 	}
 	if err != nil {
 		root.Close()
-		return nil, fmt.Errorf("%w: %w", ErrNoDirectory, err)
+		return nil, fmt.Errorf("%w: %s: %w", ErrNoDirectory, dir, err)
 	}
 	return root, nil
 }
