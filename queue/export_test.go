@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -19,6 +20,8 @@ func Sabotage(q *Queue, defect string) {
 		q.store = lateClaim{s}
 	case "leases are not renewed":
 		q.store = noExtend{s}
+	case "the answer to a claim is lost":
+		q.store = &lostAnswer{engine: s}
 	}
 }
 
@@ -84,3 +87,19 @@ func (s lateClaim) claim(ctx context.Context, c claim) ([]*attempt, error) {
 type noExtend struct{ *engine }
 
 func (noExtend) extend(context.Context, []int64, int64) error { return ErrFull }
+
+// lostAnswer reports an error of the first claim that got something, though it
+// is on the disk: nothing less can be said of a COMMIT that failed.
+type lostAnswer struct {
+	*engine
+	lost bool
+}
+
+func (s *lostAnswer) claim(ctx context.Context, c claim) ([]*attempt, error) {
+	got, err := s.engine.claim(ctx, c)
+	if len(got) > 0 && !s.lost {
+		s.lost = true
+		return nil, errors.New("disk I/O error")
+	}
+	return got, err
+}

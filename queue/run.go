@@ -52,19 +52,25 @@ func (q *Queue) Run(ctx context.Context, t transport.Transport) error {
 // recover takes over from whoever ran before. The lock says that nobody does
 // now, so every lease is a dead one.
 func (q *Queue) recover(ctx context.Context) error {
-	n, err := q.store.rescue(ctx, micros(time.Now()), never)
-	if err != nil {
+	if err := q.rescue(ctx, micros(time.Now()), never); err != nil {
 		return err
 	}
-	if n > 0 {
-		q.o.Log.WarnContext(ctx, "attempts without an outcome found", "recipients", n)
-	}
 	for dead, more := true, true; more; dead = false {
+		var err error
 		if more, err = q.store.sweep(ctx, dead); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// rescue ends attempts whose lease ran out before an instant.
+func (q *Queue) rescue(ctx context.Context, now, before int64) error {
+	n, err := q.store.rescue(ctx, now, before)
+	if n > 0 {
+		q.o.Log.WarnContext(ctx, "attempts without an outcome found", "recipients", n)
+	}
+	return err
 }
 
 // lockFile locks a file and writes the process's number into it.

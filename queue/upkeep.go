@@ -15,33 +15,50 @@ const (
 	sweepLimit  = 500                   // recipients in parked lanes looked at in one go
 )
 
-// renew extends the leases of what is claimed, in good time.
+// renew extends the leases of what is claimed, in good time. What still has a
+// lease that ran out is nobody's: a claim that failed, and yet was on the disk.
 func (s *scheduler) renew(ctx context.Context) {
 	for pause(ctx, leaseTime/2) == nil {
-		s.mu.Lock()
-		tokens := slices.Collect(maps.Keys(s.tokens))
-		s.mu.Unlock()
-		if len(tokens) == 0 {
-			continue
-		}
-		until := time.Now().Add(leaseTime)
-		if err := s.q.store.extend(ctx, tokens, micros(until)); err != nil {
+		if err := s.extend(ctx); err != nil {
 			if ctx.Err() == nil {
 				s.q.o.Log.ErrorContext(ctx, "leases not renewed", "error", err)
 			}
+			continue // among those that ran out may be ours
+		}
+		now := micros(time.Now())
+		if err := s.q.rescue(ctx, now, now); err != nil {
+			if ctx.Err() == nil {
+				s.q.o.Log.ErrorContext(ctx, "leases that ran out not ended", "error", err)
+			}
 			continue
 		}
-		s.mu.Lock()
-		for _, t := range tokens {
-			if a := s.tokens[t]; a != nil {
-				a.lease = micros(until)
-				if a.stop != nil {
-					a.stop.Reset(time.Until(until))
-				}
+		s.notify()
+	}
+}
+
+// extend extends the leases of the attempts in memory.
+func (s *scheduler) extend(ctx context.Context) error {
+	s.mu.Lock()
+	tokens := slices.Collect(maps.Keys(s.tokens))
+	s.mu.Unlock()
+	if len(tokens) == 0 {
+		return nil
+	}
+	until := time.Now().Add(leaseTime)
+	if err := s.q.store.extend(ctx, tokens, micros(until)); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range tokens {
+		if a := s.tokens[t]; a != nil {
+			a.lease = micros(until)
+			if a.stop != nil {
+				a.stop.Reset(time.Until(until))
 			}
 		}
-		s.mu.Unlock()
 	}
+	return nil
 }
 
 // leased returns a context that ends with the attempt's lease, so that no attempt
