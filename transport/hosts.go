@@ -37,8 +37,10 @@ func (s *SMTP) hosts(ctx context.Context, h nexthop, p *Plan) ([]host, Outcome) 
 		o     Outcome
 	)
 	switch {
+	case h.addr.IsValid() && p.Direct:
+		found, o = s.literal(h)
 	case h.addr.IsValid():
-		found = []host{{name: h.name, addr: netip.AddrPortFrom(h.addr, h.port)}}
+		found, o = s.notOurs(h, []netip.Addr{h.addr})
 	case h.fixed:
 		found, o = s.fixedHosts(ctx, h)
 	default:
@@ -64,7 +66,34 @@ func (s *SMTP) fixedHosts(ctx context.Context, h nexthop) ([]host, Outcome) {
 	if err != nil || len(addrs) == 0 {
 		return nil, nameTrouble(h.name, "A", err)
 	}
-	return hostsOf(h.name, addrs, h.port, 0), Outcome{}
+	return s.notOurs(h, addrs)
+}
+
+// notOurs makes hosts of the addresses of a fixed next hop, private ones too: somebody
+// chose it. Our own listeners alone would only hand the mail back to us.
+func (s *SMTP) notOurs(h nexthop, addrs []netip.Addr) ([]host, Outcome) {
+	others := slices.DeleteFunc(slices.Clone(addrs), func(a netip.Addr) bool {
+		return s.listens(netip.AddrPortFrom(a.Unmap(), h.port))
+	})
+	if len(others) == 0 {
+		return nil, loops(h.String())
+	}
+	return hostsOf(h.name, others, h.port, 0), Outcome{}
+}
+
+// literal is the host of a recipient domain that is an address. Anybody can write one,
+// so that it is believed no more than what the DNS of strangers says.
+func (s *SMTP) literal(h nexthop) ([]host, Outcome) {
+	f := finder{s: s, port: h.port, trusted: s.AllowPrivate}
+	if f.take(MX{Host: h.name}, []netip.Addr{h.addr}) && len(f.found) > 0 {
+		return f.found, Outcome{}
+	}
+	if f.private {
+		o := deferral("4.4.4", "the address %s is private, and not connected to", h.name)
+		o.Destination = true
+		return nil, o
+	}
+	return nil, loops(h.name)
 }
 
 // exchangers finds the hosts of a domain (RFC 5321 section 5.1).
@@ -81,7 +110,10 @@ func (s *SMTP) exchangers(ctx context.Context, h nexthop, trusted bool) ([]host,
 	order(records)
 	f := finder{s: s, port: h.port, trusted: trusted || s.AllowPrivate}
 	for n, mx := range records {
-		if n == maxLookups || f.enough(mx) {
+		if f.enough(mx) {
+			break
+		}
+		if f.more = n == maxLookups; f.more {
 			break
 		}
 		if f.own(mx.Host) || !f.add(ctx, mx) {
@@ -129,6 +161,7 @@ type finder struct {
 	loop    bool  // we are an exchanger of the domain ourselves
 	private bool  // a private address was passed over
 	local   bool  // so was a loopback address, which is this machine whoever says it
+	more    bool  // there are exchangers that were not looked up
 	trouble error // of a look-up: one that may pass, if there was one
 }
 
@@ -157,6 +190,11 @@ func (f *finder) add(ctx context.Context, mx MX) bool {
 	if err != nil && (f.trouble == nil || !notFound(err)) {
 		f.trouble = err
 	}
+	return f.take(mx, addrs)
+}
+
+// take adds the addresses of an exchanger that may be connected to.
+func (f *finder) take(mx MX, addrs []netip.Addr) bool {
 	var good []netip.Addr
 	for _, a := range addrs {
 		a = a.Unmap()
@@ -178,16 +216,24 @@ func (f *finder) add(ctx context.Context, mx MX) bool {
 // nothing says why no address of a domain's exchangers is left.
 func (f *finder) nothing(domain string) Outcome {
 	switch {
-	case f.loop || f.local:
-		return Outcome{Reply: Replyf(554, "5.4.6", "mail for %s loops back to myself", domain)}
+	case f.loop || f.local && !f.more:
+		return loops(domain)
 	case f.trouble != nil && !notFound(f.trouble):
 		return nameTrouble(domain, "A", f.trouble)
 	case f.private:
 		o := deferral("4.4.4", "the mail exchangers of %s have only private addresses, which are not connected to", domain)
 		o.Destination = true
 		return o
+	case f.more: // and one of them may work
+		o := deferral("4.4.4", "of the mail exchangers of %s the first %d have no address to connect to", domain, maxLookups)
+		o.Destination = true
+		return o
 	}
 	return nameTrouble(domain, "A", nil)
+}
+
+func loops(destination string) Outcome {
+	return Outcome{Reply: Replyf(554, "5.4.6", "mail for %s loops back to myself", destination)}
 }
 
 // hostsOf makes hosts of addresses: shuffled, then the families by turns, so that an
@@ -214,56 +260,6 @@ func hostsOf(name string, addrs []netip.Addr, port, preference uint16) []host {
 		}
 	}
 	return hosts
-}
-
-// isPrivate reports whether an address has no meaning, or another one, outside its own
-// network: what the DNS of strangers must not make us connect to.
-func isPrivate(a netip.Addr) bool {
-	switch {
-	case !a.IsGlobalUnicast(), a.IsPrivate(), a.IsLoopback(), a.IsUnspecified():
-		return true
-	case a.Is4():
-		b := a.As4()
-		return b[0] == 0 || b[0] >= 240 || b[0] == 100 && b[1]&0xc0 == 64 // RFC 1122, RFC 1112, RFC 6598
-	}
-	return false
-}
-
-// listens reports whether one of our listeners is at an address.
-func (s *SMTP) listens(at netip.AddrPort) bool {
-	if s.Listeners == nil {
-		return false
-	}
-	return slices.ContainsFunc(s.Listeners(), func(l netip.AddrPort) bool {
-		return netip.AddrPortFrom(l.Addr().Unmap(), l.Port()) == at
-	})
-}
-
-// ListenerAddrs returns the addresses under which listeners are reached, for
-// [SMTP.Listeners]: a wildcard address stands for all that the machine has now.
-func ListenerAddrs(listeners ...net.Addr) ([]netip.AddrPort, error) {
-	var all []netip.AddrPort
-	for _, l := range listeners {
-		tcp, ok := l.(*net.TCPAddr)
-		if !ok {
-			continue
-		}
-		at := netip.AddrPortFrom(tcp.AddrPort().Addr().Unmap(), tcp.AddrPort().Port())
-		if !at.Addr().IsUnspecified() {
-			all = append(all, at)
-			continue
-		}
-		machine, err := net.InterfaceAddrs()
-		if err != nil {
-			return nil, err
-		}
-		for _, m := range machine {
-			if p, err := netip.ParsePrefix(m.String()); err == nil {
-				all = append(all, netip.AddrPortFrom(p.Addr().Unmap(), at.Port()))
-			}
-		}
-	}
-	return all, nil
 }
 
 // notFound reports whether a look-up had an answer, and the answer was none.

@@ -2,9 +2,11 @@ package transport_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -121,13 +123,27 @@ func TestNextHopsAreResolvedAsPostfixDoes(t *testing.T) {
 			nexthop: "x.test:26", addrs: map[string][]string{"x.test": {"192.0.2.77"}},
 			tried: []string{"192.0.2.77:26"}, want: "deferred 451 4.4.1 connect to x.test[192.0.2.77]:26: " + refused,
 		},
-		"brackets lead to our own listener if so wished": {
-			nexthop: "[192.0.2.77]", tried: []string{"192.0.2.77:25"}, want: "deferred 451 4.4.1 connect to 192.0.2.77[192.0.2.77]:25: " + refused,
+		"brackets lead to our own machine": {
+			nexthop: "[192.0.2.77]:10025", tried: []string{"192.0.2.77:10025"}, want: "deferred 451 4.4.1 connect to 192.0.2.77[192.0.2.77]:10025: " + refused,
+		},
+		"but not to our own listener": {nexthop: "[::ffff:192.0.2.77]", want: "failed 554 5.4.6 mail for [::ffff:192.0.2.77]:25 loops back to myself"},
+		"nor by name": {
+			nexthop: "[us.example]", addrs: map[string][]string{"us.example": {"192.0.2.77"}},
+			want: "failed 554 5.4.6 mail for [us.example]:25 loops back to myself",
+		},
+		"only to the other address of a name": {
+			nexthop: "[us.example]", addrs: map[string][]string{"us.example": {"192.0.2.77", "192.0.2.1"}},
+			tried: []string{"192.0.2.1:25"}, want: "deferred 451 4.4.1 connect to us.example[192.0.2.1]:25: " + refused,
 		},
 		"loopback": {addrs: map[string][]string{"x.test": {"127.0.0.1", "::1", "::ffff:127.0.0.2", "0.0.0.0"}}, want: "failed 554 5.4.6 mail for x.test loops back to myself"},
 		"private": {
-			addrs: map[string][]string{"x.test": {"10.0.0.1", "192.168.1.1", "172.16.0.1", "fd00::1", "fe80::1", "169.254.169.254", "100.64.0.1", "224.0.0.1", "255.255.255.255", "0.1.2.3"}},
-			want:  "deferred 451 4.4.4 the mail exchangers of x.test have only private addresses, which are not connected to, destination",
+			addrs: map[string][]string{"x.test": {"10.0.0.1", "192.168.1.1", "172.16.0.1", "fd00::1", "fe80::1", "169.254.169.254", "100.64.0.1", "224.0.0.1", "255.255.255.255", "0.1.2.3",
+				"::ffff:10.0.0.1", "::10.0.0.1", "::8.8.8.8", "64:ff9b::10.0.0.1", "64:ff9b:1::808:808", "2002:a00:1::1", "2002:808:808::1", "fec0::1", "feff::1"}},
+			want: "deferred 451 4.4.4 the mail exchangers of x.test have only private addresses, which are not connected to, destination",
+		},
+		"public behind a NAT64 gateway": {
+			addrs: map[string][]string{"x.test": {"64:ff9b::192.0.2.1"}}, tried: []string{"[64:ff9b::c000:201]:25"},
+			want: "deferred 451 4.4.1 connect to x.test[64:ff9b::c000:201]:25: " + refused,
 		},
 		"private beside public": {
 			mx:    map[string][]transport.MX{"x.test": {{10, "a.test"}, {20, "b.test"}}},
@@ -170,6 +186,83 @@ func TestPrivateExchangersAreReachedWhereAllowed(t *testing.T) {
 		d := mail("b@x.test")
 		allow(l, d)
 		if diff := cmp.Diff([]string{"delivered 250 2.0.0 taken by mx.x.test"}, l.deliver(d)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+func TestAnAddressLiteralOfARecipientIsAStrangersWord(t *testing.T) {
+	const private = "deferred 451 4.4.4 the address %s is private, and not connected to, destination"
+	for literal, want := range map[string]string{
+		"[192.0.2.1]":            "deferred 451 4.4.1 connect to 192.0.2.1[192.0.2.1]:25: connection refused, destination",
+		"[IPv6:2001:db8::1]":     "deferred 451 4.4.1 connect to 2001:db8::1[2001:db8::1]:25: connection refused, destination",
+		"[10.0.0.5]":             fmt.Sprintf(private, "10.0.0.5"),
+		"[169.254.169.254]":      fmt.Sprintf(private, "169.254.169.254"),
+		"[IPv6:fd00::1]":         fmt.Sprintf(private, "fd00::1"),
+		"[IPv6:64:ff9b::7f00:1]": fmt.Sprintf(private, "64:ff9b::7f00:1"),
+		"[IPv6:::ffff:10.0.0.5]": fmt.Sprintf(private, "::ffff:10.0.0.5"),
+		"[127.0.0.1]":            "failed 554 5.4.6 mail for 127.0.0.1 loops back to myself",
+		"[IPv6:::1]":             "failed 554 5.4.6 mail for ::1 loops back to myself",
+		"[192.0.2.77]":           "failed 554 5.4.6 mail for 192.0.2.77 loops back to myself",
+	} {
+		l := newLab(t)
+		l.Listeners = func() []netip.AddrPort { return []netip.AddrPort{netip.MustParseAddrPort("192.0.2.77:25")} }
+		tried := dialled(l)
+		d := mail("root@" + literal)
+		direct := plan(t, &transport.Planner{}, "root@"+literal)
+		d.Plan = direct
+		if diff := cmp.Diff([]string{want}, l.deliver(d)); diff != "" {
+			t.Errorf("%s: %s", literal, diff)
+		}
+		if dials := strings.Contains(want, "connect to"); dials != (len(*tried) == 1) {
+			t.Errorf("%s: dialled %v", literal, *tried)
+		}
+
+		// What somebody chose is no stranger's word, though it be the same.
+		for _, chosen := range []*transport.Planner{{Routes: routeIs("smtp:[10.0.0.5]")}, {SmartHost: "[10.0.0.5]"}} {
+			*tried = nil
+			d.Plan = plan(t, chosen, "root@"+literal)
+			if l.deliver(d); len(*tried) != 1 {
+				t.Errorf("%s by a route: dialled %v", literal, *tried)
+			}
+		}
+		*tried = nil
+		d.Plan, l.AllowPrivate = direct, true
+		if l.deliver(d); len(*tried) != 1 && literal != "[192.0.2.77]" {
+			t.Errorf("%s, allowed: dialled %v", literal, *tried)
+		}
+	}
+}
+
+// A route that names a transport alone leads to the recipient domain as well.
+func TestARouteWithoutANextHopDoesNotVouchForTheRecipientDomain(t *testing.T) {
+	for _, p := range []*transport.Planner{
+		{}, {Routes: routeIs("relaylim:")}, {SmartHosts: smartHostIs("")}, {Defaults: routeIs("oneshot:")},
+	} {
+		if !plan(t, p, "root@[127.0.0.1]").Direct {
+			t.Errorf("%+v", p)
+		}
+	}
+}
+
+func TestDeadExchangersDoNotHideALiveOneForGood(t *testing.T) {
+	for name, dead := range map[string][]string{"no address": nil, "loopback": {"127.0.0.1"}} {
+		l := newLab(t)
+		var mx []transport.MX
+		for i := range 20 {
+			host := fmt.Sprintf("dead%d.x.test", i)
+			mx = append(mx, transport.MX{Preference: 1, Host: host})
+			if dead != nil {
+				l.zone.addrs[host] = dead
+			}
+		}
+		l.zone.mx["x.test"] = mx
+		if got := l.deliver(mail("b@x.test"))[0]; !strings.HasPrefix(got, "failed") {
+			t.Errorf("%s: all are dead: %s", name, got)
+		}
+		l.zone.mx["x.test"] = append(mx, transport.MX{Preference: 10, Host: "mx.x.test"})
+		want := []string{"deferred 451 4.4.4 of the mail exchangers of x.test the first 20 have no address to connect to, destination"}
+		if diff := cmp.Diff(want, l.deliver(mail("b@x.test"))); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}

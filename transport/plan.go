@@ -21,6 +21,7 @@ type Plan struct {
 	TLS         TLSLevel   `json:"tls,omitempty"`       // never lowered afterwards; empty if the transport uses no network
 	Credential  Credential `json:"credential,omitzero"` // for SASL; zero: none
 	SmartHost   bool       `json:"smart_host"`          // the next hop is a smart host: its name trouble is ours
+	Direct      bool       `json:"-"`                   // the next hop is the recipient domain, which is a stranger's word: see [SMTP]
 	Attempts    int        `json:"attempts"`            // delivery passes before a deferral becomes a failure; zero: no limit
 	Limit       int        `json:"limit"`               // deliveries at once to the destination, see [Definition.Limit]; zero: no limit
 	Destination string     `json:"destination"`         // key of the fixed next hop, or of the domains behind one set of exchangers
@@ -57,6 +58,7 @@ type terms struct {
 	tls         TLSLevel
 	credential  Credential
 	smartHost   bool
+	direct      bool
 	attempts    int
 	limit       int
 	destination string
@@ -66,7 +68,7 @@ type terms struct {
 func (p *Plan) terms() terms {
 	return terms{
 		definition: p.Definition, transport: p.Transport, nexthop: p.Nexthop,
-		source: p.Source, tls: p.TLS, credential: p.Credential, smartHost: p.SmartHost,
+		source: p.Source, tls: p.TLS, credential: p.Credential, smartHost: p.SmartHost, direct: p.Direct,
 		attempts: p.Attempts, limit: p.Limit, destination: p.Destination, lane: p.Lane,
 	}
 }

@@ -166,7 +166,7 @@ func (p *Planner) planWhere(ctx context.Context, q Query, domain string, plan *P
 		}
 	}
 	if w.route.Nexthop == "" {
-		w.route.Nexthop = domain
+		w.route.Nexthop, plan.Direct = domain, true
 	}
 	if w.route.Nexthop == "" {
 		return &PlanError{Part: "nexthop", Err: fmt.Errorf("%s has no domain", q.Recipient)}

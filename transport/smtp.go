@@ -21,7 +21,8 @@ import (
 // Mail leaves from the address of the plan's source or not at all, and a TLS level is
 // never lowered. A password is sent over TLS alone. Mail for a domain whose
 // exchanger we are ourselves, or whose exchangers have addresses of private networks
-// only, is not sent there.
+// only, is not sent there. An address literal that is the domain of a recipient counts
+// as such an exchanger, for anybody can write one.
 //
 // Connections are kept for five seconds and up to a hundred messages, for mail with
 // the same source, host, TLS level and credential. An interrupted delivery is
@@ -45,13 +46,13 @@ type SMTP struct {
 	Port uint16
 
 	// Listeners returns the addresses and ports of our own listeners, no
-	// wildcards among them (see [ListenerAddrs]). A mail exchanger there is
-	// ourselves. If nil, none is known.
+	// wildcards among them (see [ListenerAddrs]). A mail exchanger there, or a
+	// next hop in brackets, is ourselves. If nil, none is known.
 	Listeners func() []netip.AddrPort
 
 	// AllowPrivate allows mail exchangers that the DNS finds at private,
-	// loopback and such addresses. Next hops in brackets and smart hosts may
-	// have them anyway.
+	// loopback and such addresses, and recipients at literals of them. Next
+	// hops in brackets and smart hosts may have them anyway.
 	AllowPrivate bool
 
 	// TLSConfig is cloned for each handshake; ServerName and InsecureSkipVerify
