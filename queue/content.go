@@ -3,7 +3,6 @@ package queue
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"errors"
 	"io"
 )
@@ -19,27 +18,31 @@ func (q *Queue) Content(ctx context.Context, id string) (io.ReadCloser, error) {
 }
 
 func openContent(ctx context.Context, s store, message int64) (io.ReadCloser, error) {
-	head, body, upload, err := s.content(ctx, message)
+	found, err := s.content(ctx, message)
 	if err != nil {
 		return nil, err
 	}
-	c := &content{ctx: ctx, store: s, upload: upload}
-	c.now.Reset(head)
-	if upload == 0 {
-		c.next = body
+	c := &content{ctx: ctx, store: s, message: message, upload: found.upload, left: found.size}
+	c.set(found.head)
+	if found.upload == 0 {
+		c.next = found.body
 	}
 	return c, nil
 }
 
 // content reads head and body, or head and the chunks of an upload. It holds
-// nothing open between reads.
+// nothing open between reads. Its end is where the size of the message says; a
+// piece that is missing before is an error, so that nobody takes a part for the
+// whole.
 type content struct {
-	ctx    context.Context
-	store  store
-	now    bytes.Reader
-	next   []byte
-	upload int64 // 0: no more chunks
-	part   int
+	ctx     context.Context
+	store   store
+	message int64
+	now     bytes.Reader
+	next    []byte
+	left    int64 // octets after now
+	upload  int64 // 0: no chunks
+	part    int
 }
 
 func (c *content) Read(p []byte) (int, error) {
@@ -67,28 +70,41 @@ func (c *content) WriteTo(w io.Writer) (n int64, err error) {
 	}
 }
 
+func (c *content) set(piece []byte) {
+	c.now.Reset(piece)
+	c.left -= int64(len(piece))
+}
+
 func (c *content) advance() error {
-	if c.next != nil {
-		c.now.Reset(c.next)
+	switch {
+	case c.next != nil:
+		c.set(c.next)
 		c.next = nil
 		return nil
-	}
-	if c.upload == 0 {
+	case c.left == 0:
 		return io.EOF
+	case c.upload == 0:
+		return c.missing()
 	}
 	data, err := c.store.chunk(c.ctx, c.upload, c.part)
-	switch {
-	case errors.Is(err, sql.ErrNoRows) && c.part == 0:
-		return ErrNotFound
-	case errors.Is(err, sql.ErrNoRows):
-		c.upload = 0
-		return io.EOF
-	case err != nil:
+	if errors.Is(err, ErrNotFound) {
+		return c.missing()
+	}
+	if err != nil {
 		return err
 	}
 	c.part++
-	c.now.Reset(data)
+	c.set(data)
 	return nil
+}
+
+// missing is the error for a piece that is not there: the message was removed,
+// or the database has lost it.
+func (c *content) missing() error {
+	if _, err := c.store.clock(c.ctx, c.message); err != nil {
+		return err
+	}
+	return io.ErrUnexpectedEOF
 }
 
 func (c *content) Close() error { return nil }

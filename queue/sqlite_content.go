@@ -8,7 +8,9 @@ import (
 
 const (
 	selectContent = `
-SELECT head, body, coalesce(upload, 0) FROM panelmail_content WHERE message = ?`
+SELECT m.size, c.head, c.body, coalesce(c.upload, 0)
+FROM panelmail_content AS c JOIN panelmail_message AS m ON m.id = c.message
+WHERE c.message = ?`
 
 	insertChunk = `INSERT INTO panelmail_chunk (upload, part, data) VALUES (?, ?, ?)`
 
@@ -19,17 +21,20 @@ DELETE FROM panelmail_chunk
 WHERE (upload, part) IN (SELECT upload, part FROM panelmail_chunk WHERE upload = ? LIMIT 8)`
 )
 
-func (e *engine) content(ctx context.Context, message int64) (head, body []byte, upload int64, err error) {
-	err = e.queries[selectContent].QueryRowContext(ctx, message).Scan(&head, &body, &upload)
+func (e *engine) content(ctx context.Context, message int64) (s stored, err error) {
+	err = e.queries[selectContent].QueryRowContext(ctx, message).Scan(&s.size, &s.head, &s.body, &s.upload)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrNotFound
 	}
-	return head, body, upload, err
+	return s, err
 }
 
 func (e *engine) chunk(ctx context.Context, upload int64, part int) (data []byte, err error) {
 	err = e.read.QueryRowContext(ctx, `SELECT data FROM panelmail_chunk WHERE upload = ? AND part = ?`, upload, part).Scan(&data)
-	return data, err // sql.ErrNoRows: past the last part
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrNotFound
+	}
+	return data, err
 }
 
 func (e *engine) beginUpload(ctx context.Context) (upload int64, err error) {

@@ -9,7 +9,7 @@ import (
 )
 
 // schemaVersion is raised by each change of the tables.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // The state machine of a recipient, as the table enforces it:
 //
@@ -18,9 +18,12 @@ const schemaVersion = 1
 //
 // A lease and its token exist only while an attempt goes on. Instants are
 // microseconds since 1970 UTC.
+//
+// The number of a message is never given to another: a delivery that opens the
+// content of a message removed meanwhile must find nothing.
 const schema = `
 CREATE TABLE panelmail_message (
-	id           INTEGER PRIMARY KEY,
+	id           INTEGER PRIMARY KEY AUTOINCREMENT,
 	queue_id     TEXT    NOT NULL UNIQUE,
 	arrived      INTEGER NOT NULL,            -- kept by a requeue
 	expires      INTEGER NOT NULL,            -- restarted by a requeue

@@ -74,9 +74,10 @@ type store interface {
 	change(ctx context.Context, c change) (messages int, err error)
 	stats(ctx context.Context, now int64) (Stats, error)
 
-	// content returns the first part of a message (head, and body if that is
-	// whole), and the upload that holds the rest, if any.
-	content(ctx context.Context, message int64) (head, body []byte, upload int64, err error)
+	// content returns where the content of a message is, and its first part;
+	// chunk a piece of an upload, numbered from 0. Both return ErrNotFound for
+	// what is not there.
+	content(ctx context.Context, message int64) (stored, error)
 	chunk(ctx context.Context, upload int64, part int) ([]byte, error)
 	find(ctx context.Context, id string) (message int64, err error)
 
@@ -103,6 +104,15 @@ type record struct {
 	head     []byte
 	body     []byte // if upload is 0
 	upload   int64
+}
+
+// stored is the content of a message: head and body, or head and the chunks of
+// an upload.
+type stored struct {
+	size   int64 // octets of all of it
+	head   []byte
+	body   []byte // if upload is 0
+	upload int64
 }
 
 // A place is that of a recipient.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing/iotest"
 	"testing/synctest"
+	"time"
 
 	"github.com/panelmail/panelmail/queue"
 	"github.com/panelmail/panelmail/transport"
@@ -19,6 +20,8 @@ var contentCases = []testCase{
 	{name: "NothingIsStoredIfReadingFails", run: readerFails},
 	{name: "NothingIsStoredIfTheHeadFails", run: headFails},
 	{name: "ContentOutlivesNothing", run: contentGone},
+	{name: "ContentRemovedWhileItIsReadIsAnError", run: contentCut},
+	{name: "ADeliveryNeverReadsAnotherMessagesContent", run: contentOfAnother},
 	{name: "AnIDIsTakenOnce", run: duplicates},
 	{name: "AMessageWithoutRecipientsIsRefused", run: invalid},
 }
@@ -116,6 +119,47 @@ func contentGone(l *lab) {
 		if _, err := l.q.Content(l.Context(), id); !errors.Is(err, queue.ErrNotFound) {
 			l.Errorf("content of a removed message: %v", err)
 		}
+	}
+}
+
+// contentCut removes a large message between two reads.
+func contentCut(l *lab) {
+	id := l.enqueue(message("", "bob@far.test"), lines(3<<20))
+	r, err := l.q.Content(l.Context(), id)
+	if err != nil {
+		l.Fatal(err)
+	}
+	if _, err := io.ReadFull(r, make([]byte, 200_000)); err != nil {
+		l.Fatal(err)
+	}
+	l.count(1)(l.q.Remove(l.Context(), queue.Match{IDs: []string{id}}))
+	if n, err := io.Copy(io.Discard, r); !errors.Is(err, queue.ErrNotFound) {
+		l.Errorf("after the removal %d octets more, then error %v", n, err)
+	}
+}
+
+// contentOfAnother removes a message whose delivery has not opened it yet, and
+// stores others in its place.
+func contentOfAnother(l *lab) {
+	const secret = "for carol alone\r\n"
+	opened := make(chan error, 1)
+	l.answer(func(d *transport.Delivery) transport.Report {
+		if d.Envelope.Recipients[0].Address == "bob@far.test" {
+			time.Sleep(time.Minute)
+			_, err := d.Open(l.Context())
+			opened <- err
+		}
+		return d.All(ok)
+	})
+	l.enqueue(message("", "bob@far.test"), "for bob\r\n")
+	l.run()
+	l.sleep(time.Second)
+	l.count(1)(l.q.Remove(l.Context(), queue.Match{All: true}))
+	m := message("", "carol@near.test")
+	m.Hold = "so that it is there"
+	l.enqueue(m, secret)
+	if err := <-opened; !errors.Is(err, queue.ErrNotFound) {
+		l.Errorf("a removed message was opened with error %v", err)
 	}
 }
 
