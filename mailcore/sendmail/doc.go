@@ -17,7 +17,8 @@
 //  1. the socket named by PANELMAIL_SOCKET;
 //  2. the socket named in /etc/panelmail/sendmail.conf;
 //  3. /run/panelmail/sendmail.sock;
-//  4. ./panelmail-data/sendmail.sock.
+//  4. ./panelmail-data/sendmail.sock, if directory and socket belong to the caller
+//     or to root, and nobody else can write to the directory.
 //
 // The maildrop is the one named by PANELMAIL_MAILDROP in the first case and by
 // the file in the second; else the directory "maildrop" beside the socket, or

@@ -50,7 +50,7 @@ type Places struct {
 	Config   string // if empty, /etc/panelmail/sendmail.conf
 	Socket   string // if empty, /run/panelmail/sendmail.sock
 	Maildrop string // if empty, /var/spool/panelmail
-	Data     string // if empty, ./panelmail-data
+	Data     string // if empty, ./panelmail-data; used only if it is the user's or root's
 }
 
 // withDefaults fills in what is not set.

@@ -13,8 +13,9 @@ import (
 	"github.com/panelmail/panelmail/internal/rfc5322"
 )
 
-// submissionField names the submission for the server, which drops a repeat and
-// takes the field away.
+// submissionField names the submission: a message that went to the maildrop after
+// an answer was lost has the same one as the message the server may have stored.
+// The server takes the field away; it does not look for repeats yet.
 const submissionField = "X-Panelmail-Submission"
 
 // A message is what was read from standard input, with its envelope.

@@ -44,12 +44,30 @@ func (e Env) find() (place, error) {
 	local := place{socket: filepath.Join(e.Places.Data, "sendmail.sock")}
 	local.maildrop = Maildrop(local.socket)
 	uid := e.Getuid()
-	for _, p := range []place{system, local} {
-		if exists(p.socket) || exists(filepath.Join(p.maildrop, strconv.Itoa(uid))) {
-			return p, nil
-		}
+	seen := func(p place) bool {
+		return exists(p.socket) || exists(filepath.Join(p.maildrop, strconv.Itoa(uid)))
+	}
+	if !seen(system) && seen(local) && e.trusts(local.socket) {
+		return local, nil
 	}
 	return system, nil
+}
+
+// trusts reports whether nobody but the user and root can have put something
+// where a socket is, or would be: the directory is theirs, and only they can
+// write to it, and the socket is theirs. The working directory may be anybody's,
+// as /tmp is.
+func (e Env) trusts(socket string) bool {
+	theirs := func(fi fs.FileInfo) bool { return ownerOf(fi) == e.Getuid() || ownerOf(fi) == 0 }
+	dir, err := os.Lstat(filepath.Dir(socket))
+	if err != nil || !dir.IsDir() || !theirs(dir) || dir.Mode().Perm()&0o022 != 0 {
+		return false
+	}
+	fi, err := os.Lstat(socket)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	return err == nil && fi.Mode().Type() == fs.ModeSocket && theirs(fi)
 }
 
 // Maildrop is where the maildrop of a server is unless it was said: beside its
