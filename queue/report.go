@@ -2,7 +2,7 @@ package queue
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"time"
 
 	"github.com/panelmail/panelmail/internal/address"
@@ -55,17 +55,12 @@ func (q *Queue) reportTo(ctx context.Context, s *settlement) error {
 // caused it.
 func (q *Queue) compose(ctx context.Context, s *settlement, kind dsn.Kind, about []int) (*record, error) {
 	a, now := s.attempt, instant(s.now)
-	content, err := openContent(ctx, q.store, a.message)
-	if err != nil {
-		return nil, fmt.Errorf("read what is reported on: %w", err)
-	}
-	defer func() { _ = content.Close() }()
 	d := dsn.Report{
 		Kind: kind, ID: NewID(now), Host: q.o.Hostname, Time: now.In(time.Local),
 		To:      a.envelope.ReversePath,
 		QueueID: a.id, ReversePath: a.envelope.ReversePath, EnvID: a.envelope.EnvID,
 		Arrived: instant(a.arrived).In(time.Local), UTF8: a.envelope.SMTPUTF8,
-		Content: content, HeadersOnly: a.envelope.Ret == transport.RetHdrs,
+		HeadersOnly: a.envelope.Ret == transport.RetHdrs,
 	}
 	if kind == dsn.Delayed {
 		d.RetryUntil = instant(a.clock.expires).In(time.Local)
@@ -73,11 +68,35 @@ func (q *Queue) compose(ctx context.Context, s *settlement, kind dsn.Kind, about
 	for _, i := range about {
 		d.Recipients = append(d.Recipients, reported(&a.envelope.Recipients[i], &a.rows[i], &s.rulings[i].outcome, now))
 	}
-	text, err := dsn.Compose(d)
+	text, err := q.composeText(ctx, a, d)
 	if err != nil {
 		return nil, err
 	}
 	return q.reportRecord(ctx, a, d, text, s.now), nil
+}
+
+// composeText returns the original with the report, if it can be read. If it
+// cannot, the sender is told all the same; but of a message that was removed
+// nobody is told, and the error is [ErrNotFound].
+func (q *Queue) composeText(ctx context.Context, a *attempt, d dsn.Report) ([]byte, error) {
+	content, err := openContent(ctx, q.store, a.message)
+	if err == nil {
+		defer func() { _ = content.Close() }()
+		d.Content = content
+		var text []byte
+		if text, err = dsn.Compose(d); err == nil {
+			return text, nil
+		}
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if _, gone := q.store.clock(ctx, a.message); errors.Is(gone, ErrNotFound) {
+		return nil, gone
+	}
+	q.o.Log.ErrorContext(ctx, "report made without the message it is about", "id", a.id, "error", err)
+	d.Content = nil
+	return dsn.Compose(d)
 }
 
 func reported(p *transport.Recipient, w *row, o *transport.Outcome, now time.Time) dsn.Recipient {
