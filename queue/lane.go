@@ -29,7 +29,7 @@ func (l *lane) starved() bool { return len(l.ready) > 0 && l.busy == 0 && l.limi
 
 // ahead is how many attempts may be claimed for a lane now: enough for the time
 // that the commits of a claim and of a settlement take.
-func (s *scheduler) ahead(l *lane) int { return 2*doubtFactor*l.limit - l.doubt - len(l.ready) }
+func (l *lane) ahead() int { return 2*doubtFactor*l.limit - l.doubt - len(l.ready) }
 
 // countDelay is how long a transport may take to count a delivery that has begun
 // in the room it reports.

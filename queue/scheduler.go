@@ -9,12 +9,6 @@ import (
 	"github.com/panelmail/panelmail/transport"
 )
 
-// claimFactor bounds what is in memory, in multiples of the number of workers.
-const claimFactor = 4
-
-// dueLimit is how many lanes one look at the schedule takes in.
-const dueLimit = 256
-
 // A scheduler moves work from the store to the transport. The store is the
 // schedule; in memory there are only the attempts under way and a few claimed
 // ahead, so that a lane need not wait for a commit between two deliveries.
@@ -132,125 +126,6 @@ func (s *scheduler) start() {
 	}
 }
 
-// wants lists what can be claimed now: lanes due, with room, within what memory
-// may hold.
-func (s *scheduler) wants(ctx context.Context) (wants []want, wake int64) {
-	s.mu.Lock()
-	budget := claimFactor*s.q.o.Workers - s.claimed
-	if now := time.Now(); s.running == 0 && now.Sub(s.reopened) >= untriedPause {
-		s.reopened = now
-		s.reopen() // no delivery will end: ask again in a while
-	}
-	exclude := make([]int64, 0, len(s.lanes))
-	for id, l := range s.lanes {
-		if l.full || s.ahead(l) <= 0 {
-			exclude = append(exclude, id)
-		}
-	}
-	s.mu.Unlock()
-	if budget <= 0 {
-		return nil, micros(time.Now().Add(untriedPause))
-	}
-	due, err := s.q.store.due(ctx, exclude, dueLimit)
-	if err != nil {
-		if ctx.Err() == nil {
-			s.q.o.Log.ErrorContext(ctx, "schedule not readable", "error", err)
-		}
-		return nil, micros(time.Now().Add(time.Second))
-	}
-	return s.choose(due, budget)
-}
-
-// choose makes wants of the lanes that are due.
-func (s *scheduler) choose(due []laneDue, budget int) (wants []want, wake int64) {
-	now := micros(time.Now())
-	wake = never
-	for _, d := range due {
-		if d.at > now {
-			wake = d.at
-			break
-		}
-		if w, ok := s.want(d, budget); ok {
-			wants = append(wants, w)
-			if budget -= w.attempts; budget <= 0 {
-				return wants, never
-			}
-		}
-	}
-	switch {
-	case len(wants) > 0:
-	case wake == never && len(due) == dueLimit:
-		wake = now // all of them are full, and known to be: look past them
-	case s.stuck():
-		wake = min(wake, now+untriedPause.Microseconds())
-	}
-	return wants, wake
-}
-
-// stuck reports whether work waits for room and no delivery is under way that
-// would make some by ending.
-func (s *scheduler) stuck() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.running > 0 {
-		return false
-	}
-	for _, l := range s.lanes {
-		if l.full || l.starved() {
-			return true
-		}
-	}
-	return false
-}
-
-// reask asks for room for lanes that had claimed attempts when others took it.
-func (s *scheduler) reask() {
-	if s.admit == nil {
-		return
-	}
-	var starved []*lane
-	s.mu.Lock()
-	for _, l := range s.lanes {
-		if l.starved() {
-			starved = append(starved, l)
-		}
-	}
-	s.mu.Unlock()
-	for _, l := range starved {
-		room := s.admit.Room(l.label)
-		s.mu.Lock()
-		l.learn(time.Now(), room, s.q.o.Concurrency)
-		s.mu.Unlock()
-	}
-}
-
-// want says how much to claim in a lane that is due, asking the transport for
-// room. Nothing is locked while it is asked.
-func (s *scheduler) want(d laneDue, budget int) (w want, ok bool) {
-	room := s.q.o.Concurrency
-	if s.admit != nil {
-		room = s.admit.Room(d.label)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	l := s.lanes[d.lane]
-	if l == nil {
-		l = &lane{id: d.lane, label: d.label, last: firstFlow}
-		s.lanes[d.lane] = l
-	}
-	l.learn(time.Now(), room, s.q.o.Concurrency)
-	n := min(s.ahead(l), budget)
-	if l.full {
-		s.fulls++
-		return want{}, false
-	}
-	if n <= 0 {
-		return want{}, false
-	}
-	l.asked = true
-	return want{lane: l.id, label: l.label, attempts: n, after: l.last}, true
-}
-
 func (s *scheduler) nextTokens(wants []want) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -294,15 +169,12 @@ func (s *scheduler) forget(l *lane) {
 
 // ended makes room when a delivery is over, before it is settled.
 func (s *scheduler) ended(a *attempt, throttled bool) {
-	var room int
-	if s.admit != nil {
-		room = s.admit.Room(a.label)
-	}
+	room, asked := s.room(a.label)
 	s.mu.Lock()
 	l := s.lanes[a.lane]
 	l.busy--
 	s.running--
-	if s.admit != nil {
+	if asked {
 		l.learn(time.Now(), room, s.q.o.Concurrency)
 	}
 	var back []*attempt
@@ -316,20 +188,6 @@ func (s *scheduler) ended(a *attempt, throttled bool) {
 		s.live.Go(func() { s.handBack(a) })
 	}
 	s.notify()
-}
-
-// reopen has full lanes asked for room again. The scheduler's lock is held.
-func (s *scheduler) reopen() {
-	if s.fulls == 0 {
-		return
-	}
-	for _, l := range s.lanes {
-		if l.full {
-			l.full = false
-			s.forget(l)
-		}
-	}
-	s.fulls = 0
 }
 
 // settled forgets an attempt.

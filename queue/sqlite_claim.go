@@ -95,10 +95,15 @@ func (e *engine) claim(ctx context.Context, c claim) ([]*attempt, error) {
 				}
 				all = append(all, a)
 			}
-			if len(got) < w.attempts {
-				if err := refile(t, w.lane); err != nil {
-					return nil, err
-				}
+			delete(t.lanes(), w.label) // its due time is another one now
+			if len(got) == w.attempts {
+				// More may be due: behind the lanes that have waited longer.
+				_, err = t.exec(setLaneDue, c.now, w.lane)
+			} else {
+				err = refile(t, w.lane)
+			}
+			if err != nil {
+				return nil, err
 			}
 		}
 		return nil, nil

@@ -1,0 +1,74 @@
+package queuetest
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/panelmail/panelmail/queue"
+	"github.com/panelmail/panelmail/transport"
+)
+
+var fairCases = []testCase{
+	{name: "SlowLanesLeaveAWorkerForAnother", run: slowLanes},
+	{name: "SlowLanesOfOneLeaveAWorkerForAnother", options: queue.Options{Concurrency: 1}, run: slowLanesOfOne},
+	{name: "ASiteThatMailsManyDomainsKeepsNobodyWaiting", run: bulkMail},
+}
+
+// slowLanes has more than memory may hold wait in lanes that do not move.
+func slowLanes(l *lab) { beside(l, 9, 130) }
+
+func slowLanesOfOne(l *lab) { beside(l, 180, 6) }
+
+// beside has lanes with as many messages each, and deliveries of ten minutes.
+// Mail to another lane must not wait for any of them.
+func beside(l *lab, lanes, messages int) {
+	l.answer(func(d *transport.Delivery) transport.Report {
+		if strings.HasPrefix(d.Envelope.Recipients[0].Address, "slow") {
+			time.Sleep(10 * time.Minute)
+		}
+		return d.All(ok)
+	})
+	for lane := range lanes {
+		for range messages {
+			l.send(fmt.Sprintf("slow@d%d.test", lane))
+		}
+	}
+	l.run()
+	l.sleep(time.Minute)
+	id := l.send("bob@far.test")
+	l.sleep(time.Second)
+	for _, n := range l.seen() {
+		if n.ID == id {
+			return
+		}
+	}
+	l.Errorf("a message waits for %d slow lanes, %d deliveries under way", lanes, len(l.seen()))
+}
+
+// bulkMail has a site's mail fill many lanes, and another site send one message.
+func bulkMail(l *lab) {
+	l.answer(func(d *transport.Delivery) transport.Report {
+		time.Sleep(time.Second)
+		return d.All(ok)
+	})
+	const lanes = 100
+	for range 30 {
+		for lane := range lanes {
+			l.send(fmt.Sprintf("u@d%d.test", lane))
+		}
+	}
+	l.run()
+	l.sleep(2*time.Second + time.Second/2)
+	before := len(l.seen())
+	m := message("carol@two.test", "bob@far.test")
+	m.Origin.Site = "two"
+	id := l.enqueue(m, "x\r\n")
+	l.sleep(time.Minute)
+	for i, n := range l.seen() {
+		if n.ID == id && i-before > 5*lanes {
+			l.Errorf("a site's only message waited for %d of another's", i-before)
+		}
+	}
+	l.empty()
+}
