@@ -19,10 +19,25 @@ type nexthop struct {
 	fixed bool // in brackets, or an address: no MX look-up
 }
 
-// parseNexthops reads a list separated by commas and blanks.
+// separators stand between the elements of a list of next hops.
+const separators = ", \t"
+
+// listed returns the elements of a next hop that is a list, else nothing.
+func listed(nexthop string) []string {
+	if !strings.ContainsAny(nexthop, separators) {
+		return nil
+	}
+	return elements(nexthop)
+}
+
+func elements(nexthop string) []string {
+	return strings.FieldsFunc(nexthop, func(r rune) bool { return strings.ContainsRune(separators, r) })
+}
+
+// parseNexthops reads a next hop or a list.
 func parseNexthops(s string, port uint16) ([]nexthop, error) {
 	var hops []nexthop
-	for _, element := range strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' }) {
+	for _, element := range elements(s) {
 		h, err := parseNexthop(element, port)
 		if err != nil {
 			return nil, fmt.Errorf("next hop %q: %w", element, err)

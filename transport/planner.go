@@ -56,11 +56,13 @@ type Planner struct {
 	Sources Sourcer
 
 	// Credentials finds the credential for a next hop; if nil, none is used.
-	// With a credential the TLS level is encrypt at least.
+	// With a credential the TLS level is encrypt at least. The elements of a
+	// list must have the same, or the recipient is deferred.
 	Credentials Credentialer
 
 	// TLS finds the TLS policy of a next hop; if nil, or if it has nothing to
-	// say, DefaultTLS holds.
+	// say, DefaultTLS holds. For a list the strictest level of its elements
+	// holds.
 	TLS TLSPolicer
 
 	// DefaultTLS is the level without a policy; if empty, may.
@@ -252,55 +254,6 @@ func (p *Planner) planSource(ctx context.Context, q Query, plan *Plan) error {
 	}
 	plan.because("source", sourceRule)
 	plan.because("helo", helloRule)
-	return nil
-}
-
-// planSecurity decides the credential and the TLS level. A transport that needs
-// no network has neither.
-func (p *Planner) planSecurity(ctx context.Context, q Query, plan *Plan) error {
-	if _, ok := answers[plan.Definition.Base]; ok {
-		plan.because("credential", "no network")
-		plan.because("tls", "no network")
-		return nil
-	}
-	credentialRule := defaultRule
-	if p.Credentials != nil {
-		c, rule, ok, err := p.Credentials.Credential(ctx, q, plan.Nexthop)
-		if err != nil {
-			return &PlanError{Part: "credential", Rule: rule, Err: lookupError{err}}
-		}
-		if ok {
-			plan.Credential, credentialRule = c, rule
-		}
-	}
-	plan.because("credential", credentialRule)
-	return p.planTLS(ctx, q, plan)
-}
-
-// planTLS decides the TLS level. A level that is not known is an error, never a
-// lower one.
-func (p *Planner) planTLS(ctx context.Context, q Query, plan *Plan) error {
-	level, rule := cmp.Or(p.DefaultTLS, TLSMay), defaultRule
-	if p.TLS != nil {
-		policy, policyRule, ok, err := p.TLS.TLSPolicy(ctx, q, plan.Nexthop)
-		if err != nil {
-			return &PlanError{Part: "tls", Rule: policyRule, Err: lookupError{err}}
-		}
-		if ok {
-			level, rule = policy.Level, policyRule
-		}
-	}
-	switch level {
-	case TLSNone, TLSMay:
-		if plan.Credential != (Credential{}) {
-			level, rule = TLSEncrypt, fmt.Sprintf("a credential needs encrypt, not %s (%s)", level, rule)
-		}
-	case TLSEncrypt:
-	default:
-		return &PlanError{Part: "tls", Rule: rule, Err: fmt.Errorf("TLS level %q is not known", string(level))}
-	}
-	plan.TLS = level
-	plan.because("tls", rule)
 	return nil
 }
 

@@ -280,6 +280,91 @@ func TestTransportsWithoutANetworkHaveNoSecrets(t *testing.T) {
 	}
 }
 
+// policies is a TLS policy table, searched as those of Postfix are.
+func policies(table map[string]transport.TLSLevel) transport.TLSPolicerFunc {
+	return func(_ context.Context, _ transport.Query, nexthop string) (transport.TLSPolicy, string, bool, error) {
+		for _, key := range transport.TLSKeys(nexthop) {
+			if level, ok := table[key]; ok {
+				return transport.TLSPolicy{Level: level}, key, true, nil
+			}
+		}
+		return transport.TLSPolicy{}, "", false, nil
+	}
+}
+
+// TestAListHasTheStrictestPolicyOfItsElements: which of them will answer is not known.
+func TestAListHasTheStrictestPolicyOfItsElements(t *testing.T) {
+	table := policies(map[string]transport.TLSLevel{
+		"[e]:587": "encrypt", "[n]:587": "none", "[m]": "may", ".secret.test": "encrypt",
+		"[a], [b]": "none", "[n]:587 [e]:587 [m]": "none", "[d]": "dane",
+	})
+	for _, test := range []struct {
+		nexthop string
+		def     transport.TLSLevel
+		want    string // level because of rule
+	}{
+		{"[e]:587, [n]:587", "", "encrypt because of [e]:587"},
+		{"[N]:587,[E]:587", "", "encrypt because of [e]:587"},
+		{"[m] [n]:587", "encrypt", "may because of [m]"},
+		{"[n]:587, [other]", "", "may because of default"},
+		{"[n]:587, [other]", "encrypt", "encrypt because of default"},
+		{"[other], x.secret.test", "", "encrypt because of .secret.test"},
+		{"[a], [b]", "encrypt", "none because of [a], [b]"},
+		{"[n]:587 [e]:587 [m]", "", "encrypt because of [e]:587"},
+		{"[other], [d]", "", `tls: TLS level "dane" is not known ([d])`},
+		{"[e]:587,", "", "encrypt because of [e]:587"},
+	} {
+		p := &transport.Planner{TLS: table, DefaultTLS: test.def, SmartHost: test.nexthop}
+		plan, err := p.Plan(t.Context(), transport.Query{Recipient: "u@a.test"})
+		got := fmt.Sprintf("%s because of %s", plan.TLS, rules(plan)["tls"])
+		if err != nil {
+			got = err.Error()
+		}
+		if got != test.want {
+			t.Errorf("%q: %s, want %s", test.nexthop, got, test.want)
+		}
+	}
+}
+
+func TestTheElementsOfAListShareACredentialOrThePlanFails(t *testing.T) {
+	one, two := transport.Credential{User: "one", Password: "secret"}, transport.Credential{User: "two", Password: "secret"}
+	table := map[string]transport.Credential{"[a]:587": one, "b": one, "[c]": two, "[a]:587, [c]": two}
+	p := &transport.Planner{Credentials: transport.CredentialerFunc(
+		func(_ context.Context, _ transport.Query, nexthop string) (transport.Credential, string, bool, error) {
+			if nexthop == "[broken]" {
+				return transport.Credential{}, "", false, errors.New("disk on fire")
+			}
+			for _, key := range transport.CredentialKeys("", nexthop) {
+				if c, ok := table[key]; ok {
+					return c, "for " + key, true, nil
+				}
+			}
+			return transport.Credential{}, "", false, nil
+		})}
+	for nexthop, want := range map[string]string{
+		"[a]:587, [b]:25":   "one:*** encrypt because of for [a]:587",
+		"[a]:587 [b]":       "one:*** encrypt because of for [a]:587",
+		"[a]:587,":          "one:*** encrypt because of for [a]:587",
+		"[a]:587, [c]":      "two:*** encrypt because of for [a]:587, [c]",
+		"[x], [y]":          " may because of default",
+		"[b], [c]":          "credential: the next hops [b] and [c] stand in one list and have different credentials (for [c])",
+		"[b], [x]":          "credential: the next hops [b] and [x] stand in one list and have different credentials (for b)",
+		"[x], [b]":          "credential: the next hops [x] and [b] stand in one list and have different credentials (for b)",
+		"[b], [b]:1, [c]":   "credential: the next hops [b] and [c] stand in one list and have different credentials (for [c])",
+		"[broken], [other]": "credential: disk on fire",
+	} {
+		p.SmartHost = nexthop
+		plan, err := p.Plan(t.Context(), transport.Query{Recipient: "u@a.test"})
+		got := fmt.Sprintf("%s %s because of %s", plan.Credential, plan.TLS, rules(plan)["credential"])
+		if err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%q: %s, want %s", nexthop, got, want)
+		}
+	}
+}
+
 func TestLabelIsSourceAndNextHopWhateverHappens(t *testing.T) {
 	broken := transport.RouterFunc(func(context.Context, transport.Query) (transport.Route, string, bool, error) {
 		return transport.Route{}, "", false, errors.New("disk on fire")

@@ -75,8 +75,9 @@ func (f SmartHosterFunc) SmartHost(ctx context.Context, q Query) (nexthop, rule 
 }
 
 // A Credentialer finds the credential for a next hop, which is given as
-// written, with brackets and port. See [CredentialKeys] for the keys that a
-// table is searched by.
+// written, with brackets and port. Of a list the whole is asked for, and if there
+// is no answer each element. See [CredentialKeys] for the keys that a table is
+// searched by.
 type Credentialer interface {
 	Credential(ctx context.Context, q Query, nexthop string) (c Credential, rule string, ok bool, err error)
 }
@@ -94,8 +95,9 @@ type TLSPolicy struct {
 	Level TLSLevel
 }
 
-// A TLSPolicer finds the TLS policy for a next hop, which is given as written.
-// See [TLSKeys] for the keys that a table is searched by.
+// A TLSPolicer finds the TLS policy for a next hop, which is given as written. Of
+// a list the whole is asked for, and each element. See [TLSKeys] for the keys
+// that a table is searched by.
 type TLSPolicer interface {
 	TLSPolicy(ctx context.Context, q Query, nexthop string) (p TLSPolicy, rule string, ok bool, err error)
 }

@@ -1,0 +1,126 @@
+package transport
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+)
+
+// planSecurity decides the credential and the TLS level. A transport that needs
+// no network has neither.
+func (p *Planner) planSecurity(ctx context.Context, q Query, plan *Plan) error {
+	if _, ok := answers[plan.Definition.Base]; ok {
+		plan.because("credential", "no network")
+		plan.because("tls", "no network")
+		return nil
+	}
+	if err := p.planCredential(ctx, q, plan); err != nil {
+		return err
+	}
+	return p.planTLS(ctx, q, plan)
+}
+
+// planCredential decides the credential: that of the next hop as written, else that
+// of each element of the list. Elements that differ have none in common, and which
+// of them will answer is not known yet.
+func (p *Planner) planCredential(ctx context.Context, q Query, plan *Plan) error {
+	whole, err := p.askCredential(ctx, q, plan.Nexthop)
+	if err != nil {
+		return err
+	}
+	if list := listed(plan.Nexthop); !whole.ok {
+		for i, element := range list {
+			found, err := p.askCredential(ctx, q, element)
+			switch {
+			case err != nil:
+				return err
+			case i == 0:
+				whole = found
+			case found.credential != whole.credential:
+				return &PlanError{Part: "credential", Rule: cmp.Or(found.rule, whole.rule), Err: fmt.Errorf(
+					"the next hops %s and %s stand in one list and have different credentials", list[0], element)}
+			}
+		}
+	}
+	plan.Credential = whole.credential
+	plan.because("credential", cmp.Or(whole.rule, defaultRule))
+	return nil
+}
+
+// A foundCredential is what the credentials say about one next hop.
+type foundCredential struct {
+	credential Credential
+	rule       string
+	ok         bool
+}
+
+func (p *Planner) askCredential(ctx context.Context, q Query, nexthop string) (f foundCredential, err error) {
+	if p.Credentials == nil {
+		return f, nil
+	}
+	c, rule, ok, err := p.Credentials.Credential(ctx, q, nexthop)
+	switch {
+	case err != nil:
+		return f, &PlanError{Part: "credential", Rule: rule, Err: lookupError{err}}
+	case !ok:
+		return f, nil
+	}
+	return foundCredential{c, rule, true}, nil
+}
+
+// planTLS decides the TLS level. A level that is not known is an error, never a
+// lower one.
+func (p *Planner) planTLS(ctx context.Context, q Query, plan *Plan) error {
+	level, rule, err := p.strictest(ctx, q, plan.Nexthop)
+	if err != nil {
+		return err
+	}
+	if level != TLSEncrypt && plan.Credential != (Credential{}) {
+		level, rule = TLSEncrypt, fmt.Sprintf("a credential needs encrypt, not %s (%s)", level, rule)
+	}
+	plan.TLS = level
+	plan.because("tls", rule)
+	return nil
+}
+
+// strictest is the level for a next hop as written. For a list it is the strictest
+// of its elements, for a plan has one level; an element without a policy has that of
+// the whole list.
+func (p *Planner) strictest(ctx context.Context, q Query, nexthop string) (level TLSLevel, rule string, err error) {
+	level, rule, err = p.askTLS(ctx, q, nexthop, cmp.Or(p.DefaultTLS, TLSMay), defaultRule)
+	if err != nil {
+		return "", "", err
+	}
+	whole, wholeRule := level, rule
+	for i, element := range listed(nexthop) {
+		l, r, err := p.askTLS(ctx, q, element, whole, wholeRule)
+		if err != nil {
+			return "", "", err
+		}
+		if i == 0 || strictness(l) > strictness(level) {
+			level, rule = l, r
+		}
+	}
+	return level, rule, nil
+}
+
+// askTLS is the policy for one next hop, or what holds without one.
+func (p *Planner) askTLS(ctx context.Context, q Query, nexthop string, level TLSLevel, rule string) (TLSLevel, string, error) {
+	if p.TLS != nil {
+		policy, because, ok, err := p.TLS.TLSPolicy(ctx, q, nexthop)
+		if err != nil {
+			return "", "", &PlanError{Part: "tls", Rule: because, Err: lookupError{err}}
+		}
+		if ok {
+			level, rule = policy.Level, because
+		}
+	}
+	if strictness(level) == 0 {
+		return "", "", &PlanError{Part: "tls", Rule: rule, Err: fmt.Errorf("TLS level %q is not known", string(level))}
+	}
+	return level, rule, nil
+}
+
+// strictness orders the levels; zero is of one that is not known.
+func strictness(l TLSLevel) int { return slices.Index([]TLSLevel{TLSNone, TLSMay, TLSEncrypt}, l) + 1 }
