@@ -1,10 +1,13 @@
 package transport
 
 import (
+	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"strings"
 	"time"
+	"unique"
 )
 
 // A Plan says how one recipient's mail leaves: by which transport, to which
@@ -56,7 +59,7 @@ type terms struct {
 	nexthop     string
 	source      Source
 	tls         TLSLevel
-	credential  Credential
+	credential  concealed
 	smartHost   bool
 	direct      bool
 	attempts    int
@@ -68,7 +71,7 @@ type terms struct {
 func (p *Plan) terms() terms {
 	return terms{
 		definition: p.Definition, transport: p.Transport, nexthop: p.Nexthop,
-		source: p.Source, tls: p.TLS, credential: p.Credential, smartHost: p.SmartHost, direct: p.Direct,
+		source: p.Source, tls: p.TLS, credential: p.Credential.conceal(), smartHost: p.SmartHost, direct: p.Direct,
 		attempts: p.Attempts, limit: p.Limit, destination: p.Destination, lane: p.Lane,
 	}
 }
@@ -141,6 +144,10 @@ func (c Credential) String() string {
 	return c.User + ":***"
 }
 
+// Format is String for every verb of package fmt. In an unexported field of what is
+// printed fmt does not ask for it, and shows all.
+func (c Credential) Format(f fmt.State, _ rune) { io.WriteString(f, c.String()) }
+
 // GoString is String, so that %#v does not print the password either.
 func (c Credential) GoString() string { return c.String() }
 
@@ -149,6 +156,12 @@ func (c Credential) LogValue() slog.Value { return slog.StringValue(c.String()) 
 
 // MarshalText is String for JSON and other encoders.
 func (c Credential) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// A concealed credential stands for it in keys, whose fields fmt shows. For a verb
+// that it cannot serve fmt follows one pointer; there are two.
+type concealed = unique.Handle[unique.Handle[Credential]]
+
+func (c Credential) conceal() concealed { return unique.Make(unique.Make(c)) }
 
 // A Definition is a named transport as data: a built-in transport with its
 // retry and limit policy (the columns of Postfix's master.cf and

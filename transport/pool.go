@@ -23,7 +23,7 @@ type sessionKey struct {
 	host       string
 	addr       netip.AddrPort
 	tls        TLSLevel
-	credential Credential
+	credential concealed
 	helo       string
 }
 

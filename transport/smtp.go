@@ -228,7 +228,7 @@ func (s *SMTP) known(hosts []host, plan *Plan) []host {
 func (s *SMTP) key(plan *Plan, x host) sessionKey {
 	return sessionKey{
 		source: plan.Source, host: x.name, addr: x.addr, tls: plan.TLS,
-		credential: plan.Credential, helo: s.helo(plan),
+		credential: plan.Credential.conceal(), helo: s.helo(plan),
 	}
 }
 
