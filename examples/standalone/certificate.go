@@ -75,20 +75,26 @@ func (a *app) selfSigned() (certFile, keyFile string) {
 }
 
 // makeCertificate makes the self-signed certificate if it is needed and is not
-// there yet, as at the first start.
+// there yet, as at the first start. A key without one is what a start that was
+// interrupted has left, and is made anew.
 func (a *app) makeCertificate() error {
 	certFile, keyFile := a.selfSigned()
-	if _, err := os.Stat(certFile); a.settings.TLS.Certificate != "" || !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Lstat(certFile); a.settings.TLS.Certificate != "" || !errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	cert, key, err := mailcore.SelfSigned(a.settings.Hostname)
 	if err != nil {
 		return fmt.Errorf("self-signed certificate: %w", err)
 	}
-	if err := os.WriteFile(keyFile, key, 0o600); err != nil {
+	if info, err := os.Lstat(keyFile); err == nil && info.Mode().IsRegular() {
+		if err := os.Remove(keyFile); err != nil {
+			return fmt.Errorf("self-signed certificate: %w", err)
+		}
+	}
+	if err := create(keyFile, key); err != nil {
 		return fmt.Errorf("self-signed certificate: %w", err)
 	}
-	if err := os.WriteFile(certFile, cert, 0o600); err != nil {
+	if err := create(certFile, cert); err != nil {
 		return fmt.Errorf("self-signed certificate: %w", err)
 	}
 	return nil

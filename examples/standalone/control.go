@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -48,8 +50,12 @@ func (a *app) controlSocket() string { return filepath.Join(a.data, "control.soc
 func (a *app) database() string { return filepath.Join(a.data, "panelmail.db") }
 
 // remote has the running server carry out the command. done is false if no
-// server runs.
+// server runs. Requests have passwords in them, so that the directory must be
+// one in which nobody else could have put a socket.
 func (a *app) remote(ctx context.Context, cmd command, args []string) (done bool, err error) {
+	if err := a.ownData(); err != nil {
+		return true, err
+	}
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", a.controlSocket())
 	if err != nil {
 		return false, nil
@@ -85,8 +91,10 @@ func (a *app) remote(ctx context.Context, cmd command, args []string) (done bool
 	}
 }
 
-// listenControl makes the control socket. The directory is 0700, and so nobody
-// else can reach it even before its mode is set.
+// listenControl makes the control socket. Until its mode is set it has the one
+// that the umask leaves: bind takes no mode, and the umask is the whole process's.
+// Who connects in that moment gets no further than checkPeer; where that cannot
+// tell, the data directory must be 0700, as ownData makes it.
 func (a *app) listenControl() (net.Listener, error) {
 	return listenUnix(a.controlSocket(), 0o600)
 }
@@ -124,7 +132,7 @@ func listenUnix(path string, mode os.FileMode) (net.Listener, error) {
 }
 
 // serveControl answers commands until ctx is done.
-func (a *app) serveControl(ctx context.Context, l net.Listener, srv *mailcore.Server) error {
+func (a *app) serveControl(ctx context.Context, l net.Listener, srv *mailcore.Server, log *slog.Logger) error {
 	defer context.AfterFunc(ctx, func() { l.Close() })()
 	var calls sync.WaitGroup
 	defer calls.Wait()
@@ -139,44 +147,68 @@ func (a *app) serveControl(ctx context.Context, l net.Listener, srv *mailcore.Se
 		calls.Go(func() {
 			defer conn.Close()
 			defer context.AfterFunc(ctx, func() { conn.Close() })()
-			a.answer(ctx, conn, srv)
+			if err := checkPeer(conn); err != nil {
+				log.Warn("a caller on the control socket was refused", "error", err)
+				return
+			}
+			a.answer(ctx, conn, srv, log)
 		})
 	}
 }
 
 // answer carries out one request.
-func (a *app) answer(ctx context.Context, conn net.Conn, srv *mailcore.Server) {
+func (a *app) answer(ctx context.Context, conn net.Conn, srv *mailcore.Server, log *slog.Logger) {
 	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
 	var req request
 	if err := json.NewDecoder(io.LimitReader(conn, maxRequest)).Decode(&req); err != nil {
 		return
 	}
-	out := &frames{e: json.NewEncoder(conn)}
-	remote := &app{stdout: out.stream(false), stderr: out.stream(true), json: req.JSON}
-	cmd, _, err := find(req.Args)
-	if err == nil && cmd.run == nil {
-		err = usagef("%s is not a command for a server", cmd.name)
-	}
-	if err == nil {
-		err = cmd.run(ctx, &call{
-			server: srv, settings: a.settings, command: cmd, args: req.Args[1:],
-			stdin: bytes.NewReader(req.Stdin), stdout: remote.stdout, stderr: remote.stderr, json: req.JSON,
-		})
-	}
-	status := remote.exit(err)
-	out.send(frame{Exit: &status})
+	out := &frames{conn: conn}
+	remote := &app{stdout: out.stream(false), stderr: out.stream(true), json: req.JSON, settings: a.settings}
+	status := remote.exit(remote.carryOut(ctx, srv, req, log))
+	_ = out.send(frame{Exit: &status})
 }
+
+// carryOut runs the command of a request. A panic is an error of this command,
+// and not the end of the mail server.
+func (a *app) carryOut(ctx context.Context, srv *mailcore.Server, req request, log *slog.Logger) (err error) {
+	cmd, _, err := find(req.Args)
+	if err != nil {
+		return err
+	}
+	if cmd.run == nil {
+		return usagef("%s is not a command for a server", cmd.name)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			log.Error("a command panicked", "command", cmd.name, "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("%s: the server made a mistake, which is in its log", cmd.name)
+		}
+	}()
+	return cmd.run(ctx, &call{
+		server: srv, settings: a.settings, command: cmd, args: req.Args[1:],
+		stdin: bytes.NewReader(req.Stdin), stdout: a.stdout, stderr: a.stderr, json: a.json,
+	})
+}
+
+// patience is how long a client may take to read a frame: who looks at a long
+// answer a page at a time takes a while, and the command with its transaction
+// waits.
+const patience = time.Minute
 
 // frames writes an answer to the client.
 type frames struct {
-	mu sync.Mutex
-	e  *json.Encoder
+	mu   sync.Mutex
+	conn net.Conn
 }
 
 func (f *frames) send(x frame) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.e.Encode(x)
+	if err := f.conn.SetWriteDeadline(time.Now().Add(patience)); err != nil {
+		return err
+	}
+	return json.NewEncoder(f.conn).Encode(x)
 }
 
 func (f *frames) stream(isErr bool) io.Writer {

@@ -35,6 +35,9 @@ func serve(ctx context.Context, a *app, args []string) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := a.ownData(); err != nil {
+		return err
+	}
 	signals, stop := hangups()
 	defer stop()
 	var closeLog func()
@@ -42,9 +45,6 @@ func serve(ctx context.Context, a *app, args []string) (err error) {
 		return err
 	}
 	defer closeLog()
-	if err := os.MkdirAll(a.data, 0o700); err != nil {
-		return fmt.Errorf("data directory: %w", err)
-	}
 	unlock, err := a.lock()
 	if err != nil {
 		return err
@@ -76,7 +76,7 @@ func serve(ctx context.Context, a *app, args []string) (err error) {
 	a.announce(listeners)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return srv.Run(ctx, listeners...) })
-	group.Go(func() error { return a.serveControl(ctx, control, srv) })
+	group.Go(func() error { return a.serveControl(ctx, control, srv, config.Log) })
 	group.Go(func() error { shown.reload(ctx, a, signals, config.Log); return nil })
 	return group.Wait()
 }
