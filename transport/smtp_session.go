@@ -28,6 +28,11 @@ type Timeouts struct {
 	Data     time.Duration // DATA; if zero, 2 minutes
 	Block    time.Duration // each write of 16 KiB of content; if zero, 3 minutes
 	Dot      time.Duration // the reply to the content; if zero, 10 minutes
+
+	// MinRate is the least rate in octets a second at which a host must take
+	// content, averaged over Block; what falls behind is given up. If zero,
+	// 1000; if negative, none.
+	MinRate int
 }
 
 const (
@@ -83,7 +88,7 @@ func (o *opening) options() smtpclient.Options {
 		HELO: o.s.helo(&o.d.Plan),
 		Timeouts: smtpclient.Timeouts{
 			Greeting: helo, Hello: helo, StartTLS: t.StartTLS, Auth: t.Auth,
-			Mail: t.Mail, Rcpt: t.Rcpt, Data: t.Data, Block: t.Block, Dot: t.Dot,
+			Mail: t.Mail, Rcpt: t.Rcpt, Data: t.Data, Block: t.Block, Dot: t.Dot, MinRate: t.MinRate,
 		},
 	}
 	if o.h.addr.Port() == smtpsPort {

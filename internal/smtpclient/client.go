@@ -2,6 +2,7 @@ package smtpclient
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -38,10 +39,15 @@ type Timeouts struct {
 	Mail     time.Duration // MAIL; if zero, 5 minutes
 	Rcpt     time.Duration // RCPT; if zero, 5 minutes
 	Data     time.Duration // the 354 after DATA; if zero, 2 minutes
-	Block    time.Duration // each write of at most 16 KiB of content; if zero, 3 minutes
+	Block    time.Duration // each write of at most 16 KiB of content, see MinRate; if zero, 3 minutes
 	Dot      time.Duration // the reply after the content; if zero, 10 minutes
 	Reset    time.Duration // RSET; if zero, 20 seconds
 	Quit     time.Duration // writing QUIT, whose reply nobody waits for; if zero, 2 seconds
+
+	// MinRate is the least rate in octets a second at which the peer must take
+	// content: waiting for it uses up Block, and every MinRate octets give a
+	// second back. If zero, 1000; if negative, none.
+	MinRate int
 }
 
 func (t Timeouts) withDefaults() Timeouts {
@@ -58,6 +64,7 @@ func (t Timeouts) withDefaults() Timeouts {
 			*d.value = d.or
 		}
 	}
+	t.MinRate = cmp.Or(t.MinRate, 1000)
 	return t
 }
 
@@ -77,7 +84,8 @@ type Client struct {
 	log     transcript
 	ext     map[string]string // keyword in upper case: parameters
 
-	onWrite time.Duration // the limit for each write at this step
+	onWrite time.Duration // the limit for the next write at this step
+	content bool          // onWrite is what is left of the time for content
 	leave   func() bool   // ends the watch over the context of the running method
 	cut     func()        // c.interrupt, bound once
 

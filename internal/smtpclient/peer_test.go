@@ -37,6 +37,7 @@ type peer struct {
 //	C: text    expect that line; "C: *" any line
 //	content    read content to the dot
 //	tls        shake hands
+//	drip n     read n octets of content each ten seconds, to the dot
 //	rest       read until the client closes, and keep it as content
 //	record     read a TLS record
 //	drain      read until the client closes; fail if there is nothing but EOF
@@ -109,6 +110,22 @@ func (p *peer) step(t *testing.T, verb, rest string) error {
 				return nil
 			}
 			p.content.WriteString(strings.TrimPrefix(line, "."))
+		}
+	case "drip":
+		var n int
+		if _, err := fmt.Sscan(rest, &n); err != nil {
+			return err
+		}
+		for buf := make([]byte, n); ; {
+			<-time.After(10 * time.Second)
+			for left := buf; len(left) > 0; {
+				got, err := p.r.Read(left)
+				p.content.Write(left[:got])
+				if err != nil || strings.HasSuffix(p.content.String(), "\r\n.\r\n") {
+					return err
+				}
+				left = left[got:]
+			}
 		}
 	case "tls":
 		conn := tls.Server(p.conn, serverTLS(t))

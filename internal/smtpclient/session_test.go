@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -332,6 +333,46 @@ func TestAPeerThatStopsReadingIsLeftAfterTheTimeoutOfABlock(t *testing.T) {
 		}
 		p.end(t)
 	})
+}
+
+// TestAPeerMustTakeContentAtAMinimumRate has a slow but honest peer beside tarpits.
+func TestAPeerMustTakeContentAtAMinimumRate(t *testing.T) {
+	for _, test := range []struct {
+		rate  int // octets a second that the peer takes
+		least int // Timeouts.MinRate
+		taken bool
+	}{
+		{200, 0, false}, {700, 0, false}, {1200, 0, true}, {700, 500, true}, {300, 500, false}, {200, -1, true},
+	} {
+		for name, script := range map[string]string{"in clear": plainHello, "over TLS": "tls\n" + plainHello} {
+			t.Run(fmt.Sprintf("%d octets a second of %d, %s", test.rate, test.least, name), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { testRate(t, test.rate, test.least, test.taken, script) })
+			})
+		}
+	}
+}
+
+func testRate(t *testing.T, rate, least int, taken bool, script string) {
+	p, conn := play(t, script+fmt.Sprintf("C: *\nS: 250 ok\nC: *\nS: 250 ok\nC: *\nS: 354 go\ndrip %d\nS: 250 ok", 10*rate))
+	o := Options{HELO: "us.test", Timeouts: Timeouts{MinRate: least}}
+	if strings.HasPrefix(script, "tls") {
+		o.TLS = anyTLS()
+	}
+	c, err := Greet(context.Background(), conn, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	res, err := send(c, strings.Repeat("0123456789abcde\r\n", 3000*rate/17), "b@mx.test")
+	took := time.Since(begun)
+	c.Close()
+	<-p.done
+	switch {
+	case taken && (err != nil || !res.Reply(0).OK()):
+		t.Errorf("%+v, %v after %v", res, err, took)
+	case !taken && (step(err) != StepContent || !errors.Is(err, os.ErrDeadlineExceeded) || res.Uncertain || took > 15*time.Minute):
+		t.Errorf("%+v, %v after %v", res, err, took)
+	}
 }
 
 func TestARefusalInMidContentIsHeard(t *testing.T) {

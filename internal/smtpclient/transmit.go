@@ -96,7 +96,8 @@ func (c *Client) torn(t *transaction, l *listener, cause error) error {
 // write writes the content and the final dot. An error means that the peer has not
 // got the dot.
 func (c *Client) write(b *body, l *listener) error {
-	c.onWrite = c.timeouts.Block
+	c.onWrite, c.content = c.timeouts.Block, true
+	defer func() { c.content = false }()
 	s := stuffer{w: c.w}
 	for {
 		if err := s.write(b.block); err != nil {

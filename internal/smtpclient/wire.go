@@ -24,8 +24,16 @@ type timedWriter struct{ c *Client }
 
 // Write implements [io.Writer].
 func (w timedWriter) Write(p []byte) (int, error) {
-	w.c.armWrite(w.c.onWrite)
-	return w.c.conn.Write(p)
+	c := w.c
+	c.armWrite(c.onWrite)
+	if !c.content || c.timeouts.MinRate < 0 {
+		return c.conn.Write(p)
+	}
+	start := time.Now()
+	n, err := c.conn.Write(p)
+	earned := time.Duration(n) * time.Second / time.Duration(c.timeouts.MinRate)
+	c.onWrite = min(c.timeouts.Block, c.onWrite-time.Since(start)+earned)
+	return n, err
 }
 
 // begin starts an exported method: from here to end, ctx rules the connection.
