@@ -68,37 +68,41 @@ func (s *scheduler) settle(ctx context.Context, a *attempt, report transport.Rep
 	}
 }
 
-func (s *scheduler) settleOnce(a *attempt, report transport.Report, begun bool) error {
+// settleOnce judges what is known now. If a person changes something meanwhile it
+// judges once more.
+func (s *scheduler) settleOnce(a *attempt, report transport.Report, begun bool) (err error) {
 	ctx := context.Background() // what was done must be written, whoever gave up
-	if deferred(report, len(a.rows)) {
-		c, err := s.q.store.clock(ctx, a.message)
-		if err != nil && !errors.Is(err, ErrNotFound) {
-			return err
+	for range settleTries {
+		if open(report, len(a.rows)) {
+			if err := s.q.store.refresh(ctx, a); err != nil {
+				return err
+			}
 		}
-		if err == nil {
-			a.clock = c
-		}
-	}
-	j := s.q.judge(micros(time.Now()), a.clock)
-	s.mu.Lock()
-	j.stopping = s.stopping || !begun
-	s.mu.Unlock()
-	settlement := j.settle(a, report)
-	if err := s.q.reportTo(ctx, settlement); err != nil {
-		if errors.Is(err, ErrNotFound) {
+		j := s.q.judge(micros(time.Now()), a)
+		s.mu.Lock()
+		j.stopping = s.stopping || !begun
+		s.mu.Unlock()
+		settlement := j.settle(a, report)
+		if err := s.q.reportTo(ctx, settlement); errors.Is(err, ErrNotFound) {
 			settlement.reports, settlement.warning = nil, nil // removed meanwhile: nobody is told
-		} else {
+		} else if err != nil {
 			return fmt.Errorf("report: %w", err)
 		}
+		if err = s.q.store.settle(ctx, settlement); !errors.Is(err, errChanged) {
+			return err
+		}
 	}
-	return s.q.store.settle(ctx, settlement)
+	return err
 }
 
-// deferred reports whether an outcome depends on the message's clock, which may
-// have changed since the claim.
-func deferred(report transport.Report, n int) bool {
+// settleTries is how often a settlement is made anew in one go.
+const settleTries = 3
+
+// open reports whether some outcome depends on more than the report: on the
+// message's clock, or on what a person wants.
+func open(report transport.Report, n int) bool {
 	for i := range n {
-		if o := report.At(i); o.Deferred() || o.NotTried() {
+		if o := report.At(i); o.Held() || !o.Delivered() && !o.Failed() {
 			return true
 		}
 	}

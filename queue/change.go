@@ -3,8 +3,6 @@ package queue
 import (
 	"context"
 	"time"
-
-	"github.com/panelmail/panelmail/transport"
 )
 
 // A changeKind is what a person does to recipients in the queue.
@@ -16,15 +14,16 @@ const (
 	changeRetry
 	changeRequeue
 	changeRemove
-	changeFail // of what is being tried: this attempt is the last
+	changeFail // marks: there will be no attempt but the one under way
 )
 
 // A change is one operation on all recipients a match selects.
 type change struct {
-	kind  changeKind
-	match Match
-	now   int64
-	rules changeRules
+	kind   changeKind
+	match  Match
+	reason string // changeFail: what the sender is told if there was no reply
+	now    int64
+	rules  changeRules
 }
 
 // changeRules are the settings a change needs.
@@ -69,58 +68,63 @@ func (q *Queue) Remove(ctx context.Context, m Match) (int, error) {
 // Fail gives up the recipients m selects now, on hold or not, and reports it to
 // their senders with the reply of the last attempt; if there was none, with the
 // reason given, or one of our own if that is "". A delivery under way is not
-// interrupted, but is the last. It returns how many messages it touched.
+// interrupted, but is the last. It returns how many messages it touched. After
+// an error some recipients may have one attempt left: call it again.
 func (q *Queue) Fail(ctx context.Context, m Match, reason string) (int, error) {
-	if m.empty() {
-		return 0, nil
-	}
 	if reason == "" {
 		reason = "given up by the administrator"
 	}
-	messages, err := q.change(ctx, changeFail, m)
-	last := int64(0)
-	for after := (place{position: -1}); err == nil; {
-		var page []*attempt
-		if page, err = q.store.pick(ctx, m, after, failPage); err != nil || len(page) == 0 {
-			break
-		}
-		for _, a := range page {
-			if a.message != last {
-				messages++
-				last = a.message
-			}
-			after = place{a.message, a.rows[len(a.rows)-1].position}
-			if err = q.giveUp(ctx, a, reason); err != nil {
-				break
-			}
-		}
+	// First all are marked, so that none slips by while it is claimed or settled
+	// between two of our steps.
+	messages, err := q.apply(ctx, change{kind: changeFail, match: m, reason: reason})
+	if err != nil || messages == 0 {
+		return messages, err
 	}
-	return messages, err
+	return messages, q.failGivenUp(ctx)
 }
 
 // failPage is how many recipients Fail takes at a time.
 const failPage = 200
 
-func (q *Queue) giveUp(ctx context.Context, a *attempt, reason string) error {
-	report := make(transport.Report, len(a.rows))
-	for i := range a.rows {
-		reply := transport.Replyf(450, "4.7.0", "%s", reason)
-		if w := &a.rows[i]; w.code != 0 {
-			reply = w.lastReply()
+// failGivenUp fails what was given up and is not being tried.
+func (q *Queue) failGivenUp(ctx context.Context) error {
+	for after := (place{position: -1}); ; {
+		page, err := q.store.givenUp(ctx, after, failPage)
+		if err != nil || len(page) == 0 {
+			return err
 		}
-		report[i] = transport.Outcome{Reply: reply, Host: a.rows[i].host, Final: true}
+		for _, a := range page {
+			if err := q.end(ctx, a, Failed); err != nil {
+				return err
+			}
+		}
+		after = lastPlace(page)
 	}
-	return q.end(ctx, a, report, Failed)
+}
+
+// lastPlace is that of the last recipient on a page.
+func lastPlace(page []*attempt) place {
+	last := place{message: page[len(page)-1].message}
+	for _, a := range page {
+		if a.message == last.message {
+			last.position = max(last.position, a.rows[len(a.rows)-1].position)
+		}
+	}
+	return last
 }
 
 func (q *Queue) change(ctx context.Context, kind changeKind, m Match) (int, error) {
-	if m.empty() {
+	return q.apply(ctx, change{kind: kind, match: m})
+}
+
+func (q *Queue) apply(ctx context.Context, c change) (int, error) {
+	if c.match.empty() {
 		return 0, nil
 	}
-	n, err := q.store.change(ctx, change{kind: kind, match: m, now: micros(time.Now()), rules: changeRules{
-		lifetime: q.o.Lifetime, bounceLifetime: q.o.BounceLifetime, grace: q.o.BackoffMax,
-	}})
-	if kind == changeRemove {
+	c.now = micros(time.Now())
+	c.rules = changeRules{lifetime: tryFor(q.o.Lifetime), bounceLifetime: tryFor(q.o.BounceLifetime), grace: q.o.BackoffMax}
+	n, err := q.store.change(ctx, c)
+	if c.kind == changeRemove {
 		q.sweep(ctx)
 	}
 	q.changed.Store(true)

@@ -17,7 +17,7 @@ const (
 	Delivered Kind = "delivered" // the next hop took responsibility; final
 	Deferred  Kind = "deferred"  // tried, and will be again
 	Uncertain Kind = "uncertain" // tried; the outcome is not known; will be tried again
-	Failed    Kind = "failed"    // refused for good; final
+	Failed    Kind = "failed"    // refused for good, or given up by a person; final
 	Expired   Kind = "expired"   // deferred for too long; final
 	Held      Kind = "held"      // stopped until released
 	Released  Kind = "released"  // no longer held

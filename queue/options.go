@@ -21,7 +21,8 @@ type Options struct {
 	Label func(ctx context.Context, q transport.Query) string
 
 	// Lifetime is how long a message is tried; an attempt that fails later is
-	// the last. If zero, 5 days; if negative, one attempt.
+	// the last. If zero, 5 days; if negative, one attempt, for which room is
+	// waited for up to 5 days.
 	Lifetime time.Duration
 
 	// BounceLifetime is Lifetime for messages with the null reverse-path; it is
@@ -77,6 +78,8 @@ type Options struct {
 
 const day = 24 * time.Hour
 
+const defaultLifetime = 5 * day
+
 // lease is for how long an attempt may go on without being renewed; Run renews
 // leases at half of it.
 const leaseTime = 10 * time.Minute
@@ -88,8 +91,8 @@ func (o Options) withDefaults() Options {
 	if o.Label == nil {
 		o.Label = domainLabel
 	}
-	orElse(&o.Lifetime, 5*day)
-	orElse(&o.BounceLifetime, 5*day)
+	orElse(&o.Lifetime, defaultLifetime)
+	orElse(&o.BounceLifetime, defaultLifetime)
 	o.BounceLifetime = min(o.BounceLifetime, o.Lifetime)
 	orElse(&o.BackoffMin, 5*time.Minute)
 	orElse(&o.BackoffMax, 4*time.Hour)

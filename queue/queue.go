@@ -116,15 +116,28 @@ func (q *Queue) View(ctx context.Context, f func(tx *sql.Tx) error) error {
 // expiry returns when a message that enters the queue at now expires, and when
 // its sender is to be warned (0: never).
 func (q *Queue) expiry(reversePath string, now, arrived int64) clock {
-	lifetime := q.o.Lifetime
-	if reversePath == "" {
-		lifetime = q.o.BounceLifetime
-	}
-	c := clock{expires: now + max(0, lifetime).Microseconds()}
+	c := clock{expires: now + tryFor(q.lifetime(reversePath)).Microseconds()}
 	if reversePath != "" && q.o.DelayWarning > 0 {
 		c.warn = arrived + q.o.DelayWarning.Microseconds()
 	}
 	return c
+}
+
+// lifetime is the setting for a message from reversePath.
+func (q *Queue) lifetime(reversePath string) time.Duration {
+	if reversePath == "" {
+		return q.o.BounceLifetime
+	}
+	return q.o.Lifetime
+}
+
+// tryFor is how long a message with a lifetime stays in the queue. One that is to
+// be tried once has a while to wait for its attempt.
+func tryFor(lifetime time.Duration) time.Duration {
+	if lifetime < 0 {
+		return defaultLifetime
+	}
+	return lifetime
 }
 
 // pause waits for d unless ctx is done first.

@@ -16,13 +16,15 @@ const untriedPause = time.Second
 type judge struct {
 	now      int64
 	clock    clock
+	once     bool // one attempt is enough to give up
 	rules    backoff
 	chance   float64 // in [0, 1)
 	stopping bool    // Run is ending, or it was not begun: what was not tried is no sign of a full lane
 }
 
-func (q *Queue) judge(now int64, c clock) judge {
-	return judge{now: now, clock: c, rules: backoff{q.o.BackoffMin, q.o.BackoffMax}, chance: rand.Float64()}
+func (q *Queue) judge(now int64, a *attempt) judge {
+	return judge{now: now, clock: a.clock, once: q.lifetime(a.envelope.ReversePath) < 0,
+		rules: backoff{q.o.BackoffMin, q.o.BackoffMax}, chance: rand.Float64()}
 }
 
 // settle rules on each recipient of a.
@@ -40,9 +42,22 @@ func (j judge) settle(a *attempt, report transport.Report) *settlement {
 	return s
 }
 
-// rule classifies one outcome. Unknown trouble defers: nothing fails but by a
-// refusal or by age.
+// rule decides about one recipient. What a person has given up has no attempt
+// left.
 func (j judge) rule(w *row, o transport.Outcome) ruling {
+	r := j.classify(w, o)
+	if w.last == "" || r.state.Final() {
+		return r
+	}
+	if r.untried || r.state == OnHold {
+		r.outcome = transport.Outcome{Reply: w.lastReply(), Host: w.host, Final: true}
+	}
+	return ruling{state: Dead, outcome: r.outcome, event: Event{Kind: Failed}}
+}
+
+// classify takes an outcome for what it is. Unknown trouble defers: nothing fails
+// but by a refusal or by age.
+func (j judge) classify(w *row, o transport.Outcome) ruling {
 	switch {
 	case o.Held():
 		return ruling{state: OnHold, due: j.now, outcome: o, event: Event{Kind: Held}}
@@ -56,7 +71,7 @@ func (j judge) rule(w *row, o transport.Outcome) ruling {
 	if o.Reply.Code == 0 {
 		o.Reply = transport.Replyf(451, "4.4.2", "connection lost; the message may have been taken")
 	}
-	if j.now >= j.clock.expires {
+	if j.once || j.now >= j.clock.expires {
 		return ruling{state: Dead, outcome: o, event: Event{Kind: Expired}}
 	}
 	kind := Deferred
@@ -83,19 +98,23 @@ func (j judge) untried(w *row, o transport.Outcome) ruling {
 // message's expiry by more than the shortest backoff: the last attempt is made
 // close to the end of the lifetime.
 func (j judge) next(w *row, o transport.Outcome) int64 {
-	if o.RetryAfter > 0 {
-		return j.now + o.RetryAfter.Microseconds()
+	wait := o.RetryAfter
+	if wait <= 0 {
+		wait = jitter(j.rules.delay(w.first, j.now), j.chance)
 	}
-	return j.now + jitter(j.rules.delay(w.first, j.now), j.chance).Microseconds()
+	return min(j.now+wait.Microseconds(), max(j.clock.expires, j.now+j.rules.min.Microseconds()))
 }
 
 // lastReply is the reply that a recipient is failed with when no attempt gave a
 // new one.
 func (w *row) lastReply() transport.Reply {
-	if w.code == 0 {
-		return transport.Replyf(451, "4.4.7", "the message expired before there was room to deliver it")
+	switch {
+	case w.code != 0:
+		return transport.Reply{Code: w.code, Enhanced: parseStatus(w.status), Text: w.text}
+	case w.last != "":
+		return transport.Replyf(450, "4.7.0", "%s", w.last)
 	}
-	return transport.Reply{Code: w.code, Enhanced: parseStatus(w.status), Text: w.text}
+	return transport.Replyf(451, "4.4.7", "the message expired before there was room to deliver it")
 }
 
 // parseStatus reads an enhanced status code; what is none is zero.

@@ -25,7 +25,7 @@ var _ store = (*engine)(nil)
 
 // The statements that run once or more for each message, prepared on the
 // reading handle.
-var hotQueries = []string{selectContent, selectClock, selectDue}
+var hotQueries = []string{selectContent, selectClock, selectDue, selectFresh}
 
 func openEngine(ctx context.Context, file *sqlitedb.File, wait time.Duration, emit func([]Event)) (*engine, error) {
 	if err := install(ctx, file); err != nil {

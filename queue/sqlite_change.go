@@ -57,8 +57,6 @@ func (k changeKind) applies() string {
 		return `r.state = 2`
 	case changeRetry:
 		return `r.state = 0`
-	case changeFail:
-		return `r.state = 1`
 	default:
 		return `r.state IN (0, 1, 2)`
 	}
@@ -115,7 +113,8 @@ func (e *engine) changeAll(t txn, c *change, step []target, last int64) ([]Event
 		case changeRemove:
 			kind, err = Removed, removeRow(t, s)
 		case changeFail:
-			_, err = t.exec(`UPDATE panelmail_message SET expires = min(expires, ?) WHERE id = ?`, c.now, s.message)
+			_, err = t.exec(`UPDATE panelmail_recipient SET last = ? WHERE message = ? AND position = ?`,
+				c.reason, s.message, s.position)
 		case changeRequeue:
 			if first {
 				var ev Event
@@ -189,16 +188,16 @@ func requeue(t txn, c *change, s *target) (Event, error) {
 		lifetime = c.rules.bounceLifetime
 	}
 	if _, err := t.exec(`UPDATE panelmail_message SET queue_id = ?, expires = ? WHERE id = ?`,
-		id, c.now+max(0, lifetime).Microseconds(), s.message); err != nil {
+		id, c.now+lifetime.Microseconds(), s.message); err != nil {
 		return Event{}, err
 	}
 	if _, err := t.exec(`
-UPDATE panelmail_recipient SET attempts = 1, first = ?1, state = 1
+UPDATE panelmail_recipient SET attempts = 1, first = ?1, state = 1, last = NULL
 WHERE message = ?2 AND token IS NOT NULL AND state < 3`, c.now, s.message); err != nil {
 		return Event{}, err
 	}
 	if _, err := t.exec(`
-UPDATE panelmail_recipient SET state = 0, due = ?1, attempts = 0, first = NULL
+UPDATE panelmail_recipient SET state = 0, due = ?1, attempts = 0, first = NULL, last = NULL
 WHERE message = ?2 AND token IS NULL AND state < 3`, c.now, s.message); err != nil {
 		return Event{}, err
 	}

@@ -288,7 +288,7 @@ func (e *engine) holding(ctx context.Context, tokens []int64) (map[int64]int, er
 	}
 	rows, err := e.read.QueryContext(ctx, `
 SELECT token, count(*) FROM panelmail_recipient
-WHERE token IS NOT NULL AND state = 1 AND token IN (SELECT value FROM json_each(?))
+WHERE token IS NOT NULL AND state = 1 AND last IS NULL AND token IN (SELECT value FROM json_each(?))
 GROUP BY token`, string(list))
 	if err != nil {
 		return nil, err

@@ -3,49 +3,42 @@ package queue
 import (
 	"context"
 	"database/sql"
-	"time"
 )
 
-// overdue lists, by message, recipients in parked lanes whose message expires or
-// is to be warned about in a span of time.
-func (e *engine) overdue(ctx context.Context, after, until int64, limit int) ([]*attempt, error) {
-	var all []*attempt
-	err := e.view(ctx, func(tx *sql.Tx) error {
-		rows, err := tx.Query(`
-SELECT`+attemptColumns+`, l.id, l.key
+const (
+	// From the index on expires, in its order: what else is in the queue costs
+	// nothing.
+	selectOverdue = `
+SELECT` + attemptColumns + `, l.id, l.key, r.state, coalesce(r.last, '')
 FROM panelmail_message AS m
-	JOIN panelmail_recipient AS r ON r.message = m.id
-	JOIN panelmail_lane AS l ON l.id = r.lane
-WHERE (m.id IN (SELECT id FROM panelmail_message WHERE expires > ?1 AND expires <= ?2)
-	OR m.id IN (SELECT id FROM panelmail_message WHERE warn > ?1 AND warn <= ?2))
+	CROSS JOIN panelmail_recipient AS r ON r.message = m.id
+	CROSS JOIN panelmail_lane AS l ON l.id = r.lane
+WHERE m.expires >= ?1 AND m.expires <= ?2 AND (m.expires, m.id, r.position) > (?1, ?3, ?4)
 	AND r.state = 0 AND l.parked > ?2
-ORDER BY m.id, r.lane, r.position LIMIT ?3`, after, until, limit)
-		if err != nil {
-			return err
-		}
-		all, err = byMessage(rows)
-		return err
-	})
-	return all, err
-}
+ORDER BY m.expires, m.id, r.position LIMIT ?5`
 
-// pick reads recipients that are not being tried.
-func (e *engine) pick(ctx context.Context, m Match, after place, limit int) ([]*attempt, error) {
-	w, err := m.condition(time.Now())
-	if err != nil {
-		return nil, err
-	}
-	w.and(`r.state IN (0, 2) AND r.token IS NULL`)
-	w.and(`(r.message, r.position) > (?, ?)`, after.message, after.position)
-	var all []*attempt
-	err = e.view(ctx, func(tx *sql.Tx) error {
-		rows, err := tx.Query(`
-SELECT`+attemptColumns+`, l.id, l.key
+	selectGivenUp = `
+SELECT` + attemptColumns + `, l.id, l.key, r.state, r.last
 FROM panelmail_recipient AS r
-	JOIN panelmail_message AS m ON m.id = r.message
-	JOIN panelmail_lane AS l ON l.id = r.lane
-WHERE `+w.String()+`
-ORDER BY r.message, r.position LIMIT ?`, append(w.args, limit)...)
+	CROSS JOIN panelmail_message AS m ON m.id = r.message
+	CROSS JOIN panelmail_lane AS l ON l.id = r.lane
+WHERE r.last IS NOT NULL AND r.state IN (0, 2) AND r.token IS NULL
+	AND (r.message, r.position) > (?, ?)
+ORDER BY r.message, r.position LIMIT ?`
+)
+
+func (e *engine) overdue(ctx context.Context, after expiring, until int64, limit int) ([]*attempt, error) {
+	return e.unclaimed(ctx, selectOverdue, after.at, until, after.message, after.position, limit)
+}
+
+func (e *engine) givenUp(ctx context.Context, after place, limit int) ([]*attempt, error) {
+	return e.unclaimed(ctx, selectGivenUp, after.message, after.position, limit)
+}
+
+// unclaimed reads recipients that nobody tries.
+func (e *engine) unclaimed(ctx context.Context, query string, args ...any) (all []*attempt, err error) {
+	err = e.view(ctx, func(tx *sql.Tx) error {
+		rows, err := tx.Query(query, args...)
 		if err != nil {
 			return err
 		}
@@ -55,28 +48,39 @@ ORDER BY r.message, r.position LIMIT ?`, append(w.args, limit)...)
 	return all, err
 }
 
-// byMessage gathers recipients of one message and lane that follow each other.
+// byMessage gathers the recipients of one message and lane. Those of a message
+// follow each other.
 func byMessage(rows *sql.Rows) ([]*attempt, error) {
 	defer func() { _ = rows.Close() }()
 	var all []*attempt
+	first := 0 // of the latest message
 	for rows.Next() {
 		a := &attempt{}
-		if err := a.scan(rows, &a.lane, &a.label); err != nil {
+		var state State
+		var last string
+		if err := a.scan(rows, &a.lane, &a.label, &state, &last); err != nil {
 			return nil, err
 		}
-		if n := len(all); n > 0 && all[n-1].message == a.message && all[n-1].lane == a.lane {
-			all[n-1].rows = append(all[n-1].rows, a.rows...)
-			all[n-1].envelope.Recipients = append(all[n-1].envelope.Recipients, a.envelope.Recipients...)
+		a.rows[0].state, a.rows[0].last = state, last
+		if len(all) > 0 && all[first].message != a.message {
+			first = len(all)
+		}
+		i := first
+		for i < len(all) && all[i].lane != a.lane {
+			i++
+		}
+		if i == len(all) {
+			all = append(all, a)
 			continue
 		}
-		all = append(all, a)
+		all[i].rows = append(all[i].rows, a.rows...)
+		all[i].envelope.Recipients = append(all[i].envelope.Recipients, a.envelope.Recipients...)
 	}
 	return all, rows.Err()
 }
 
 func (e *engine) nextOverdue(ctx context.Context, after int64) (at int64, err error) {
 	err = e.read.QueryRowContext(ctx, `
-SELECT min(coalesce((SELECT min(expires) FROM panelmail_message WHERE expires > ?1), ?2),
-	coalesce((SELECT min(warn) FROM panelmail_message WHERE warn > ?1), ?2))`, after, never).Scan(&at)
+SELECT coalesce((SELECT min(expires) FROM panelmail_message WHERE expires > ?), ?)`, after, never).Scan(&at)
 	return at, err
 }

@@ -45,7 +45,6 @@ CREATE TABLE panelmail_message (
 	script       TEXT    NOT NULL
 ) STRICT;
 CREATE INDEX panelmail_message_expires ON panelmail_message(expires);
-CREATE INDEX panelmail_message_warn ON panelmail_message(warn) WHERE warn IS NOT NULL;
 
 CREATE TABLE panelmail_recipient (
 	message      INTEGER NOT NULL REFERENCES panelmail_message(id) ON DELETE CASCADE,
@@ -67,6 +66,7 @@ CREATE TABLE panelmail_recipient (
 	status       TEXT    NOT NULL DEFAULT '',
 	text         TEXT    NOT NULL DEFAULT '',
 	host         TEXT    NOT NULL DEFAULT '',
+	last         TEXT,                        -- why there will be no other attempt; NULL: there may be
 	PRIMARY KEY (message, position),
 	CHECK (state IN (0, 1, 2, 3, 4)),
 	CHECK ((token IS NULL) = (lease IS NULL)),
@@ -78,6 +78,7 @@ CREATE INDEX panelmail_recipient_waiting ON panelmail_recipient(lane, class, sit
 CREATE INDEX panelmail_recipient_due ON panelmail_recipient(lane, due, class, site) WHERE state = 0;
 CREATE INDEX panelmail_recipient_leased ON panelmail_recipient(lease) WHERE token IS NOT NULL;
 CREATE INDEX panelmail_recipient_held ON panelmail_recipient(lane) WHERE state = 2;
+CREATE INDEX panelmail_recipient_last ON panelmail_recipient(message, position) WHERE last IS NOT NULL;
 
 CREATE TABLE panelmail_lane (
 	id     INTEGER PRIMARY KEY,

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"slices"
 )
 
@@ -25,21 +26,36 @@ WHERE id = (SELECT upload FROM panelmail_content WHERE message = ?1) AND NOT EXI
 	settleFinal = `
 UPDATE panelmail_recipient
 SET state = ?, token = NULL, lease = NULL, code = ?, status = ?, text = ?, host = ?
-WHERE message = ? AND position = ? AND token IS ? AND state < 3`
+WHERE message = ? AND position = ? AND token = ?`
+
+	// Nobody tries it: what was read must still be so.
+	settleUnclaimed = `
+UPDATE panelmail_recipient
+SET state = ?, code = ?, status = ?, text = ?, host = ?
+WHERE message = ? AND position = ? AND token IS NULL AND state = ? AND last IS ?
+	AND EXISTS (SELECT 1 FROM panelmail_message AS m WHERE m.id = panelmail_recipient.message AND m.expires <= ?)`
 
 	// A recipient that was put on hold during its attempt stays on hold.
 	settleOpen = `
 UPDATE panelmail_recipient
 SET state = CASE state WHEN 1 THEN ? ELSE state END, token = NULL, lease = NULL, due = ?,
 	code = ?, status = ?, text = ?, host = ?
-WHERE message = ? AND position = ? AND token = ?`
+WHERE message = ? AND position = ? AND token = ? AND first IS ? AND last IS ?`
 
 	// An attempt that was not made leaves no trace.
 	settleUntried = `
 UPDATE panelmail_recipient
 SET state = CASE state WHEN 1 THEN 0 ELSE state END, token = NULL, lease = NULL,
 	due = ?, attempts = ?, first = ?
-WHERE message = ? AND position = ? AND token = ?`
+WHERE message = ? AND position = ? AND token = ? AND first IS ? AND last IS ?`
+
+	// A person requeued or gave up the recipient since it was read.
+	stillLeased = `SELECT count(*) FROM panelmail_recipient WHERE message = ? AND position = ? AND token = ?`
+
+	selectFresh = `
+SELECT m.expires, coalesce(m.warn, 0), r.position, r.attempts, coalesce(r.first, 0), coalesce(r.last, '')
+FROM panelmail_recipient AS r JOIN panelmail_message AS m ON m.id = r.message
+WHERE r.message = ? AND r.token = ?`
 
 	lowerLaneDue = `UPDATE panelmail_lane SET due = min(coalesce(due, ?1), ?1) WHERE id = ?2`
 	parkLane     = `UPDATE panelmail_lane SET parked = max(parked, ?) WHERE id = ?`
@@ -94,9 +110,14 @@ func settleRows(t txn, s *settlement) (settled []bool, err error) {
 	settled = make([]bool, len(s.rulings))
 	for i := range s.rulings {
 		r := &s.rulings[i]
-		changed, err := settleRow(t, a, &a.rows[i], r)
+		changed, err := settleRow(t, s, &a.rows[i], r)
 		if err != nil {
 			return nil, err
+		}
+		if !changed {
+			if err := stillSame(t, a, &a.rows[i], r); err != nil {
+				return nil, err
+			}
 		}
 		settled[i] = changed
 		if changed && r.state == Waiting {
@@ -111,27 +132,82 @@ func settleRows(t txn, s *settlement) (settled []bool, err error) {
 	return settled, nil
 }
 
-func settleRow(t txn, a *attempt, w *row, r *ruling) (bool, error) {
-	reply, host := r.outcome.Reply, r.outcome.Host
+func settleRow(t txn, s *settlement, w *row, r *ruling) (bool, error) {
+	a, reply, host := s.attempt, r.outcome.Reply, r.outcome.Host
+	first, last := orNull(w.first), orNone(w.last)
 	var (
 		res result
 		err error
 	)
 	switch {
-	case r.untried:
-		first := orNull(w.first)
-		if w.attempts == 1 {
-			first = nil
+	case a.token == 0:
+		expiry := never
+		if s.expired {
+			expiry = s.now
 		}
-		res, err = t.exec(settleUntried, r.due, w.attempts-1, first, a.message, w.position, a.token)
+		res, err = t.exec(settleUnclaimed, int(r.state), reply.Code, reply.Status(), reply.Text, host,
+			a.message, w.position, int(w.state), last, expiry)
+	case r.untried:
+		was := first
+		if w.attempts == 1 {
+			was = nil
+		}
+		res, err = t.exec(settleUntried, r.due, w.attempts-1, was, a.message, w.position, a.token, first, last)
 	case r.state.Final():
 		res, err = t.exec(settleFinal, int(r.state), reply.Code, reply.Status(), reply.Text, host,
-			a.message, w.position, orNull(a.token))
+			a.message, w.position, a.token)
 	default:
 		res, err = t.exec(settleOpen, int(r.state), r.due, reply.Code, reply.Status(), reply.Text, host,
-			a.message, w.position, a.token)
+			a.message, w.position, a.token, first, last)
 	}
 	return res.changed > 0, err
+}
+
+// stillSame refuses a settlement that was not written because of a change since
+// it was read. What was removed, or is somebody else's by now, is none.
+func stillSame(t txn, a *attempt, w *row, r *ruling) error {
+	if a.token == 0 {
+		return &refusedError{errChanged}
+	}
+	if r.state.Final() {
+		return nil
+	}
+	var ours bool
+	if err := t.row(stillLeased, a.message, w.position, a.token).Scan(&ours); err != nil || !ours {
+		return err
+	}
+	return &refusedError{errChanged}
+}
+
+// errChanged says that a settlement rests on what is no longer so.
+var errChanged = errors.New("queue: changed since it was read")
+
+// orNone is NULL for the empty string.
+func orNone(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func (e *engine) refresh(ctx context.Context, a *attempt) error {
+	rows, err := e.queries[selectFresh].QueryContext(ctx, a.message, a.token)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var n row
+		if err := rows.Scan(&a.clock.expires, &a.clock.warn, &n.position, &n.attempts, &n.first, &n.last); err != nil {
+			return err
+		}
+		for i := range a.rows {
+			if w := &a.rows[i]; w.position == n.position {
+				w.attempts, w.first, w.last = n.attempts, n.first, n.last
+			}
+		}
+	}
+	return rows.Err()
 }
 
 // report stores what the sender is told, in the transaction that made it true.

@@ -46,29 +46,37 @@ type store interface {
 	extend(ctx context.Context, tokens []int64, lease int64) error
 
 	// holding returns which of the tokens still lease all of their recipients,
-	// by number of recipients: not those that were removed or put on hold.
+	// by number of recipients: not those that were removed, put on hold or given
+	// up.
 	holding(ctx context.Context, tokens []int64) (map[int64]int, error)
 
 	// settle records outcomes and stores the reports about them, together. What
-	// is no longer leased under the settlement's token stays as it is.
+	// is no longer leased under the settlement's token stays as it is. It
+	// returns errChanged, and does nothing, if an outcome that is not final
+	// rests on what has changed since refresh, or an unclaimed recipient is no
+	// longer what it was when it was read.
 	settle(ctx context.Context, s *settlement) error
 
-	// clock returns what a requeue, a failed hold or another attempt may have
-	// changed since the claim.
+	// refresh reads again what a person or another attempt may have changed
+	// since the claim.
+	refresh(ctx context.Context, a *attempt) error
+
+	// clock returns what a message's end depends on.
 	clock(ctx context.Context, message int64) (clock, error)
 
 	// rescue ends leases that ran out before an instant: attempts without an
 	// outcome.
 	rescue(ctx context.Context, now, before int64) (recipients int, err error)
 
-	// overdue lists messages that became due to expire, or to be warned about,
-	// after one instant and until another, with recipients in parked lanes.
-	overdue(ctx context.Context, after, until int64, limit int) ([]*attempt, error)
+	// overdue lists waiting recipients in parked lanes whose message expires
+	// after a place in the order of expiry and no later than an instant;
+	// nextOverdue tells when the next message expires.
+	overdue(ctx context.Context, after expiring, until int64, limit int) ([]*attempt, error)
 	nextOverdue(ctx context.Context, after int64) (at int64, err error)
 
-	// pick lists what a match selects among recipients that are not being tried,
-	// after a place in the order of messages and positions.
-	pick(ctx context.Context, m Match, after place, limit int) ([]*attempt, error)
+	// givenUp lists recipients that a change has failed and that are not being
+	// tried, after a place in the order of messages and positions.
+	givenUp(ctx context.Context, after place, limit int) ([]*attempt, error)
 
 	list(ctx context.Context, m Match, after int64, limit int) ([]Entry, error)
 	change(ctx context.Context, c change) (messages int, err error)
@@ -119,6 +127,12 @@ type stored struct {
 type place struct {
 	message  int64
 	position int
+}
+
+// expiring is a place in the order in which messages expire.
+type expiring struct {
+	at int64
+	place
 }
 
 // A laneDue is a lane and when it has work.
@@ -187,6 +201,8 @@ type row struct {
 	status   string
 	text     string
 	host     string
+	last     string // why this attempt is the last; "": it need not be
+	state    State  // of an unclaimed recipient, when it was read
 }
 
 // A settlement is what became of an attempt.
@@ -195,6 +211,7 @@ type settlement struct {
 	now     int64
 	rulings []ruling  // one for each row of the attempt
 	parked  int64     // if not 0: the lane rests until then
+	expired bool      // unclaimed, and true only if the message has expired at now
 	reports []*record // stored with the outcomes
 	warning *record   // stored if nobody warned before; then nobody will again
 }

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -147,11 +148,13 @@ func (s *scheduler) watch(ctx context.Context) {
 }
 
 // expire fails mail whose time is over in lanes that are parked, where no attempt
-// would ever find out, and warns its senders. Everywhere else that happens after
-// an attempt.
+// would ever find out. Everywhere else that happens after an attempt. Its sender
+// is not warned before: what only waits for room is not delayed by anybody's
+// refusal.
 func (s *scheduler) expire(ctx context.Context) {
 	for after := int64(0); ; {
 		now := micros(time.Now())
+		after = min(after, now) // the clock may have been set back
 		if err := s.q.expireParked(ctx, after, now); err != nil {
 			if ctx.Err() != nil {
 				return
@@ -175,39 +178,53 @@ func (s *scheduler) expire(ctx context.Context) {
 }
 
 func (q *Queue) expireParked(ctx context.Context, after, until int64) error {
-	for {
-		overdue, err := q.store.overdue(ctx, after, until, sweepLimit)
-		if err != nil {
+	for from := (expiring{at: after, place: place{message: never}}); ; {
+		page, err := q.store.overdue(ctx, from, until, sweepLimit)
+		if err != nil || len(page) == 0 {
 			return err
 		}
-		rows, settled := 0, 0
-		for _, a := range overdue {
-			rows += len(a.rows)
-			if a.clock.expires > until {
-				continue
-			}
-			report := make(transport.Report, len(a.rows))
-			for i := range a.rows {
-				report[i] = transport.Outcome{Reply: a.rows[i].lastReply(), Host: a.rows[i].host, Final: true}
-			}
-			if err := q.end(ctx, a, report, Expired); err != nil {
+		for _, a := range page {
+			if err := q.end(ctx, a, Expired); err != nil {
 				return err
 			}
-			settled += len(a.rows)
 		}
-		if rows < sweepLimit || settled == 0 {
-			return nil
-		}
+		from = expiring{page[len(page)-1].clock.expires, lastPlace(page)}
 	}
 }
 
-// end fails recipients that are not being tried, with a report to the sender.
-func (q *Queue) end(ctx context.Context, a *attempt, report transport.Report, kind Kind) error {
-	s := q.judge(micros(time.Now()), a.clock).settle(a, report)
+// end fails recipients that are not being tried, because they have expired or
+// were given up, with a report to the sender. It leaves alone those of which that
+// is no longer true.
+func (q *Queue) end(ctx context.Context, a *attempt, kind Kind) error {
+	err := q.endTogether(ctx, a, kind)
+	if !errors.Is(err, errChanged) {
+		return err
+	}
+	for i := range a.rows {
+		one := *a
+		one.rows = a.rows[i : i+1]
+		one.envelope.Recipients = a.envelope.Recipients[i : i+1]
+		if err := q.endTogether(ctx, &one, kind); err != nil && !errors.Is(err, errChanged) {
+			return err
+		}
+	}
+	return nil
+}
+
+// endTogether fails all recipients of a, or none.
+func (q *Queue) endTogether(ctx context.Context, a *attempt, kind Kind) error {
+	report := make(transport.Report, len(a.rows))
+	for i := range a.rows {
+		report[i] = transport.Outcome{Reply: a.rows[i].lastReply(), Host: a.rows[i].host, Final: true}
+	}
+	s := q.judge(micros(time.Now()), a).settle(a, report)
+	s.expired = kind == Expired
 	for i := range s.rulings {
 		s.rulings[i].event.Kind = kind
 	}
-	if err := q.reportTo(ctx, s); err != nil {
+	if err := q.reportTo(ctx, s); errors.Is(err, ErrNotFound) {
+		return nil // removed meanwhile
+	} else if err != nil {
 		return err
 	}
 	return q.store.settle(ctx, s)

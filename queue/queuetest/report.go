@@ -18,6 +18,8 @@ var reportCases = []testCase{
 	{name: "ExpiredMailBouncesWithItsLastReply", run: expiry},
 	{name: "ABounceExpiresByItsOwnLifetime", options: queue.Options{BounceLifetime: time.Hour}, run: bounceExpiry},
 	{name: "ANegativeLifetimeIsOneAttempt", options: queue.Options{Lifetime: -1}, run: oneTry},
+	{name: "ANegativeLifetimeWaitsForTheAttempt", options: queue.Options{Lifetime: -1}, run: oneTryInAFullLane},
+	{name: "NoWaitGoesPastTheExpiry", options: queue.Options{DelayWarning: -1}, run: clampedWait},
 	{name: "MailExpiresInAParkedLane", run: parkedExpiry},
 	{name: "TheSenderIsWarnedOnce", run: warning},
 	{name: "NobodyIsWarnedIfWarningsAreOff", options: queue.Options{DelayWarning: -1}, run: noWarning},
@@ -154,6 +156,30 @@ func oneTry(l *lab) {
 	l.sleep(time.Minute)
 	if e := l.told(queue.Expired); e.Attempt != 1 {
 		l.Errorf("expired after %d attempts", e.Attempt)
+	}
+}
+
+func oneTryInAFullLane(l *lab) {
+	l.answer(inTurn(transport.Outcome{RetryAfter: day}, ok))
+	l.send("bob@far.test")
+	l.run()
+	l.sleep(2 * day)
+	l.empty()
+	if diff := cmp.Diff([]queue.Kind{queue.Delivered}, l.kinds("bob@far.test")); diff != "" {
+		l.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+// clampedWait has a transport that asks for more time than there is.
+func clampedWait(l *lab) {
+	later := greylist
+	later.RetryAfter = 60 * day
+	l.answer(holdReports(always(later)))
+	l.send("bob@far.test")
+	l.run()
+	l.sleep(6 * day)
+	if e := l.told(queue.Expired); e.Delay > 5*day+time.Minute || e.Attempt != 2 {
+		l.Errorf("expired after %v and %d attempts", e.Delay, e.Attempt)
 	}
 }
 

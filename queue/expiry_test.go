@@ -1,0 +1,172 @@
+package queue_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/panelmail/panelmail/queue"
+	"github.com/panelmail/panelmail/transport"
+)
+
+// parked runs a queue whose transport never has room, and remembers what is told.
+type parked struct {
+	*queue.Queue
+	mu   sync.Mutex
+	told []queue.Event
+}
+
+func openParked(t *testing.T, path string, o queue.Options) *parked {
+	t.Helper()
+	p := &parked{}
+	o.Poll, o.DelayWarning = -1, max(o.DelayWarning, -1)
+	o.Observe = func(events []queue.Event) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.told = append(p.told, events...)
+	}
+	p.Queue = open(t, path, o)
+	t.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
+func (p *parked) run(t *testing.T) {
+	t.Helper()
+	run(t, p.Queue, func(d *transport.Delivery) transport.Report {
+		if d.Origin.Via == transport.ViaBounce {
+			return d.All(transport.Outcome{Hold: true})
+		}
+		return d.All(transport.Outcome{RetryAfter: 9 * 24 * time.Hour})
+	})
+}
+
+// count says how often something was told about a recipient.
+func (p *parked) count(kind queue.Kind, recipient string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, e := range p.told {
+		if e.Kind == kind && e.Recipient == recipient {
+			n++
+		}
+	}
+	return n
+}
+
+func TestWarningsDoNotHideWhatExpires(t *testing.T) {
+	path := newPath(t)
+	synctest.Test(t, func(t *testing.T) {
+		p := openParked(t, path, queue.Options{DelayWarning: 4 * time.Hour, Lifetime: 5 * time.Hour, BounceLifetime: 4 * time.Hour})
+		for range 600 {
+			enqueue(t, p.Queue, "\r\n")
+		}
+		for range 10 {
+			m := message("carol@far.test")
+			m.Envelope.ReversePath = ""
+			if _, err := p.Enqueue(t.Context(), m, strings.NewReader("\r\n")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.run(t)
+		time.Sleep(4*time.Hour + time.Minute)
+		synctest.Wait()
+		if n := p.count(queue.Expired, "carol@far.test"); n != 10 {
+			t.Errorf("%d of 10 expired", n)
+		}
+		if n := len(ids(t, p.Queue)); n != 600 {
+			t.Errorf("%d messages, want 600: mail that only waits for room warns nobody", n)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if n := p.count(queue.Expired, "bob@far.test"); n != 600 {
+			t.Errorf("%d of 600 expired", n)
+		}
+	})
+}
+
+func TestAMessageOfManyRecipientsExpiresPageByPage(t *testing.T) {
+	path := newPath(t)
+	synctest.Test(t, func(t *testing.T) {
+		p := openParked(t, path, queue.Options{DelayWarning: -1})
+		var to []string
+		for i := range 1200 {
+			to = append(to, fmt.Sprintf("u%d@%s.test", i, []string{"far", "near"}[i%2]))
+		}
+		if _, err := p.Enqueue(t.Context(), message(to...), strings.NewReader("\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		p.run(t)
+		time.Sleep(6 * 24 * time.Hour)
+		synctest.Wait()
+		for _, r := range to {
+			if n := p.count(queue.Expired, r); n != 1 {
+				t.Fatalf("%s expired %d times", r, n)
+			}
+		}
+		if n := len(ids(t, p.Queue)); n > 6 {
+			t.Errorf("%d bounces for three pages of two lanes", n)
+		}
+	})
+}
+
+// TestWhatChangesBeforeItIsFailedIsLeftAlone changes a recipient in the moment
+// between its reading and its failure.
+func TestWhatChangesBeforeItIsFailedIsLeftAlone(t *testing.T) {
+	bob := queue.Match{Recipient: "bob@far.test"}
+	for _, c := range []struct {
+		name   string
+		change func(*testing.T, *queue.Queue) (int, error)
+		want   queue.State
+	}{
+		{"hold", func(t *testing.T, q *queue.Queue) (int, error) { return q.Hold(t.Context(), bob) }, queue.OnHold},
+		{"requeue", func(t *testing.T, q *queue.Queue) (int, error) { return q.Requeue(t.Context(), bob) }, queue.Waiting},
+		{"remove", func(t *testing.T, q *queue.Queue) (int, error) { return q.Remove(t.Context(), bob) }, queue.Dead},
+	} {
+		for _, by := range []string{"expiry", "Fail"} {
+			path := newPath(t)
+			synctest.Test(t, func(t *testing.T) {
+				p := openParked(t, path, queue.Options{DelayWarning: -1})
+				queue.BeforeUnclaimed(p.Queue, func() {
+					if n, err := c.change(t, p.Queue); n != 1 || err != nil {
+						t.Errorf("%s: %d messages, error %v", c.name, n, err)
+					}
+				})
+				if _, err := p.Enqueue(t.Context(), message("bob@far.test", "carol@far.test"), strings.NewReader("\r\n")); err != nil {
+					t.Fatal(err)
+				}
+				p.run(t)
+				wait := 5*24*time.Hour + time.Hour
+				if by == "Fail" {
+					time.Sleep(time.Minute)
+					wait = time.Hour
+					if n, err := p.Fail(t.Context(), queue.Match{All: true}, ""); n != 1 || err != nil {
+						t.Errorf("Fail: %d messages, error %v", n, err)
+					}
+				}
+				time.Sleep(wait)
+				synctest.Wait()
+				kind := map[string]queue.Kind{"expiry": queue.Expired, "Fail": queue.Failed}[by]
+				if n := p.count(kind, "bob@far.test"); n != 0 {
+					t.Errorf("%s, then %s: failed nevertheless", c.name, by)
+				}
+				if n := p.count(kind, "carol@far.test"); n != 1 && c.name != "requeue" {
+					t.Errorf("%s, then %s: the other recipient failed %d times", c.name, by, n)
+				}
+				var states []queue.State
+				for e, err := range p.Entries(t.Context(), bob) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					states = append(states, e.Recipients[0].State)
+				}
+				if want := c.want; want != queue.Dead && !slices.Equal(states, []queue.State{want}) {
+					t.Errorf("%s, then %s: the recipient is %v", c.name, by, states)
+				}
+			})
+		}
+	}
+}
