@@ -12,7 +12,7 @@ type lane struct {
 	full  bool       // no room until a delivery ends, anywhere
 	asked bool       // a claim for it is under way
 	ready []*attempt // claimed and not begun
-	last  flow       // served last
+	last  flow       // the next claim begins after it
 
 	begun []time.Time // when the latest deliveries began, as far as learn needs them
 }

@@ -143,7 +143,7 @@ func (s *scheduler) add(wants []want, got []*attempt) {
 	for _, a := range got {
 		l := s.lanes[a.lane]
 		l.ready = append(l.ready, a)
-		l.last = a.flow
+		l.last = a.next
 		s.tokens[a.token] = a
 		s.claimed++
 	}

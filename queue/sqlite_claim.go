@@ -15,18 +15,6 @@ SELECT id, key, wake FROM panelmail_lane
 WHERE due IS NOT NULL AND id NOT IN (SELECT value FROM json_each(?))
 ORDER BY wake LIMIT ?`
 
-	// The index ranges on its first column only, so the next flow of the class
-	// and the next class are two questions.
-	nextSite = `
-SELECT class, site, due FROM panelmail_recipient
-WHERE state = 0 AND lane = ? AND class = ? AND site > ?
-ORDER BY site, due LIMIT 1`
-
-	nextClass = `
-SELECT class, site, due FROM panelmail_recipient
-WHERE state = 0 AND lane = ? AND class > ?
-ORDER BY class, site, due LIMIT 1`
-
 	attemptColumns = `
 	r.message, r.position, r.address, r.reverse_path, r.notify, r.orcpt,
 	r.due, r.attempts, coalesce(r.first, 0), r.code, r.status, r.text, r.host,
@@ -45,6 +33,7 @@ UPDATE panelmail_recipient
 SET state = 1, token = ?, lease = ?, attempts = ?, first = ?, due = ?
 WHERE message = ? AND position = ? AND state = 0`
 
+	laneDueAt  = `SELECT due FROM panelmail_recipient WHERE state = 0 AND lane = ? ORDER BY due LIMIT 1`
 	setLaneDue = `UPDATE panelmail_lane SET due = ? WHERE id = ? AND due IS NOT ?1`
 
 	selectClock = `SELECT expires, coalesce(warn, 0) FROM panelmail_message WHERE id = ?`
@@ -112,73 +101,25 @@ func (e *engine) claim(ctx context.Context, c claim) ([]*attempt, error) {
 }
 
 // claimLane takes attempts from the flows of a lane in turn, an equal share
-// from each, beginning after the flow served last.
+// from each; what one does not need is the others'.
 func claimLane(t txn, c *claim, w want) ([]*attempt, error) {
-	flows, err := dueFlows(t, c.now, w)
-	if err != nil || len(flows) == 0 {
+	flows, next, err := dueFlows(t, c.now, w)
+	if err != nil {
 		return nil, err
 	}
 	var got []*attempt
-	share := (w.attempts + len(flows) - 1) / len(flows)
-	for _, f := range flows {
-		n := min(share, w.attempts-len(got))
-		if n == 0 {
-			break
-		}
-		more, err := head(t, c, w, f, n)
+	for i, f := range flows {
+		left := len(flows) - i
+		more, err := head(t, c, w, f, (w.attempts-len(got)+left-1)/left)
 		if err != nil {
 			return nil, err
 		}
 		got = append(got, more...)
 	}
+	for _, a := range got {
+		a.lane, a.label, a.next = w.lane, w.label, next
+	}
 	return got, nil
-}
-
-// dueFlows lists flows with due mail, going round once from w.after, at most as
-// many as attempts are wanted.
-func dueFlows(t txn, now int64, w want) ([]flow, error) {
-	var flows []flow
-	collect := func(f flow, due int64) bool {
-		if due <= now {
-			flows = append(flows, f)
-		}
-		return len(flows) < w.attempts
-	}
-	if err := walk(t, w.lane, w.after, collect); err != nil || len(flows) == w.attempts || w.after == firstFlow {
-		return flows, err
-	}
-	err := walk(t, w.lane, firstFlow, func(f flow, due int64) bool {
-		return !w.after.before(f) && collect(f, due)
-	})
-	return flows, err
-}
-
-// firstFlow is before all flows.
-var firstFlow = flow{class: -1}
-
-func (f flow) before(g flow) bool {
-	return f.class < g.class || f.class == g.class && f.site < g.site
-}
-
-// walk visits the flows of a lane that come after f, with the instant each is
-// due, until visit returns false.
-func walk(t txn, lane int64, f flow, visit func(f flow, due int64) bool) error {
-	for {
-		var due int64
-		err := t.row(nextSite, lane, f.class, f.site).Scan(&f.class, &f.site, &due)
-		if errors.Is(err, sql.ErrNoRows) {
-			err = t.row(nextClass, lane, f.class).Scan(&f.class, &f.site, &due)
-		}
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if !visit(f, due) {
-			return nil
-		}
-	}
 }
 
 // head reads the first n attempts of a flow. Recipients of one message that
@@ -204,7 +145,6 @@ func head(t txn, c *claim, w want, f flow, n int) ([]*attempt, error) {
 		if len(got) == n {
 			break
 		}
-		a.lane, a.label, a.flow = w.lane, w.label, f
 		got = append(got, a)
 	}
 	return got, rows.Err()
@@ -252,17 +192,10 @@ func lease(t txn, c *claim, a *attempt) error {
 
 // refile sets a lane's due time to that of its earliest waiting recipient.
 func refile(t txn, lane int64) error {
-	earliest := never
-	err := walk(t, lane, firstFlow, func(_ flow, due int64) bool {
-		earliest = min(earliest, due)
-		return true
-	})
-	if err != nil {
+	var at any // NULL: nobody waits
+	err := t.row(laneDueAt, lane).Scan(&at)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
-	}
-	var at any
-	if earliest < never {
-		at = earliest
 	}
 	_, err = t.exec(setLaneDue, at, lane)
 	return err

@@ -171,7 +171,7 @@ type attempt struct {
 	token    int64 // 0: not claimed
 	lane     int64
 	label    string
-	flow     flow
+	next     flow // the next claim in the lane begins after it
 	message  int64
 	id       string
 	envelope transport.Envelope // with the recipients of this attempt only
