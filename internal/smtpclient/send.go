@@ -46,6 +46,7 @@ type transaction struct {
 	res      *Result
 	accepted int  // recipients
 	ready    bool // the peer has said 354
+	counted  bool // there was one reply to each command: see confirm
 }
 
 // Send carries one message: MAIL, RCPT for each recipient, DATA, in one write if the
@@ -56,17 +57,21 @@ type transaction struct {
 // The error is nil if the peer has answered, whatever it said: see
 // [Result.Reply]. An [*AddressError] and an [*Unsendable] are our own verdicts.
 // A [*ContentError] is trouble on our side; a [*Error] the end of the connection,
-// with the Result telling what the peer had said before. After [ErrProtocol] it
-// tells nothing. See [Client.Reusable] for whether another message may follow.
+// with the Result telling what the peer had said before, without refusals of which it
+// is not sure whom they are for. After [ErrProtocol] it tells nothing. See [Client.Reusable] for whether another message may follow.
 func (c *Client) Send(ctx context.Context, e Envelope, content io.Reader) (res Result, err error) {
 	res.RcptReplies = make([]Reply, len(e.To))
 	if err := c.begin(ctx); err != nil {
 		return res, err
 	}
 	defer c.end(ctx, &err)
+	t := &transaction{res: &res}
 	defer func() {
-		if errors.Is(err, ErrProtocol) && !res.Uncertain {
+		switch {
+		case errors.Is(err, ErrProtocol) && !res.Uncertain:
 			res = Result{RcptReplies: make([]Reply, len(e.To))}
+		case err != nil && !t.counted:
+			t.withhold()
 		}
 	}()
 	if c.sent {
@@ -80,7 +85,6 @@ func (c *Client) Send(ctx context.Context, e Envelope, content io.Reader) (res R
 	if err := c.compose(&e); err != nil {
 		return res, err
 	}
-	t := &transaction{res: &res}
 	if err := c.propose(t); err != nil {
 		return res, err
 	}
@@ -125,7 +129,10 @@ func (c *Client) propose(t *transaction) error {
 	if t.ready {
 		return nil
 	}
-	return c.unasked(StepData)
+	if err := c.unasked(StepData); err != nil {
+		return err
+	}
+	return c.confirm(t)
 }
 
 // say writes commands from the i-th on, one or a window full, and returns the
@@ -200,6 +207,7 @@ func (c *Client) take(t *transaction, i int, r Reply) error {
 		}
 	case StepData:
 		t.ready = r.Code == 354
+		t.counted = t.ready || ofData(r)
 		proper = t.ready || r.refused()
 		if !t.ready {
 			t.res.DataReply = r
