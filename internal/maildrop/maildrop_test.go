@@ -112,23 +112,20 @@ func TestWhatIsNoMessageIsMovedAsideAndBlocksNobody(t *testing.T) {
 	if err := os.WriteFile(elsewhere, []byte(good), 0o640); err != nil {
 		t.Fatal(err)
 	}
-	file := func(text string) func(string) error {
-		return func(name string) error { return os.WriteFile(name, []byte(text), 0o640) }
+	file := func(text string) func(*testing.T, string) error {
+		return func(_ *testing.T, name string) error { return os.WriteFile(name, []byte(text), 0o640) }
 	}
 	for _, row := range []struct {
 		what string
-		make func(name string) error
+		make func(t *testing.T, name string) error
 	}{
-		{"a symbolic link", func(name string) error { return os.Symlink(elsewhere, name) }},
-		{"a symbolic link to nothing", func(name string) error { return os.Symlink("nothing", name) }},
-		{"a second link", func(name string) error { return os.Link(elsewhere, name) }},
-		{"a FIFO", func(name string) error { return syscall.Mkfifo(name, 0o640) }},
-		{"a directory", func(name string) error { return os.Mkdir(name, 0o750) }},
-		{"a file of another user", func(name string) error {
-			if os.Getuid() != 0 {
-				t.Skip("only root can give files away")
-			}
-			return errors.Join(file(good)(name), os.Chown(name, 12345, -1))
+		{"a symbolic link", func(_ *testing.T, name string) error { return os.Symlink(elsewhere, name) }},
+		{"a symbolic link to nothing", func(_ *testing.T, name string) error { return os.Symlink("nothing", name) }},
+		{"a second link", func(_ *testing.T, name string) error { return os.Link(elsewhere, name) }},
+		{"a FIFO", func(_ *testing.T, name string) error { return syscall.Mkfifo(name, 0o640) }},
+		{"a directory", func(_ *testing.T, name string) error { return os.Mkdir(name, 0o750) }},
+		{"a file of another user", func(t *testing.T, name string) error {
+			return errors.Join(file(good)(t, name), give(t, name))
 		}},
 		{"an empty file", file("")},
 		{"text", file("hello\n")},
@@ -148,7 +145,7 @@ func TestWhatIsNoMessageIsMovedAsideAndBlocksNobody(t *testing.T) {
 	} {
 		t.Run(row.what, func(t *testing.T) {
 			b, dir := newBox(t)
-			if err := row.make(filepath.Join(dir, stamp(1))); err != nil {
+			if err := row.make(t, filepath.Join(dir, stamp(1))); err != nil {
 				t.Fatal(err)
 			}
 			write(t, b, maildrop.Envelope{Submission: "good", To: []string{"a@example.com"}}, "x\r\n")
@@ -195,21 +192,18 @@ func TestWithoutADirectoryOfOnesOwnNothingIsWritten(t *testing.T) {
 	uid := os.Getuid()
 	for _, row := range []struct {
 		what string
-		make func(dir string) error
+		make func(t *testing.T, dir string) error
 	}{
-		{"none", func(string) error { return nil }},
-		{"a file", func(dir string) error { return os.WriteFile(dir, nil, 0o600) }},
-		{"a link to one's own", func(dir string) error { return os.Symlink(t.TempDir(), dir) }},
-		{"another user's", func(dir string) error {
-			if uid != 0 {
-				t.Skip("only root can give directories away")
-			}
-			return errors.Join(os.Mkdir(dir, 0o777), os.Chown(dir, 12345, -1))
+		{"none", func(*testing.T, string) error { return nil }},
+		{"a file", func(_ *testing.T, dir string) error { return os.WriteFile(dir, nil, 0o600) }},
+		{"a link to one's own", func(t *testing.T, dir string) error { return os.Symlink(t.TempDir(), dir) }},
+		{"another user's", func(t *testing.T, dir string) error {
+			return errors.Join(os.Mkdir(dir, 0o777), give(t, dir))
 		}},
 	} {
 		t.Run(row.what, func(t *testing.T) {
 			b := maildrop.Box{Dir: t.TempDir()}
-			if err := row.make(filepath.Join(b.Dir, strconv.Itoa(uid))); err != nil {
+			if err := row.make(t, filepath.Join(b.Dir, strconv.Itoa(uid))); err != nil {
 				t.Fatal(err)
 			}
 			if err := b.Write(uid, e, strings.NewReader("")); !errors.Is(err, maildrop.ErrNoDirectory) {
