@@ -1,6 +1,9 @@
 package transport
 
-import "sync"
+import (
+	"strings"
+	"sync"
+)
 
 // maxLabels is how many labels a generation of them has.
 const maxLabels = 4096
@@ -47,19 +50,22 @@ func (l *lanes) release(what load) {
 	}
 }
 
-// room is how many more deliveries the lane of a label admits.
-func (l *lanes) room(label string, unknown int) int {
+// room is how many more deliveries the lane of a label admits. guess is what a
+// label stands for that was not seen lately.
+func (l *lanes) room(label string, guess laneLimit) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at, ok := l.young[label]
 	if !ok {
-		if at, ok = l.old[label]; !ok {
-			return unknown
+		at, ok = l.old[label]
+		if ok {
+			l.remember(label, at)
+		} else {
+			at = guess
 		}
-		l.remember(label, at)
 	}
 	if at.limit == 0 {
-		return unknown
+		return guess.limit
 	}
 	return at.limit - l.busy[at.load]
 }
@@ -73,4 +79,17 @@ func (l *lanes) remember(label string, at laneLimit) {
 		l.young = make(map[string]laneLimit)
 	}
 	l.young[label] = at
+}
+
+// guess tells what a label most likely stands for: the lane of its source to the
+// destination of its next hop, with the planner's own limit.
+func (p *Planner) guess(label string) laneLimit {
+	at := laneLimit{load{key: label}, p.limit()}
+	source, nexthop, _ := strings.Cut(label, "/")
+	if p.Destination != nil {
+		if key := p.Destination(nexthop); key != "" {
+			at.load.key = source + "/" + key
+		}
+	}
+	return at
 }
