@@ -19,9 +19,8 @@ func (c *Conn) bdat(cmd command) {
 		c.refuseChunk(cmd.arg, *bad)
 		return
 	}
-	size, last, ok := parseChunk(cmd.arg)
+	size, last, ok := c.chunk(cmd.arg)
 	if !ok {
-		c.badChunk()
 		return
 	}
 	c.tx.chunks = true
@@ -32,9 +31,8 @@ func (c *Conn) bdat(cmd command) {
 // refuseChunk reads a chunk, drops it and answers. Nothing else may happen to its
 // octets, for they follow whatever the answer is.
 func (c *Conn) refuseChunk(arg string, a answer) {
-	size, _, ok := parseChunk(arg)
+	size, _, ok := c.chunk(arg)
 	if !ok {
-		c.badChunk()
 		return
 	}
 	c.awaitContent()
@@ -44,6 +42,25 @@ func (c *Conn) refuseChunk(arg string, a answer) {
 	}
 	c.answer(a)
 }
+
+// chunk reads the arguments of BDAT. After those of a chunk that cannot be read to its
+// end the connection is at its own.
+func (c *Conn) chunk(arg string) (size int64, last, ok bool) {
+	size, last, ok = parseChunk(arg)
+	switch {
+	case !ok:
+		c.badChunk()
+	case size > max(2*c.server.maxSize(), minDrain):
+		c.hangUp()
+		c.reply(552, "5.3.4", "Error: message file too big")
+		return 0, false, false
+	}
+	return size, last, ok
+}
+
+// minDrain is how many octets of a chunk that is refused are read and dropped at
+// least, so that the client hears why.
+const minDrain = 1 << 20
 
 // badChunk ends the connection: nobody knows how many octets of content follow.
 func (c *Conn) badChunk() {
@@ -107,13 +124,11 @@ func (f *chunkFramer) more() error {
 		}
 		switch cmd.verb {
 		case "BDAT":
-			if f.size, f.last, ok = parseChunk(cmd.arg); !ok {
-				c.verb, c.argument = cmd.verb, cmd.arg
-				c.badChunk()
+			c.verb, c.argument = cmd.verb, cmd.arg
+			if f.size, f.last, ok = c.chunk(cmd.arg); !ok {
 				return errBroken
 			}
 			f.left = f.size
-			c.awaitContent()
 			return nil
 		case "RSET", "HELO", "EHLO", "QUIT":
 			c.pending = &cmd

@@ -149,7 +149,7 @@ func TestAStalledMessageIsNotServedAsCommands(t *testing.T) {
 				p := newPeer(t, c)
 				p.say("EHLO client.test")
 				p.send("MAIL FROM:<a@remote.test>\r\nRCPT TO:<u@local.test>\r\n" + verb + part)
-				time.Sleep(s.timeout() + time.Second)
+				time.Sleep(s.timeout() + lingerTime/2)
 				p.send("\r\nRSET\r\nMAIL FROM:<evil@remote.test>\r\nRCPT TO:<u@local.test>\r\nDATA\r\n.\r\n")
 				got := p.hear()
 				want := []string{"421 4.4.2 mx.local.test Error: timeout exceeded", "(closed)"}

@@ -142,7 +142,9 @@ func (c *Conn) nextCommand() (command, bool) {
 		c.fatal("4.7.0", "Error: too many errors")
 		return command{}, false
 	}
-	c.wire.await(0)
+	if c.tx == nil || !c.tx.chunks { // between chunks it is the content that takes time
+		c.wire.await(0)
+	}
 	line, err := c.readLine()
 	switch {
 	case err == nil:

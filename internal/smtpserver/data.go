@@ -36,8 +36,7 @@ func (c *Conn) noData(verb string) *answer {
 
 // awaitContent starts the time for content.
 func (c *Conn) awaitContent() {
-	rate := cmp.Or(c.server.MinRate, 500)
-	c.wire.await(max(rate, 0))
+	c.wire.await(cmp.Or(c.server.MinRate, 500))
 }
 
 // receive hands the content to the transaction and answers for it. It is the

@@ -68,6 +68,7 @@
 //
 // Every wait has an end, content must come at a minimum rate, lines, sizes,
 // recipients, errors, failed logins and connections are limited, and what a
-// limit cuts off is never read as commands. A panic in the Handler ends one
-// connection. Replies and log lines carry no control characters and no secrets.
+// limit cuts off is never read as commands. A chunk that would take for ever to
+// drop, larger than a mebibyte and twice MaxSize, is the end of the connection.
+// A panic in the Handler ends one connection. Replies and log lines carry no control characters and no secrets.
 package smtpserver

@@ -87,8 +87,8 @@ type Server struct {
 	HandshakeTimeout time.Duration
 
 	// MinRate is the least rate of content in octets a second: waiting for
-	// content uses up Timeout, and every MinRate octets give a second back. If
-	// zero, 500; if negative, none.
+	// content, and for the commands between its chunks, uses up Timeout, and
+	// every MinRate octets give a second back. If zero, 500; if negative, none.
 	MinRate int
 
 	// MaxConns is how many connections are served at once. If zero, 1,000.

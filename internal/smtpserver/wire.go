@@ -27,7 +27,7 @@ type wire struct {
 	w    *bufio.Writer
 
 	// How long waiting for the client may still take. While content is read,
-	// rate octets give a second back.
+	// rate octets give a second back; with a negative rate any octet gives all.
 	timeout, left time.Duration
 	rate          int
 
@@ -43,7 +43,7 @@ func newWire(nc net.Conn, timeout time.Duration) *wire {
 	return w
 }
 
-// await starts the time for a command, or with a rate that for content.
+// await starts the time for a command, or with a rate other than 0 that for content.
 func (w *wire) await(rate int) { w.left, w.rate = w.timeout, rate }
 
 // Read fills the read buffer. It is the only place where the dialogue waits for
@@ -56,10 +56,18 @@ func (w *wire) Read(p []byte) (int, error) {
 	if err := w.setReadDeadline(start.Add(w.left)); err != nil {
 		return 0, err
 	}
+	// TLS may have to write before it can read on: a KeyUpdate (RFC 8446 section
+	// 4.6.3). The deadline of the last reply can be over by then.
+	if err := w.raw.SetWriteDeadline(start.Add(w.left + w.timeout)); err != nil {
+		return 0, err
+	}
 	n, err := w.conn.Read(p)
 	w.left -= time.Since(start)
-	if w.rate > 0 {
+	switch {
+	case w.rate > 0:
 		w.left = min(w.timeout, w.left+time.Duration(n)*time.Second/time.Duration(w.rate))
+	case w.rate < 0 && n > 0:
+		w.left = w.timeout
 	}
 	return n, err
 }
