@@ -83,6 +83,9 @@ func (s *scheduler) settleOnce(a *attempt, report transport.Report, begun bool) 
 		j.stopping = s.stopping || !begun
 		s.mu.Unlock()
 		settlement := j.settle(a, report)
+		if settlement.parked != 0 {
+			settlement.parked = max(settlement.parked, j.now+a.rest.Microseconds())
+		}
 		if err := s.q.reportTo(ctx, settlement); errors.Is(err, ErrNotFound) {
 			settlement.reports, settlement.warning = nil, nil // removed meanwhile: nobody is told
 		} else if err != nil {

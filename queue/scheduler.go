@@ -32,13 +32,14 @@ type scheduler struct {
 	tokens   map[int64]*attempt
 	token    int64     // the next
 	fulls    int       // lanes that are full
+	rests    rests     // of lanes that hand back what they get
 	reopened time.Time // when they were last asked again though nothing had ended
 	stopping bool
 }
 
 func newScheduler(q *Queue, t transport.Transport) *scheduler {
 	s := &scheduler{q: q, t: t, signal: make(chan struct{}, 1), lanes: map[int64]*lane{}, tokens: map[int64]*attempt{},
-		token: rand.Int64N(1<<62) + 1}
+		token: rand.Int64N(1<<62) + 1, rests: rests{}}
 	s.admit, _ = t.(transport.Admitter)
 	return s
 }
@@ -178,6 +179,7 @@ func (s *scheduler) ended(a *attempt, throttled bool) {
 		l.learn(time.Now(), room, s.q.o.Concurrency)
 	}
 	var back []*attempt
+	a.rest = s.rests.after(a.lane, time.Now(), throttled)
 	if throttled {
 		l.limit = max(l.busy, 1)
 		back, l.ready = l.ready, nil // there is no room for them either

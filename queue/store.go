@@ -181,8 +181,9 @@ type attempt struct {
 	clock    clock
 	rows     []row // in the order of the envelope's recipients
 
-	lease int64       // until when the attempt may go on
-	stop  *time.Timer // ends the delivery then; nil: not begun
+	lease int64         // until when the attempt may go on
+	rest  time.Duration // of the lane, if something was handed back
+	stop  *time.Timer   // ends the delivery then; nil: not begun
 }
 
 // A clock is what decides when a message is given up or warned about.

@@ -12,6 +12,7 @@ import (
 var fairCases = []testCase{
 	{name: "SlowLanesLeaveAWorkerForAnother", run: slowLanes},
 	{name: "SlowLanesOfOneLeaveAWorkerForAnother", options: queue.Options{Concurrency: 1}, run: slowLanesOfOne},
+	{name: "LanesBehindAFullDestinationTryLessAndLess", run: oneDestination},
 	{name: "ASiteThatMailsManyDomainsKeepsNobodyWaiting", run: bulkMail},
 }
 
@@ -70,5 +71,37 @@ func bulkMail(l *lab) {
 			l.Errorf("a site's only message waited for %d of another's", i-before)
 		}
 	}
+	l.empty()
+}
+
+// oneDestination has a destination with one place behind many labels, and a
+// transport that cannot tell that they are one.
+func oneDestination(l *lab) {
+	busy, calls := false, 0
+	l.answer(func(d *transport.Delivery) transport.Report {
+		l.mu.Lock()
+		calls++
+		if busy {
+			l.mu.Unlock()
+			return nil
+		}
+		busy = true
+		l.mu.Unlock()
+		time.Sleep(5 * time.Minute)
+		l.mu.Lock()
+		busy = false
+		l.mu.Unlock()
+		return d.All(ok)
+	})
+	const lanes = 20
+	for lane := range lanes {
+		l.send(fmt.Sprintf("u@d%d.test", lane))
+	}
+	l.runWith(func(string) int { return 20 })
+	l.sleep(5 * time.Minute)
+	if most := lanes * (5 + 10); calls > most {
+		l.Errorf("%d deliveries were begun in five minutes, want at most %d", calls, most)
+	}
+	l.sleep(lanes * (5*time.Minute + 10*time.Second))
 	l.empty()
 }
