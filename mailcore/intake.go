@@ -12,7 +12,6 @@ import (
 
 	"github.com/panelmail/panelmail/internal/address"
 	"github.com/panelmail/panelmail/internal/rfc5322"
-	"github.com/panelmail/panelmail/internal/sqlitedb"
 	"github.com/panelmail/panelmail/queue"
 	"github.com/panelmail/panelmail/transport"
 )
@@ -185,7 +184,7 @@ func (s *Server) refusal(err error) error {
 		return transport.Replyf(550, "5.5.2", "Error: bare <CR>, <LF> or NUL received")
 	case errors.Is(err, rfc5322.ErrTooLarge), errors.Is(err, rfc5322.ErrTooManyFields):
 		return transport.Replyf(552, "5.3.4", "Error: message header too big")
-	case errors.Is(err, queue.ErrFull), sqlitedb.IsFull(err): // the latter when the file cannot even be opened
+	case errors.Is(err, queue.ErrFull):
 		s.config.Log.Error("no room to store a message", "error", err)
 		return transport.Replyf(452, "4.3.1", "Insufficient system storage")
 	}

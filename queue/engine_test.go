@@ -340,6 +340,11 @@ func TestAFullDiskRefusesAndRecovers(t *testing.T) {
 			if !errors.Is(err, queue.ErrFull) || len(accepted) == 0 {
 				t.Fatalf("after %d messages: %v", len(accepted), err)
 			}
+			for range 3 { // also when the file cannot even be opened
+				if _, err = q.Enqueue(t.Context(), message("bob@far.test"), strings.NewReader(strings.Repeat("0123456789\r\n", 10_000))); !errors.Is(err, queue.ErrFull) {
+					t.Errorf("once more: %v", err)
+				}
+			}
 			if out, err := exec.Command("mount", "-o", "remount,size=64m", dir).CombinedOutput(); err != nil {
 				t.Skipf("cannot make room: %s", out)
 			}

@@ -95,6 +95,9 @@ func (q *Queue) EnqueueTx(ctx context.Context, tx *sql.Tx, m Message, content io
 	if err != nil {
 		return "", err
 	}
+	if err := q.checkSpace(); err != nil {
+		return "", err
+	}
 	body, err := io.ReadAll(io.LimitReader(rfc5322.NewCleaner(content, rfc5322.Lenient), maxTxSize+1))
 	if err != nil {
 		return "", err

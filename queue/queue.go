@@ -63,7 +63,7 @@ func New(ctx context.Context, db *sql.DB, o Options) (*Queue, error) {
 func start(ctx context.Context, file *sqlitedb.File, o Options) (*Queue, error) {
 	o = o.withDefaults()
 	p := newPump(o.Observe)
-	s, err := openEngine(ctx, file, o.LockWait, p.emit)
+	s, err := openEngine(ctx, file, o, p.emit)
 	if err != nil {
 		p.close()
 		return nil, fmt.Errorf("queue: %w", err)
@@ -102,9 +102,14 @@ func signal(c chan struct{}) {
 // Update runs f in a transaction on the connection that writes, and commits it.
 // While f runs nothing else is written: it should take milliseconds. f may be
 // called with tx only, must not use the queue, and must not keep tx. If f
-// returns an error, nothing is stored and Update returns it.
+// returns an error, nothing is stored and Update returns it. [Queue.EnqueueTx] may
+// be called with tx; Wake need not.
 func (q *Queue) Update(ctx context.Context, f func(tx *sql.Tx) error) error {
-	return q.store.update(ctx, f)
+	err := q.store.update(ctx, f)
+	if err == nil {
+		q.Wake()
+	}
+	return err
 }
 
 // View runs f in a transaction that reads one state of the database. Keep it

@@ -23,23 +23,27 @@ type engine struct {
 
 var _ store = (*engine)(nil)
 
+// idleReaders is how many connections that read are kept open.
+const idleReaders = 4
+
 // The statements that run once or more for each message, prepared on the
 // reading handle.
 var hotQueries = []string{selectContent, selectClock, selectDue, selectFresh}
 
-func openEngine(ctx context.Context, file *sqlitedb.File, wait time.Duration, emit func([]Event)) (*engine, error) {
+func openEngine(ctx context.Context, file *sqlitedb.File, o Options, emit func([]Event)) (*engine, error) {
 	if err := install(ctx, file); err != nil {
 		return nil, err
 	}
 	e := &engine{file: file, owner: rand.Int64N(1<<62) + 1, queries: map[string]*sql.Stmt{}}
 	var err error
-	if e.writer, err = newWriter(ctx, file, wait, emit); err != nil {
+	if e.writer, err = newWriter(ctx, file, o, emit, e.renewReaders); err != nil {
 		return nil, err
 	}
 	if e.read, err = file.Reader(ctx); err != nil {
 		e.writer.close()
 		return nil, err
 	}
+	e.read.SetMaxIdleConns(idleReaders)
 	for _, q := range hotQueries {
 		s, err := e.read.PrepareContext(ctx, q)
 		if err != nil {
@@ -71,6 +75,14 @@ func install(ctx context.Context, file *sqlitedb.File) error {
 	return nil
 }
 
+// renewReaders closes the connections that read and are idle, so that others are
+// opened: after an error of the disk no connection is trusted. The writer calls
+// it with its new connection open, which keeps the log in place.
+func (e *engine) renewReaders() {
+	e.read.SetMaxIdleConns(-1)
+	e.read.SetMaxIdleConns(idleReaders)
+}
+
 func (e *engine) close() error {
 	e.writer.close()
 	for _, s := range e.queries {
@@ -80,7 +92,7 @@ func (e *engine) close() error {
 }
 
 func (e *engine) update(ctx context.Context, f func(*sql.Tx) error) error {
-	return e.writer.do(ctx, &op{class: classLend, lend: f})
+	return e.writer.do(ctx, &op{class: classLend, lend: f, borrowed: make(chan *sql.Tx, 1), returned: make(chan error, 1)})
 }
 
 func (e *engine) view(ctx context.Context, f func(*sql.Tx) error) error {

@@ -51,7 +51,7 @@ func (e *engine) appendUpload(ctx context.Context, upload int64, first int, chun
 	for _, c := range chunks {
 		size += len(c)
 	}
-	return e.writer.do(ctx, &op{class: classEnqueue, size: size, apply: func(t txn) ([]Event, error) {
+	return e.writer.do(ctx, &op{class: classUpload, size: size, apply: func(t txn) ([]Event, error) {
 		var owned bool
 		if err := t.row(`SELECT count(*) FROM panelmail_upload WHERE id = ? AND owner = ?`, upload, e.owner).Scan(&owned); err != nil {
 			return nil, err

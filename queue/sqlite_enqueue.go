@@ -36,7 +36,7 @@ RETURNING id`
 const normalClass = 1
 
 func (e *engine) enqueue(ctx context.Context, r *record) error {
-	return e.writer.do(ctx, &op{class: classEnqueue, size: len(r.head) + len(r.body), apply: func(t txn) ([]Event, error) {
+	return e.writer.do(ctx, &op{class: classEnqueue, size: r.weight(), apply: func(t txn) ([]Event, error) {
 		if err := e.insert(t, r); err != nil {
 			return nil, err
 		}
@@ -44,8 +44,26 @@ func (e *engine) enqueue(ctx context.Context, r *record) error {
 	}})
 }
 
+// weight is about what a record adds to a transaction, in octets.
+func (r *record) weight() int {
+	const recipient = 200
+	return len(r.head) + len(r.body) + recipient*len(r.envelope.Recipients)
+}
+
+// enqueueTx stores all of r or nothing, whatever the caller does after an error.
 func (e *engine) enqueueTx(tx *sql.Tx, r *record) error {
-	return e.insert(&callerTx{tx: tx, known: map[string]filed{}}, r)
+	if _, err := tx.Exec(`SAVEPOINT panelmail_enqueue`); err != nil {
+		return err
+	}
+	err := e.insert(&callerTx{tx: tx, known: map[string]filed{}}, r)
+	if err != nil {
+		_, _ = tx.Exec(`ROLLBACK TO panelmail_enqueue`) // SQLite may have ended the whole transaction
+	}
+	_, released := tx.Exec(`RELEASE panelmail_enqueue`)
+	if err == nil {
+		err = released
+	}
+	return err
 }
 
 // insert writes a message with its content and recipients.

@@ -32,21 +32,16 @@ func (w *writer) lend() {
 
 func (w *writer) lendTo(o *op) error {
 	var tx *sql.Tx
-	for {
-		var err error
-		if tx, err = w.tx.conn.BeginTx(context.Background(), nil); err == nil {
-			break
-		}
-		if !sqlitedb.IsBusy(err) {
-			return w.failed(err)
-		}
-		if o.ctx.Err() != nil || time.Now().After(o.deadline) {
-			return ErrLocked
-		}
-		time.Sleep(beginPoll)
+	err := w.beginFor(o, func() (err error) {
+		tx, err = w.tx.conn.BeginTx(context.Background(), nil)
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	defer func() { _ = tx.Rollback() }()
-	if err := o.call(tx); err != nil {
+	o.borrowed <- tx
+	if err := <-o.returned; err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
@@ -55,18 +50,34 @@ func (w *writer) lendTo(o *op) error {
 	return nil
 }
 
-// call runs the borrower's function. If it panics, that is the borrower's affair:
-// do panics with the same value where it was called from.
-func (o *op) call(tx *sql.Tx) (err error) {
-	defer func() {
-		if o.panicked = recover(); o.panicked != nil {
-			err = errPanicked
+// beginFor polls for the lock on behalf of one op.
+func (w *writer) beginFor(o *op, begin func() error) error {
+	for {
+		err := begin()
+		switch {
+		case err == nil:
+			return nil
+		case !sqlitedb.IsBusy(err):
+			return w.failed(err)
+		case o.ctx.Err() != nil:
+			return o.ctx.Err()
+		case time.Now().After(o.deadline):
+			return ErrLocked
 		}
-	}()
-	return o.lend(tx)
+		w.seen = time.Now()
+		time.Sleep(beginPoll)
+	}
 }
 
-var errPanicked = errors.New("queue: the function lent to panicked")
+// use runs the borrower's function on the borrower's goroutine: whether it
+// panics, or ends that, is the borrower's affair, and nothing is stored.
+func (o *op) use(tx *sql.Tx) {
+	err := errAbandoned
+	defer func() { o.returned <- err }()
+	err = o.lend(tx)
+}
+
+var errAbandoned = errors.New("queue: the function lent to did not return")
 
 // owe keeps the lock free for others for half of the time that we held it, if
 // there are others: paid in whole milliseconds of sleep, which idle time covers.
@@ -82,6 +93,16 @@ func (w *writer) owe(held time.Duration) {
 	}
 }
 
+// checkpointed remembers how large the log was left by the last try to cut it.
+type checkpointed struct{ at int64 }
+
+// due reports whether to try again: a reader that was waited for in vain is not
+// waited for again until the log has grown as much once more.
+func (c *checkpointed) due(size int64) bool {
+	c.at = min(c.at, size)
+	return size-c.at >= walLimit
+}
+
 // checkpoint keeps the log small where readers keep SQLite's own checkpoints
 // from ever coming to its end.
 func (w *writer) checkpoint() {
@@ -89,11 +110,23 @@ func (w *writer) checkpoint() {
 	if w.commits%walEvery != 0 || w.db == nil {
 		return
 	}
-	info, err := os.Stat(w.file.Path() + "-wal")
-	if err != nil || info.Size() < walLimit {
+	if !w.tried.due(w.logSize()) {
 		return
 	}
 	_, _ = w.tx.exec(`PRAGMA busy_timeout = 100`)
-	_ = w.tx.discard(`PRAGMA wal_checkpoint(TRUNCATE)`)
+	err := w.tx.discard(`PRAGMA wal_checkpoint(TRUNCATE)`)
 	_, _ = w.tx.exec(`PRAGMA busy_timeout = 0`)
+	w.tried.at = w.logSize()
+	if err != nil && !sqlitedb.IsBusy(err) {
+		w.log.Error("checkpoint failed", "error", w.failed(err))
+	}
+}
+
+// logSize is the length of the log's file, 0 if that is not there.
+func (w *writer) logSize() int64 {
+	info, err := os.Stat(w.file.Path() + "-wal")
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }

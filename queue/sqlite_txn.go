@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"database/sql"
+	"errors"
 )
 
 // A txn runs statements in an open transaction: ours on prepared statements, or
@@ -100,7 +101,7 @@ func (p *prepared) discard(query string) error {
 	for rows.Next() {
 		continue // the rows say nothing that we act on
 	}
-	return rows.Close()
+	return errors.Join(rows.Err(), rows.Close())
 }
 
 // close closes the statements before the connection: otherwise the log and the

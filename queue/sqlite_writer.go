@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"sync"
 	"time"
@@ -25,9 +26,11 @@ const beginPoll = 100 * time.Microsecond
 // queues an op and waits; the writer's goroutine takes what waits, settlements
 // first, and commits it together.
 type writer struct {
-	file *sqlitedb.File
-	wait time.Duration // for the lock, where an op's context has no earlier deadline
-	emit func([]Event)
+	file     *sqlitedb.File
+	wait     time.Duration // for the lock, where an op's context has no earlier deadline
+	emit     func([]Event)
+	log      *slog.Logger
+	reopened func() // called when the connection was replaced
 
 	mu     sync.Mutex
 	queues [classes][]*op
@@ -41,13 +44,16 @@ type writer struct {
 	seen    time.Time // when a foreign writer was last met
 	debt    time.Duration
 	commits int
+	tried   checkpointed
 }
 
-// The order in which waiting ops are taken.
+// The order in which waiting ops are taken. A batch has something of each class
+// that waits, so that none starves another.
 const (
 	classSettle = iota
 	classEnqueue
 	classOther
+	classUpload // one in a batch: a piece fills it
 	classLend
 	classPeek
 	classes
@@ -56,7 +62,7 @@ const (
 // An op is one step of a producer inside a commit.
 type op struct {
 	class    int
-	size     int // octets of content
+	size     int // octets, about; 0: few
 	ctx      context.Context
 	deadline time.Time
 
@@ -67,9 +73,12 @@ type op struct {
 	// peek, instead of apply, runs without a transaction and takes no lock.
 	peek func(txn) error
 
-	// lend, instead of apply, runs alone on a transaction of database/sql.
+	// lend, instead of apply, runs alone on a transaction of database/sql. Its
+	// caller's goroutine takes that from borrowed, and gives it back with lend's
+	// error in returned.
 	lend     func(*sql.Tx) error
-	panicked any // what lend panicked with
+	borrowed chan *sql.Tx
+	returned chan error
 
 	events []Event
 	result chan error
@@ -87,8 +96,9 @@ var ErrLocked = errors.New("queue: database is locked")
 // answers 452 4.3.1.
 var ErrFull = errors.New("queue: disk is full")
 
-func newWriter(ctx context.Context, file *sqlitedb.File, wait time.Duration, emit func([]Event)) (*writer, error) {
-	w := &writer{file: file, wait: wait, emit: emit, signal: make(chan struct{}, 1), done: make(chan struct{})}
+func newWriter(ctx context.Context, file *sqlitedb.File, o Options, emit func([]Event), reopened func()) (*writer, error) {
+	w := &writer{file: file, wait: o.LockWait, emit: emit, log: o.Log, reopened: reopened,
+		signal: make(chan struct{}, 1), done: make(chan struct{})}
 	if err := w.open(ctx); err != nil {
 		return nil, err
 	}
@@ -132,11 +142,13 @@ func (w *writer) do(ctx context.Context, o *op) error {
 	w.queues[o.class] = append(w.queues[o.class], o)
 	w.mu.Unlock()
 	signal(w.signal)
-	err := <-o.result
-	if o.panicked != nil {
-		panic(o.panicked)
+	select {
+	case tx := <-o.borrowed:
+		o.use(tx)
+		return <-o.result
+	case err := <-o.result:
+		return err
 	}
-	return err
 }
 
 func (w *writer) close() {
@@ -182,9 +194,10 @@ func (w *writer) pendingLocked() bool {
 func (w *writer) turn() {
 	if w.db == nil {
 		if err := w.open(context.Background()); err != nil {
-			w.refuse(fmt.Errorf("reopen the queue: %w", err))
+			w.refuse(w.failed(fmt.Errorf("reopen the queue: %w", err)))
 			return
 		}
+		w.reopened()
 	}
 	w.peek()
 	runtime.Gosched() // whoever was just answered may have more to write: fuller commits
@@ -266,7 +279,7 @@ func (w *writer) take() []*op {
 	for class := range classLend {
 		q := w.queues[class]
 		n := 0
-		for n < len(q) && len(ops) < batchMessages && octets < batchOctets {
+		for n < len(q) && (n == 0 || class != classUpload && len(ops) < batchMessages && (q[n].size == 0 || octets < batchOctets)) {
 			octets += q[n].size
 			ops = append(ops, q[n])
 			n++
@@ -307,8 +320,8 @@ func (w *writer) commit(ops []*op) {
 			w.answer(one, err)
 			continue
 		}
-		if _, e := w.tx.exec(`BEGIN IMMEDIATE`); e != nil {
-			w.answer(one, w.failed(e))
+		if e := w.beginFor(one[0], func() error { _, err := w.tx.exec(`BEGIN IMMEDIATE`); return err }); e != nil {
+			w.answer(one, e)
 			continue
 		}
 		w.answer(one, w.apply(one))

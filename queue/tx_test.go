@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,6 +138,124 @@ func TestACallersLongTransactionMakesOthersWaitAndThenFail(t *testing.T) {
 		time.AfterFunc(50*time.Millisecond, func() { _ = tx.Commit() })
 		enqueue(t, q, "waited\r\n")
 	})
+}
+
+func TestEnqueueTxStoresAllOrNothing(t *testing.T) {
+	db, q := callers(t, queue.Options{})
+	fill(t, q, `CREATE TRIGGER full BEFORE INSERT ON panelmail_recipient WHEN NEW.address = 'b@far.test' BEGIN SELECT RAISE(ABORT, 'no'); END`)
+	tx := begin(t, db)
+	if _, err := tx.Exec(`INSERT INTO bill VALUES (1)`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.EnqueueTx(t.Context(), tx, message("a@far.test", "b@far.test"), strings.NewReader("x")); err == nil {
+		t.Error("stored what cannot be")
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if left := ids(t, q); len(left) != 0 {
+		t.Errorf("a part is in the queue: %v", left)
+	}
+	var n int
+	if err := db.QueryRow(`SELECT count(*) FROM bill`).Scan(&n); err != nil || n != 1 {
+		t.Errorf("%d bills of the caller's, error %v", n, err)
+	}
+}
+
+func TestEnqueueTxKeepsTheReserve(t *testing.T) {
+	db, q := callers(t, queue.Options{MinFree: 1 << 60})
+	tx := begin(t, db)
+	defer func() { _ = tx.Rollback() }()
+	if _, err := q.EnqueueTx(t.Context(), tx, message("bob@far.test"), strings.NewReader("x")); !errors.Is(err, queue.ErrFull) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestWhatIsEnqueuedInAnUpdateIsDeliveredAtOnce(t *testing.T) {
+	path := newPath(t)
+	synctest.Test(t, func(t *testing.T) {
+		q := open(t, path, queue.Options{Poll: -1})
+		defer q.Close()
+		n := 0
+		run(t, q, func(d *transport.Delivery) transport.Report { n++; return d.All(delivered) })
+		time.Sleep(time.Minute)
+		if err := q.Update(t.Context(), func(tx *sql.Tx) error {
+			_, err := q.EnqueueTx(t.Context(), tx, message("bob@far.test"), strings.NewReader("x\r\n"))
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if n != 1 {
+			t.Errorf("%d deliveries", n)
+		}
+	})
+}
+
+// TestAnUpdateThatEndsItsGoroutineLeavesTheQueueAlone does what t.FailNow does.
+func TestAnUpdateThatEndsItsGoroutineLeavesTheQueueAlone(t *testing.T) {
+	q := open(t, newPath(t), queue.Options{})
+	defer q.Close()
+	ended := make(chan bool)
+	go func() {
+		returned := false
+		defer func() { ended <- returned }()
+		_ = q.Update(t.Context(), func(tx *sql.Tx) error {
+			_, _ = tx.Exec(`CREATE TABLE half (n INTEGER)`)
+			runtime.Goexit()
+			return nil
+		})
+		returned = true
+	}()
+	if <-ended {
+		t.Error("Update returned")
+	}
+	enqueue(t, q, "\r\n")
+	if err := q.View(t.Context(), func(tx *sql.Tx) error { _, err := tx.Exec(`SELECT * FROM half`); return err }); err == nil {
+		t.Error("half of the update was stored")
+	}
+}
+
+// TestOneRefusedMessageDoesNotFailOthers has a duplicate in each batch, and
+// somebody else who takes the lock between two transactions.
+func TestOneRefusedMessageDoesNotFailOthers(t *testing.T) {
+	db, q := callers(t, queue.Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for ctx.Err() == nil {
+			tx, err := db.Begin()
+			if err != nil {
+				continue
+			}
+			if _, err := tx.Exec(`INSERT INTO bill VALUES (1)`); err == nil {
+				_ = tx.Commit()
+			} else {
+				_ = tx.Rollback()
+			}
+		}
+	})
+	first := message("bob@far.test")
+	first.ID = queue.NewID(time.Now())
+	if _, err := q.Enqueue(t.Context(), first, strings.NewReader("x")); err != nil {
+		t.Fatal(err)
+	}
+	var producers sync.WaitGroup
+	for range 20 {
+		producers.Go(func() {
+			for range 20 {
+				if _, err := q.Enqueue(t.Context(), first, strings.NewReader("x")); !errors.Is(err, queue.ErrDuplicate) {
+					t.Errorf("the duplicate: %v", err)
+				}
+				if _, err := q.Enqueue(t.Context(), message("bob@far.test"), strings.NewReader("x")); err != nil {
+					t.Errorf("another message: %v", err)
+				}
+			}
+		})
+	}
+	producers.Wait()
+	cancel()
+	wg.Wait()
 }
 
 func TestTheCallersPoolIsNotUsed(t *testing.T) {

@@ -2,7 +2,6 @@ package queuetest
 
 import (
 	"fmt"
-	"strings"
 	"testing/synctest"
 	"time"
 
@@ -22,11 +21,6 @@ var changeCases = []testCase{
 	{name: "RequeueDoesNotStopADelivery", run: requeueDuringAttempt},
 	{name: "RemoveTellsNobody", run: remove},
 	{name: "RemoveDoesNotStopADelivery", run: removeDuringAttempt},
-	{name: "FailBouncesNow", run: fail},
-	{name: "FailMakesTheDeliveryUnderWayTheLast", run: failDuringAttempt},
-	{name: "FailLeavesOtherRecipientsAlone", run: failScope},
-	{name: "FailCountsAMessageOnce", run: failCount},
-	{name: "FailEndsWhatIsHandedBackUntried", options: queue.Options{Concurrency: 1}, run: failUntried},
 	{name: "ARequeueDuringADeliveryRestartsTheBackoff", options: queue.Options{DelayWarning: -1}, run: requeueBackoff},
 	{name: "AMatchSelectsWhatItSays", run: matches},
 	{name: "AChangeOfThousandsTakesThemAll", run: manyChanges},
@@ -208,101 +202,6 @@ func removeDuringAttempt(l *lab) {
 	l.empty()
 	if diff := cmp.Diff([]queue.Kind{queue.Removed}, l.kinds("bob@far.test")); diff != "" {
 		l.Errorf("events (-want +got):\n%s", diff)
-	}
-}
-
-func fail(l *lab) {
-	l.answer(holdReports(always(greylist)))
-	l.send("tried@far.test")
-	l.run()
-	synctest.Wait()
-	m := message("alice@site.test", "held@far.test")
-	m.Hold = "for a reason"
-	l.enqueue(m, "\r\n")
-	l.count(2)(l.q.Fail(l.Context(), queue.Match{Domain: "far.test"}, "the customer left"))
-	l.sleep(time.Minute)
-	var texts []string
-	for _, e := range l.entries(queue.Match{All: true}) {
-		texts = append(texts, l.content(e.ID))
-	}
-	if len(texts) != 2 {
-		l.Fatalf("%d bounces", len(texts))
-	}
-	all := strings.Join(texts, "")
-	for _, part := range []string{"451 4.7.1 come back later", "the customer left", "Status: 4.7.0"} {
-		if !strings.Contains(all, part) {
-			l.Errorf("no bounce says %q:\n%s", part, all)
-		}
-	}
-}
-
-func failDuringAttempt(l *lab) {
-	l.send("bob@far.test")
-	l.during(greylist, func() { l.count(1)(l.q.Fail(l.Context(), queue.Match{All: true}, "")) })
-	if e := l.told(queue.Failed); e.Attempt != 1 || e.Report == "" {
-		l.Errorf("event: %+v", e)
-	}
-}
-
-// slowly answers far.test after an hour, and everybody else at once.
-func slowly(o transport.Outcome) func(*transport.Delivery) transport.Report {
-	return holdReports(func(d *transport.Delivery) transport.Report {
-		if d.Label == "/far.test" {
-			time.Sleep(time.Hour)
-		}
-		return d.All(o)
-	})
-}
-
-func failScope(l *lab) {
-	l.answer(slowly(greylist))
-	l.send("a@far.test", "b@near.test")
-	l.run()
-	l.sleep(time.Minute)
-	l.count(1)(l.q.Fail(l.Context(), queue.Match{Domain: "far.test"}, ""))
-	l.sleep(2 * time.Hour)
-	if e := l.told(queue.Failed); e.Recipient != "a@far.test" || e.Report == "" {
-		l.Errorf("failed: %+v", e)
-	}
-	for _, e := range l.entries(queue.Match{Recipient: "b@near.test"}) {
-		if r := e.Recipients[1]; r.State != queue.Waiting || e.Expires.Sub(l.start) != 5*day {
-			l.Errorf("the other recipient is %v, the message expires after %v", r.State, e.Expires.Sub(l.start))
-		}
-	}
-}
-
-func failCount(l *lab) {
-	l.answer(slowly(greylist))
-	l.send("a@far.test", "b@near.test")
-	l.send("c@far.test")
-	l.run()
-	l.sleep(time.Minute)
-	l.count(2)(l.q.Fail(l.Context(), queue.Match{Sender: "alice@site.test"}, ""))
-	l.sleep(2 * time.Hour)
-	for _, r := range []string{"a@far.test", "b@near.test", "c@far.test"} {
-		if kinds := l.kinds(r); kinds[len(kinds)-1] != queue.Failed {
-			l.Errorf("%s: %v", r, kinds)
-		}
-	}
-}
-
-// failUntried gives up one recipient that is being tried and finds no room, and
-// one that waits for its turn behind it.
-func failUntried(l *lab) {
-	l.answer(slowly(transport.Outcome{RetryAfter: day}))
-	l.send("a@far.test")
-	l.send("b@far.test")
-	l.run()
-	l.sleep(time.Minute)
-	l.count(2)(l.q.Fail(l.Context(), queue.Match{Sender: "alice@site.test"}, "the customer left"))
-	l.sleep(2 * time.Hour)
-	if n := len(l.seen()); n != 3 {
-		l.Errorf("%d deliveries, want the one under way and two bounces", n)
-	}
-	for _, e := range l.entries(queue.Match{All: true}) {
-		if text := l.content(e.ID); !strings.Contains(text, "450 4.7.0 the customer left") {
-			l.Errorf("left in the queue:\n%s", text)
-		}
 	}
 }
 
