@@ -27,9 +27,11 @@ type Queue struct {
 	changed  atomic.Bool   // a person, or somebody else, changed something: see recall
 	closing  context.Context
 	stop     context.CancelFunc
-	running  sync.WaitGroup
-	closeOne sync.Once
 	buffers  sync.Pool // of *bytes.Buffer: small bodies on their way in
+	closeOne sync.Once
+	mu       sync.Mutex
+	closed   bool
+	running  sync.WaitGroup // nobody joins when closed is set
 }
 
 // Open opens the queue in the file at path, for itself. The file is created with
@@ -79,12 +81,26 @@ func start(ctx context.Context, file *sqlitedb.File, o Options) (*Queue, error) 
 func (q *Queue) Close() error {
 	var err error
 	q.closeOne.Do(func() {
+		q.mu.Lock()
+		q.closed = true
+		q.mu.Unlock()
 		q.stop()
 		q.running.Wait()
 		err = q.store.close()
 		q.pump.close()
 	})
 	return err
+}
+
+// join counts a Run, unless the queue is closed. Close waits until it has left.
+func (q *Queue) join() (leave func(), err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return nil, ErrClosed
+	}
+	q.running.Add(1)
+	return q.running.Done, nil
 }
 
 // Wake tells Run to look for work now. Call it after committing a transaction

@@ -26,10 +26,14 @@ var ErrRunning = errors.New("queue: already run")
 // One Run at a time works on a file, whatever the process: it holds a lock on a
 // file beside the database, with ".lock" at the end of its name. A second one
 // gets [ErrRunning]. Run first ends the attempts that a dead process left behind:
-// each counts as made, with an uncertain outcome.
+// each counts as made, with an uncertain outcome. On a queue that was closed it
+// returns [ErrClosed].
 func (q *Queue) Run(ctx context.Context, t transport.Transport) error {
-	q.running.Add(1)
-	defer q.running.Done()
+	leave, err := q.join()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(q.closing, cancel)()
