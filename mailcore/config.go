@@ -55,7 +55,8 @@ type Config struct {
 	Port uint16
 
 	// AllowPrivate lets mail go to loopback and private addresses that an MX
-	// record names. A next hop written by hand is always allowed.
+	// record, or the address literal of a recipient, names. A next hop written
+	// by hand is always allowed.
 	AllowPrivate bool
 
 	// MessageSize is the largest content accepted, in octets.

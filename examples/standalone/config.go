@@ -98,6 +98,11 @@ func defaults() settings {
 // not named may be missing.
 func (a *app) load() error {
 	a.settings = defaults()
+	if info, err := os.Lstat(a.data); a.config == "" && err == nil && info.IsDir() {
+		if err := a.ownData(); err != nil {
+			return err
+		}
+	}
 	text, err := os.ReadFile(a.configFile())
 	// A data directory that is no directory is for its first use to tell.
 	if a.config == "" && (errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)) {

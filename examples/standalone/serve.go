@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -171,11 +172,26 @@ func (a *app) announce(listeners []mailcore.Listener) {
 	if a.settings.Listen.Sendmail != "" && filepath.Dir(a.sendmailSocket()) == filepath.Clean(a.data) {
 		fmt.Fprintf(a.stdout, "The sendmail socket is inside the data directory: only uid %s can reach it.\n", strconv.Itoa(os.Geteuid()))
 	}
-	fmt.Fprintf(a.stdout, `Send a first message:
-  panelmail site add demo
-  panelmail domain add demo.example --site demo
-  echo secret | panelmail login add me@demo.example --site demo
+	program := a.invocation()
+	fmt.Fprintf(a.stdout, "Send a first message:\n  %[1]s site add demo\n  %[1]s domain add demo.example --site demo\n", program)
+	if a.settings.Listen.Submission == "" {
+		fmt.Fprintf(a.stdout, "  printf 'Subject: hello\\n\\nhello\\n' | %s sendmail -f me@demo.example you@example.org\n", program)
+		return
+	}
+	fmt.Fprintf(a.stdout, `  echo secret | %s login add me@demo.example --site demo
   swaks --server %s --tls --auth-user me@demo.example --auth-password secret \
     --from me@demo.example --to you@example.org
-`, a.settings.Listen.Submission)
+`, program, a.settings.Listen.Submission)
+}
+
+// invocation is how to run this program again on the same data.
+func (a *app) invocation() string {
+	program := "panelmail"
+	if strings.Contains(os.Args[0], "go-build") {
+		program = "go run ./examples/standalone"
+	}
+	if a.data != dataDirectory() {
+		program += " --data " + a.data
+	}
+	return program
 }
