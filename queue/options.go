@@ -17,7 +17,8 @@ type Options struct {
 
 	// Label says what a recipient is filed under: mail with one label shares a
 	// lane, that is its concurrency and its pauses. It is called outside of
-	// any transaction. If nil, the recipient's domain after a slash.
+	// any transaction. If nil, or where it panics, the recipient's domain
+	// after a slash.
 	Label func(ctx context.Context, q transport.Query) string
 
 	// Lifetime is how long a message is tried; an attempt that fails later is
@@ -58,8 +59,10 @@ type Options struct {
 	LockWait time.Duration
 
 	// Poll is how often Run looks whether another process, or EnqueueTx, has
-	// changed the file; after EnqueueTx it looks every 20 milliseconds for a
-	// while. If zero, one second; if negative, only after EnqueueTx.
+	// changed the file. Because [Queue.Wake] may not be called, it looks every
+	// 20 milliseconds for 5 seconds after EnqueueTx, and then for a minute every
+	// second at least. If zero, one second; if negative, it looks only then:
+	// what is committed later needs Wake.
 	Poll time.Duration
 
 	// MinFree is how many octets must stay free on the disk for a message to be
@@ -68,8 +71,8 @@ type Options struct {
 	MinFree int64
 
 	// Observe is told what was committed, in the order of commits, on a
-	// goroutine of its own. Events wait in memory while it runs. If nil, nobody
-	// is.
+	// goroutine of its own. Events wait in memory while it runs. A panic in it
+	// is logged. If nil, nobody is told.
 	Observe func([]Event)
 
 	// Log takes what goes wrong in Run. If nil, nothing is logged.
@@ -88,9 +91,6 @@ func (o Options) withDefaults() Options {
 	if o.Hostname == "" {
 		o.Hostname = systemName()
 	}
-	if o.Label == nil {
-		o.Label = domainLabel
-	}
 	orElse(&o.Lifetime, defaultLifetime)
 	orElse(&o.BounceLifetime, defaultLifetime)
 	o.BounceLifetime = min(o.BounceLifetime, o.Lifetime)
@@ -107,6 +107,10 @@ func (o Options) withDefaults() Options {
 	orElse(&o.MinFree, 64<<20)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	o.guarded()
+	if o.Label == nil {
+		o.Label = domainLabel
 	}
 	return o
 }

@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"runtime/debug"
 	"time"
 )
 
@@ -27,12 +26,7 @@ func (s *scheduler) room(label string) (room int, asked bool) {
 	if s.admit == nil {
 		return s.q.o.Concurrency, false
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			s.q.o.Log.Error("transport panicked when asked for room", "lane", label, "panic", p, "stack", string(debug.Stack()))
-			room, asked = s.q.o.Concurrency, false
-		}
-	}()
+	defer onPanic(s.q.o.Log, "Room", func() { room, asked = s.q.o.Concurrency, false })
 	return s.admit.Room(label), true
 }
 

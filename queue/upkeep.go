@@ -13,6 +13,7 @@ import (
 const (
 	outsidePoll = 20 * time.Millisecond // while EnqueueTx is in use
 	outsideTail = 5 * time.Second       // how long it counts as in use
+	outsideLate = time.Minute           // how long after that a commit may still come
 	sweepLimit  = 500                   // recipients in parked lanes looked at in one go
 )
 
@@ -122,13 +123,7 @@ func (s *scheduler) recall(ctx context.Context) {
 func (s *scheduler) watch(ctx context.Context) {
 	var last time.Time // use of EnqueueTx
 	for {
-		d := s.q.o.Poll
-		if time.Since(last) < outsideTail {
-			d = outsidePoll
-		}
-		if d < 0 {
-			d = time.Duration(never) // until EnqueueTx is used
-		}
+		d := lookEvery(s.q.o.Poll, time.Since(last))
 		t := time.NewTimer(d)
 		select {
 		case <-ctx.Done():
@@ -145,6 +140,20 @@ func (s *scheduler) watch(ctx context.Context) {
 			s.notify()
 		}
 	}
+}
+
+// lookEvery is the time between two looks, by the setting and the time since
+// EnqueueTx was used: the caller commits when it likes, and may not call Wake.
+func lookEvery(poll, sinceUse time.Duration) time.Duration {
+	switch {
+	case sinceUse < outsideTail:
+		return outsidePoll
+	case sinceUse < outsideTail+outsideLate && (poll < 0 || poll > time.Second):
+		return time.Second
+	case poll >= 0:
+		return poll
+	}
+	return time.Duration(never) // until EnqueueTx is used
 }
 
 // expire fails mail whose time is over in lanes that are parked, where no attempt

@@ -16,6 +16,7 @@ var roomCases = []testCase{
 	{name: "AFullLaneIsAskedAgainThoughNothingEnds", run: fullForAWhile},
 	{name: "LanesThatShareRoomAllGetSome", run: sharedRoom},
 	{name: "WhatIsHeldBeforeItsTurnIsNotDelivered", options: queue.Options{Concurrency: 1}, run: recalled},
+	{name: "APanicOfTheUsersFunctionsStopsNoMail", options: queue.Options{Label: ill}, run: panicking},
 }
 
 // roomy is a transport that says how much room there is.
@@ -25,6 +26,27 @@ type roomy struct {
 }
 
 func (r roomy) Room(label string) int { return r.room(label) }
+
+// ill is a label function with a defect.
+func ill(context.Context, transport.Query) string { panic("a defect in Label") }
+
+// panicking has everything panic that the user gives, but for the transport.
+func panicking(l *lab) {
+	l.answer(inTurn(refused, ok))
+	l.mu.Lock()
+	l.onTell = func(queue.Event) { panic("a defect in Observe") }
+	l.mu.Unlock()
+	l.send("bob@far.test")
+	if label := l.only().Recipients[0].Lane; label != "/far.test" {
+		l.Errorf("filed under %s", label)
+	}
+	l.runWith(func(string) int { panic("a defect in Room") })
+	l.sleep(time.Minute)
+	if n := len(l.seen()); n != 2 {
+		l.Errorf("%d deliveries, want that of the message and that of the report", n)
+	}
+	l.empty()
+}
 
 // runWith starts delivering with a say on room.
 func (l *lab) runWith(room func(label string) int) {
