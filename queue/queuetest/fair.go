@@ -99,9 +99,11 @@ func oneDestination(l *lab) {
 	}
 	l.runWith(func(string) int { return 20 })
 	l.sleep(5 * time.Minute)
+	l.mu.Lock()
 	if most := lanes * (5 + 10); calls > most {
 		l.Errorf("%d deliveries were begun in five minutes, want at most %d", calls, most)
 	}
+	l.mu.Unlock()
 	l.sleep(lanes * (5*time.Minute + 10*time.Second))
 	l.empty()
 }
