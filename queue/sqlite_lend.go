@@ -12,6 +12,7 @@ import (
 
 const (
 	walLimit    = 32 << 20    // octets of log above which readers are waited for
+	walPause    = time.Minute // between two tries to cut a log that does not grow
 	walEvery    = 64          // commits between two looks at the log
 	foreignTail = time.Second // how long after a foreign writer we go easy on the lock
 )
@@ -93,14 +94,18 @@ func (w *writer) owe(held time.Duration) {
 	}
 }
 
-// checkpointed remembers how large the log was left by the last try to cut it.
-type checkpointed struct{ at int64 }
+// checkpointed remembers the last try to cut the log.
+type checkpointed struct {
+	at   time.Time
+	size int64 // of the log afterwards
+}
 
 // due reports whether to try again: a reader that was waited for in vain is not
-// waited for again until the log has grown as much once more.
-func (c *checkpointed) due(size int64) bool {
-	c.at = min(c.at, size)
-	return size-c.at >= walLimit
+// waited for again until the log has grown as much once more, or a while later:
+// once the reader is gone the log is reused and does not grow.
+func (c *checkpointed) due(now time.Time, size int64) bool {
+	c.size = min(c.size, size)
+	return size-c.size >= walLimit || size >= walLimit && now.Sub(c.at) >= walPause
 }
 
 // checkpoint keeps the log small where readers keep SQLite's own checkpoints
@@ -110,13 +115,13 @@ func (w *writer) checkpoint() {
 	if w.commits%walEvery != 0 || w.db == nil {
 		return
 	}
-	if !w.tried.due(w.logSize()) {
+	if !w.tried.due(time.Now(), w.logSize()) {
 		return
 	}
 	_, _ = w.tx.exec(`PRAGMA busy_timeout = 100`)
 	err := w.tx.discard(`PRAGMA wal_checkpoint(TRUNCATE)`)
 	_, _ = w.tx.exec(`PRAGMA busy_timeout = 0`)
-	w.tried.at = w.logSize()
+	w.tried = checkpointed{time.Now(), w.logSize()}
 	if err != nil && !sqlitedb.IsBusy(err) {
 		w.log.Error("checkpoint failed", "error", w.failed(err))
 	}

@@ -3,6 +3,7 @@ package queue
 import (
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -45,27 +46,64 @@ func TestLargeContentDoesNotKeepOutWhatHasNone(t *testing.T) {
 
 func TestACheckpointIsTriedAgainWhenTheLogHasGrown(t *testing.T) {
 	const mib = 1 << 20
-	var tried checkpointed
+	start := time.Now()
+	tried := checkpointed{at: start}
 	for _, c := range []struct {
-		size int64
-		want bool
-		then int64 // size after the try
+		after time.Duration
+		size  int64
+		want  bool
+		left  int64 // size after the try
 	}{
-		{31 * mib, false, 0},
-		{32 * mib, true, 32 * mib}, // a reader was in the way
-		{33 * mib, false, 0},
-		{63 * mib, false, 0},
-		{64 * mib, true, 0},
-		{31 * mib, false, 0},
-		{32 * mib, true, 0},
+		{0, 31 * mib, false, 0},
+		{0, 32 * mib, true, 32 * mib}, // a reader was in the way
+		{0, 33 * mib, false, 0},
+		{0, 63 * mib, false, 0},
+		{0, 64 * mib, true, 0},
+		{0, 31 * mib, false, 0},
+		{0, 32 * mib, true, 32 * mib},
+		{time.Minute - 1, 32 * mib, false, 0},
+		{time.Minute, 32 * mib, true, 0}, // the reader is gone, and the log is used again from its beginning
+		{2 * time.Minute, 31 * mib, false, 0},
 	} {
-		got := tried.due(c.size)
+		now := start.Add(c.after)
+		got := tried.due(now, c.size)
 		if got != c.want {
-			t.Errorf("at %d MiB: %v", c.size/mib, got)
+			t.Errorf("after %v at %d MiB: %v", c.after, c.size/mib, got)
 		}
 		if got {
-			tried.at = c.then
+			tried = checkpointed{now, c.left}
 		}
+	}
+}
+
+func TestAfterAnErrorNoConnectionIsTrusted(t *testing.T) {
+	q, err := Open(t.Context(), filepath.Join(t.TempDir(), "q", "queue.db"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = q.Close() }()
+	e := q.store.(*engine)
+	write := func(statement string) error {
+		return e.writer.do(t.Context(), &op{class: classOther, apply: func(x txn) ([]Event, error) {
+			_, err := x.exec(statement)
+			return nil, err
+		}})
+	}
+	if _, err := q.Stats(t.Context()); err != nil { // leaves an idle connection
+		t.Fatal(err)
+	}
+	before := e.read.Stats()
+	if err := write(`nonsense`); err == nil {
+		t.Fatal("no error")
+	}
+	if err := write(`DELETE FROM panelmail_upload`); err != nil {
+		t.Fatal(err)
+	}
+	if after := e.read.Stats(); before.OpenConnections == 0 || after.OpenConnections != 0 {
+		t.Errorf("%d connections that read before, %d after", before.OpenConnections, after.OpenConnections)
+	}
+	if _, err := q.Stats(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 
