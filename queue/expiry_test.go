@@ -130,7 +130,7 @@ func TestWhatChangesBeforeItIsFailedIsLeftAlone(t *testing.T) {
 			path := newPath(t)
 			synctest.Test(t, func(t *testing.T) {
 				p := openParked(t, path, queue.Options{DelayWarning: -1})
-				queue.BeforeUnclaimed(p.Queue, func() {
+				queue.BeforeSettle(p.Queue, false, func() {
 					if n, err := c.change(t, p.Queue); n != 1 || err != nil {
 						t.Errorf("%s: %d messages, error %v", c.name, n, err)
 					}
@@ -165,6 +165,44 @@ func TestWhatChangesBeforeItIsFailedIsLeftAlone(t *testing.T) {
 				}
 				if want := c.want; want != queue.Dead && !slices.Equal(states, []queue.State{want}) {
 					t.Errorf("%s, then %s: the recipient is %v", c.name, by, states)
+				}
+			})
+		}
+	}
+}
+
+// TestNobodyEscapesFail gives up a recipient in the moments in which an attempt
+// has been judged, and before it is claimed.
+func TestNobodyEscapesFail(t *testing.T) {
+	for name, o := range map[string]transport.Outcome{
+		"deferred": {Reply: transport.Replyf(451, "4.7.1", "later")},
+		"no room":  {RetryAfter: time.Hour},
+		"hold":     {Hold: true},
+	} {
+		for _, claimed := range []bool{false, true} {
+			path := newPath(t)
+			synctest.Test(t, func(t *testing.T) {
+				p := openParked(t, path, queue.Options{DelayWarning: -1})
+				enqueue(t, p.Queue, "\r\n")
+				if claimed {
+					queue.BeforeSettle(p.Queue, true, func() {
+						if n, err := p.Fail(t.Context(), queue.Match{All: true}, ""); n != 1 || err != nil {
+							t.Errorf("Fail: %d messages, error %v", n, err)
+						}
+					})
+				} else { // as if Fail had ended after its first step
+					fill(t, p.Queue, `UPDATE panelmail_recipient SET last = 'given up'`)
+				}
+				run(t, p.Queue, func(d *transport.Delivery) transport.Report {
+					if d.Origin.Via == transport.ViaBounce {
+						return d.All(delivered)
+					}
+					return d.All(o)
+				})
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				if n := p.count(queue.Failed, "bob@far.test"); n != 1 || len(ids(t, p.Queue)) != 0 {
+					t.Errorf("%s, given up before the claim %v: failed %d times, left %v", name, !claimed, n, ids(t, p.Queue))
 				}
 			})
 		}

@@ -14,17 +14,20 @@ func (unreadable) content(context.Context, int64) (stored, error) {
 	return stored{}, errors.New("disk I/O error")
 }
 
-// BeforeUnclaimed has f called between the reading of recipients that nobody
-// tries and their settlement.
-func BeforeUnclaimed(q *Queue, f func()) { q.store = &beforeUnclaimed{q.store.(*engine), f} }
-
-type beforeUnclaimed struct {
-	*engine
-	f func()
+// BeforeSettle has f called once between the judgement of an attempt and its
+// settlement: of a claimed one, or of recipients that nobody tries.
+func BeforeSettle(q *Queue, claimed bool, f func()) {
+	q.store = &beforeSettle{q.store.(*engine), claimed, f}
 }
 
-func (s *beforeUnclaimed) settle(ctx context.Context, x *settlement) error {
-	if f := s.f; x.attempt.token == 0 && f != nil {
+type beforeSettle struct {
+	*engine
+	claimed bool
+	f       func()
+}
+
+func (s *beforeSettle) settle(ctx context.Context, x *settlement) error {
+	if f := s.f; f != nil && s.claimed == (x.attempt.token != 0) {
 		s.f = nil
 		f()
 	}
