@@ -22,25 +22,28 @@ type rests map[int64]rest
 
 // A rest is a pause of a lane.
 type rest struct {
-	pause time.Duration
+	pause time.Duration // the least it could have been
 	until time.Time
 }
 
 // after returns for how long a lane rests after a delivery that ended at now. What
-// is handed back during a rest began before it and makes it no longer.
-func (r rests) after(lane int64, now time.Time, handedBack bool) time.Duration {
+// is handed back during a rest began before it and makes it no longer. Lanes that
+// were in each other's way should not wake together: chance, in [0, 1), adds up to
+// as much again.
+func (r rests) after(lane int64, now time.Time, handedBack bool, chance float64) time.Duration {
 	last, known := r[lane]
 	switch {
 	case !handedBack:
 		delete(r, lane)
 		return 0
-	case known && now.Before(last.until):
+	case known && last.until.Sub(now) > time.Millisecond: // the store's instants are less exact
 		return last.until.Sub(now)
 	}
 	if len(r) >= restLanes {
 		maps.DeleteFunc(r, func(_ int64, x rest) bool { return now.Sub(x.until) > restMax })
 	}
-	pause := min(max(2*last.pause, untriedPause), restMax)
-	r[lane] = rest{pause, now.Add(pause)}
-	return pause
+	pause := min(max(2*last.pause, untriedPause), restMax/2)
+	d := pause + time.Duration(chance*float64(pause))
+	r[lane] = rest{pause, now.Add(d)}
+	return d
 }

@@ -179,7 +179,7 @@ func (s *scheduler) ended(a *attempt, throttled bool) {
 		l.learn(time.Now(), room, s.q.o.Concurrency)
 	}
 	var back []*attempt
-	a.rest = s.rests.after(a.lane, time.Now(), throttled)
+	a.rest = s.rests.after(a.lane, time.Now(), throttled, rand.Float64())
 	if throttled {
 		l.limit = max(l.busy, 1)
 		back, l.ready = l.ready, nil // there is no room for them either

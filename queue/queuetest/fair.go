@@ -13,6 +13,7 @@ var fairCases = []testCase{
 	{name: "SlowLanesLeaveAWorkerForAnother", run: slowLanes},
 	{name: "SlowLanesOfOneLeaveAWorkerForAnother", options: queue.Options{Concurrency: 1}, run: slowLanesOfOne},
 	{name: "LanesBehindAFullDestinationTryLessAndLess", run: oneDestination},
+	{name: "LanesThatWereInEachOthersWayDoNotMeetAgain", run: collisions},
 	{name: "ASiteThatMailsManyDomainsKeepsNobodyWaiting", run: bulkMail},
 }
 
@@ -100,10 +101,40 @@ func oneDestination(l *lab) {
 	l.runWith(func(string) int { return 20 })
 	l.sleep(5 * time.Minute)
 	l.mu.Lock()
-	if most := lanes * (5 + 10); calls > most {
+	if most := lanes * (5 + 20); calls > most {
 		l.Errorf("%d deliveries were begun in five minutes, want at most %d", calls, most)
 	}
 	l.mu.Unlock()
 	l.sleep(lanes * (5*time.Minute + 10*time.Second))
+	l.empty()
+}
+
+// collisions has lanes of one fast destination, which tells of its one place, all
+// begin at once.
+func collisions(l *lab) {
+	busy := 0
+	l.answer(func(d *transport.Delivery) transport.Report {
+		l.mu.Lock()
+		if busy > 0 {
+			l.mu.Unlock()
+			return nil
+		}
+		busy++
+		l.mu.Unlock()
+		time.Sleep(5 * time.Millisecond)
+		l.mu.Lock()
+		busy--
+		l.mu.Unlock()
+		return d.All(ok)
+	})
+	for i := range 200 {
+		l.send(fmt.Sprintf("u@d%d.test", i%10))
+	}
+	l.runWith(func(string) int {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return 1 - busy
+	})
+	l.sleep(time.Minute)
 	l.empty()
 }
