@@ -9,7 +9,7 @@ import (
 )
 
 // schemaVersion is raised by each change of the tables.
-const schemaVersion = 2
+const schemaVersion = 1
 
 // The state machine of a recipient, as the table enforces it:
 //
