@@ -99,11 +99,13 @@ func FuzzLookup(f *testing.F) {
 	})
 }
 
+// asciiUpper changes letters only: octets that are no UTF-8 stay what they are.
 func asciiUpper(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' {
-			return r - 'a' + 'A'
+	b := []byte(s)
+	for i, c := range b {
+		if c >= 'a' && c <= 'z' {
+			b[i] = c - 'a' + 'A'
 		}
-		return r
-	}, s)
+	}
+	return string(b)
 }
