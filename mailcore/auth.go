@@ -41,7 +41,8 @@ func siteLogins(s *sites.Sites) Authenticator {
 	})
 }
 
-var mechanisms = []string{sasl.Plain, sasl.Login}
+// mechanisms are those that saslServer knows.
+func mechanisms() []string { return []string{sasl.Plain, sasl.Login} }
 
 // saslServer runs one exchange; done is told who it was.
 func saslServer(ctx context.Context, a Authenticator, mech string, done func(Identity)) (sasl.Server, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/netip"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"github.com/panelmail/panelmail/internal/address"
+	"github.com/panelmail/panelmail/internal/smtpserver"
 	"github.com/panelmail/panelmail/transport"
 )
 
@@ -35,12 +37,17 @@ import (
 // ctx bounds everything the sessions do; use that of Run.
 func (s *Server) Backend(ctx context.Context) smtp.Backend {
 	return smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
-		b := &backendSession{ctx: ctx, server: s, conn: c}
-		if ap, err := netip.ParseAddrPort(c.Conn().RemoteAddr().String()); err == nil {
-			b.client = ap.Addr().Unmap()
-		}
-		return b, nil
+		return &backendSession{ctx: ctx, server: s, conn: c, client: addressOf(c.Conn().RemoteAddr())}, nil
 	})
+}
+
+// addressOf is the IP address of a peer; not valid if it has none.
+func addressOf(peer net.Addr) netip.Addr {
+	at, err := netip.ParseAddrPort(peer.String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return at.Addr().Unmap()
 }
 
 // backendSession is a go-smtp session at our desk.
@@ -54,7 +61,7 @@ type backendSession struct {
 }
 
 // AuthMechanisms implements smtp.AuthSession.
-func (b *backendSession) AuthMechanisms() []string { return mechanisms }
+func (b *backendSession) AuthMechanisms() []string { return mechanisms() }
 
 // Auth implements smtp.AuthSession.
 func (b *backendSession) Auth(mech string) (sasl.Server, error) {
@@ -104,20 +111,16 @@ func (b *backendSession) Rcpt(to string, o *smtp.RcptOptions) error {
 	if len(b.open.draft.envelope.Recipients) >= b.server.config.Recipients {
 		return forGoSMTP(transport.Replyf(452, "4.5.3", "Error: too many recipients"))
 	}
-	r, err := b.server.recipient(b.ctx, to, b.open.relay)
-	if err != nil {
-		return forGoSMTP(err)
-	}
-	for _, n := range o.Notify {
-		r.Notify |= map[smtp.DSNNotify]transport.Notify{
-			smtp.DSNNotifyNever: transport.NotifyNever, smtp.DSNNotifySuccess: transport.NotifySuccess,
-			smtp.DSNNotifyFailure: transport.NotifyFailure, smtp.DSNNotifyDelayed: transport.NotifyDelay,
-		}[n]
+	p := smtpserver.RcptParams{}
+	for _, word := range o.Notify {
+		p.Notify |= smtpserver.Notify(parseNotify(string(word)))
 	}
 	if o.OriginalRecipient != "" {
-		r.ORcpt = string(o.OriginalRecipientType) + ";" + o.OriginalRecipient
+		p.ORcpt = string(o.OriginalRecipientType) + ";" + o.OriginalRecipient
 	}
-	b.open.draft.add(r)
+	if err := b.open.Rcpt(b.ctx, to, p); err != nil {
+		return forGoSMTP(err)
+	}
 	return nil
 }
 

@@ -90,23 +90,31 @@ func (s *Server) observe(events []queue.Event) {
 	}
 }
 
-// status is the word Postfix has for an event in its delivery log.
-var status = map[queue.Kind]string{
-	queue.Delivered: "sent",
-	queue.Deferred:  "deferred",
-	queue.Uncertain: "deferred",
-	queue.Failed:    "bounced",
-	queue.Expired:   "expired",
-	queue.Held:      "held",
+// status is the word Postfix has for an event in its delivery log; "" if the event
+// is not about a delivery.
+func status(k queue.Kind) string {
+	switch k {
+	case queue.Delivered:
+		return "sent"
+	case queue.Deferred, queue.Uncertain:
+		return "deferred"
+	case queue.Failed:
+		return "bounced"
+	case queue.Expired:
+		return "expired"
+	case queue.Held:
+		return "held"
+	}
+	return ""
 }
 
 func (s *Server) logEvent(e queue.Event) {
 	ctx := context.Background()
-	word, delivery := status[e.Kind]
+	word := status(e.Kind)
 	if !s.config.Log.Enabled(ctx, slog.LevelInfo) {
 		return
 	}
-	if !delivery {
+	if word == "" {
 		s.config.Log.LogAttrs(ctx, slog.LevelInfo, "message",
 			slog.String("id", e.ID), slog.String("event", string(e.Kind)), slog.String("from", e.ReversePath),
 			slog.String("site", e.Site), slog.Int64("size", e.Size))

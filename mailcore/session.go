@@ -21,10 +21,7 @@ type smtpDesk struct {
 
 // NewSession implements smtpserver.Handler.
 func (d smtpDesk) NewSession(_ context.Context, c *smtpserver.Conn) (smtpserver.Session, error) {
-	client := netip.Addr{}
-	if ap, err := netip.ParseAddrPort(c.RemoteAddr().String()); err == nil {
-		client = ap.Addr().Unmap()
-	}
+	client := c.ClientIP()
 	return &smtpSession{server: d.server, conn: c, client: client, trusted: d.server.trusts(client)}, nil
 }
 
@@ -48,7 +45,7 @@ type smtpSession struct {
 }
 
 // Mechanisms implements smtpserver.Authenticator.
-func (*smtpSession) Mechanisms() []string { return mechanisms }
+func (*smtpSession) Mechanisms() []string { return mechanisms() }
 
 // Auth implements smtpserver.Authenticator.
 func (s *smtpSession) Auth(ctx context.Context, mech string) (sasl.Server, error) {

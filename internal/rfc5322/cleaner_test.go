@@ -201,24 +201,6 @@ func TestCleanerOfCleanContentNeedsNoBufferOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestUnixReaderTurnsCRLFIntoLFAndNothingElse(t *testing.T) {
-	for _, tt := range []struct{ in, want string }{
-		{"", ""},
-		{"a\r\nb\r\n", "a\nb\n"},
-		{"a\nb\rc\r\r\nd\r", "a\nb\rc\r\nd\r"},
-		{strings.Repeat("x", 4095) + "\r\ny", strings.Repeat("x", 4095) + "\ny"},
-		{strings.Repeat("x", 4095) + "\ry", strings.Repeat("x", 4095) + "\ry"},
-		{strings.Repeat("\r", 10_000), strings.Repeat("\r", 10_000)},
-	} {
-		for _, c := range chunkings {
-			got, err := io.ReadAll(NewUnix(c.wrap(strings.NewReader(tt.in))))
-			if string(got) != tt.want || err != nil {
-				t.Errorf("%.20q, %s: %.20q (%d octets), %v", tt.in, c.name, got, len(got), err)
-			}
-		}
-	}
-}
-
 func FuzzCleaner(f *testing.F) {
 	for _, s := range []string{
 		"", "a", "a\r\n", "a\n", "\r\r\r\n", "\r\x00\n", "a\r", "\r\n.\r\n", "\n\r", strings.Repeat("a\r\n", 300),
