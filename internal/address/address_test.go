@@ -79,6 +79,9 @@ func TestParseNamesWhatIsWrong(t *testing.T) {
 		{"u@.x", ErrDomain},
 		{"u@x..", ErrDomain},
 		{"u@ü..", ErrDomain},
+		{"u@>\u0338.test", ErrDomain}, // normalises to "≯", one letter
+		{"u@<\u0338.test", ErrDomain},
+		{"u@ü b.test", ErrDomain},
 		{"u@x..y", ErrDomain},
 		{"u@x y", ErrDomain},
 		{"u@x>y", ErrDomain},

@@ -3,6 +3,7 @@ package address
 import (
 	"net/netip"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -46,6 +47,8 @@ func checkDomain(domain string) error {
 		return checkHostname(domain)
 	case strings.HasSuffix(domain, "."):
 		return ErrDomain // the final dot was taken off before
+	case strings.ContainsFunc(domain, isSpecial):
+		return ErrDomain // "≯" may be written with an ASCII ">", which normalisation hides
 	}
 	_, err := Address{Domain: domain}.ASCIIDomain()
 	return err
@@ -76,12 +79,14 @@ func isLabel(s string) bool {
 	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
 		return false
 	}
-	for i := range len(s) {
-		switch c := s[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_':
-		default:
-			return false
-		}
+	return isASCII(s) && !strings.ContainsFunc(s, isSpecial)
+}
+
+// isSpecial reports whether r is an ASCII character that no host name has.
+func isSpecial(r rune) bool {
+	switch {
+	case r >= utf8.RuneSelf, 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '-', r == '_', r == '.':
+		return false
 	}
 	return true
 }

@@ -63,7 +63,7 @@ func TestFoldingTwiceChangesNothingMore(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		"u@x", `"x> Y"@local`, "@a,@b:u@c", "u@a@b", "postmaster", `"a\"b"@[IPv6:::1]`, "ü@bücher.test", "u@x.",
-		"\"\x00\"@x", "u@xn--a.test", `"a"b@c`, "u@0x1",
+		"\"\x00\"@x", "u@xn--a.test", `"a"b@c`, "u@0x1", "u@>\u0338",
 	} {
 		f.Add(s)
 	}
