@@ -27,7 +27,7 @@ func (s *scheduler) room(label string) (room int, asked bool) {
 		return s.q.o.Concurrency, false
 	}
 	defer onPanic(s.q.o.Log, "Room", func() { room, asked = s.q.o.Concurrency, false })
-	return s.admit.Room(label), true
+	return s.admit.Room(label).Free, true
 }
 
 // wants lists what can be claimed now: lanes due, with room, within what memory

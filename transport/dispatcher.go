@@ -57,8 +57,8 @@ func (x *Dispatcher) Deliver(ctx context.Context, d *Delivery) Report {
 // Room implements [Admitter]. A label is known by the plan last made for it; one
 // that was not seen lately is taken for the lane to the destination of its next
 // hop, with the planner's limit.
-func (x *Dispatcher) Room(label string) int {
-	return x.lanes.room(label, x.planner().guess(label))
+func (x *Dispatcher) Room(label string) Room {
+	return Room{Free: x.lanes.room(label, x.planner().guess(label))}
 }
 
 // A group is recipients that travel together.

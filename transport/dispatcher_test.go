@@ -254,7 +254,7 @@ func TestAFullLaneHandsBackUntried(t *testing.T) {
 					go x.Deliver(t.Context(), d)
 				}
 				synctest.Wait()
-				if room := x.Room("/a.test"); room != 0 {
+				if room := x.Room("/a.test").Free; room != 0 {
 					t.Errorf("room for %d in a full lane", room)
 				}
 				o := x.Deliver(t.Context(), delivery("u@a.test", "v@a.test"))
@@ -264,7 +264,7 @@ func TestAFullLaneHandsBackUntried(t *testing.T) {
 				}
 				close(proceed)
 				synctest.Wait()
-				if room := x.Room("/a.test"); room != test.limit {
+				if room := x.Room("/a.test").Free; room != test.limit {
 					t.Errorf("room for %d in an empty lane, want %d", room, test.limit)
 				}
 			})
@@ -375,7 +375,7 @@ func TestDispatcherIsUsedByManyAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if room := x.Room("/a.test"); room != 2 {
+	if room := x.Room("/a.test").Free; room != 2 {
 		t.Errorf("room for %d when all is over, want 2", room)
 	}
 }
@@ -391,11 +391,11 @@ func TestLabelsAreForgottenInTime(t *testing.T) {
 	seen("once")
 	for i := range 3 * 4096 {
 		seen(fmt.Sprint(i))
-		if x.Room("often") != 1 {
+		if x.Room("often").Free != 1 {
 			t.Fatalf("a label in use is forgotten after %d others", i)
 		}
 	}
-	if x.Room("once") != 20 {
+	if x.Room("once").Free != 20 {
 		t.Error("a label long out of use is still known")
 	}
 }

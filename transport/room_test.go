@@ -46,7 +46,7 @@ func TestALabelNeverSeenHasTheRoomOfItsDestination(t *testing.T) {
 			{"/far.test", 3},
 			{"no label of a planner's", 3},
 		} {
-			if room := x.Room(c.label); room != c.want {
+			if room := x.Room(c.label).Free; room != c.want {
 				t.Errorf("%s: room for %d, want %d", c.label, room, c.want)
 			}
 		}

@@ -1,6 +1,9 @@
 package transport
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // A Transport makes one attempt to deliver.
 //
@@ -25,7 +28,27 @@ func (f Func) Deliver(ctx context.Context, d *Delivery) Report { return f(ctx, d
 // there is room for.
 type Admitter interface {
 	// Room is asked with the label a recipient was filed under
-	// (see [Planner.Label]). A number below one says that the lane is full;
-	// it is asked again when a delivery ends. Room never blocks.
-	Room(label string) int
+	// (see [Planner.Label]). It never blocks.
+	Room(label string) Room
+}
+
+// A Room is how much a lane can take now.
+type Room struct {
+	// Free is how many more deliveries may begin; below one, the lane is full.
+	Free int
+
+	// Until is the instant at which a full lane has room again. Zero: when a
+	// delivery ends, whichever it is.
+	Until time.Time
+
+	// Reply says why a lane is full until then, if that is worth telling: a dead
+	// destination's last reply. Zero: it is only busy.
+	Reply Reply
+}
+
+// A Reviver is an [Admitter] that remembers which destinations are dead.
+type Reviver interface {
+	// Revive forgets that the destination of a label is dead: a person wants it
+	// tried now. It never blocks.
+	Revive(label string)
 }

@@ -25,7 +25,7 @@ type roomy struct {
 	room func(label string) int
 }
 
-func (r roomy) Room(label string) int { return r.room(label) }
+func (r roomy) Room(label string) transport.Room { return transport.Room{Free: r.room(label)} }
 
 // ill is a label function with a defect.
 func ill(context.Context, transport.Query) string { panic("a defect in Label") }
