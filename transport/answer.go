@@ -34,7 +34,7 @@ func (a answer) Deliver(_ context.Context, d *Delivery) Report {
 		}
 	}
 	r.Text = cmp.Or(r.Text, a.text)
-	return d.All(Outcome{Reply: r, Hold: a.hold})
+	return d.All(Outcome{Reply: r, Hold: a.hold, Mailbox: a.class == 2})
 }
 
 // cutStatus cuts an enhanced status code, "D.S.N" and blanks or the end, from

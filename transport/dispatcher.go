@@ -163,7 +163,7 @@ func (x *Dispatcher) try(ctx context.Context, t Transport, d *Delivery) (report 
 	return t.Deliver(ctx, d)
 }
 
-// settle applies the transport's policy on attempts: the deferral of the last
+// settle applies the transport's policy on retries and attempts: the deferral of the last
 // one is a failure with the remote's own reply. Trouble that is ours never
 // becomes one, nor does an attempt that we broke off before its reply was in.
 func settle(ctx context.Context, d *Delivery, o Outcome) Outcome {
@@ -171,6 +171,9 @@ func settle(ctx context.Context, d *Delivery, o Outcome) Outcome {
 		o.Reply = Reply{Code: 451, Enhanced: [3]int{4, 4, 2}, Text: "connection lost; the message may have been taken"}
 	}
 	interrupted := ctx.Err() != nil && (o.Uncertain || o.Host == "" && o.Addr == "")
+	if o.Deferred() {
+		o.Schedule = o.Schedule.Or(d.Plan.Definition.Schedule)
+	}
 	if d.Plan.Attempts > 0 && d.Attempt >= d.Plan.Attempts && o.Deferred() && !o.Local && !interrupted {
 		o.Final = true
 	}

@@ -103,6 +103,25 @@ func TestDispatcherCutsRecipientsToTheTransportsLimit(t *testing.T) {
 	}
 }
 
+func TestDispatcherGivesDeferralsTheScheduleOfTheirTransport(t *testing.T) {
+	own := transport.Schedule{Min: time.Minute, Max: time.Hour, Lifetime: 24 * time.Hour}
+	for _, c := range []struct{ outcome, want transport.Outcome }{
+		{deferred, transport.Outcome{Reply: deferred.Reply, Host: deferred.Host, Schedule: own}},
+		{delivered, delivered},
+		{failed, failed},
+	} {
+		definitions := transport.Builtin()
+		definitions["slow"] = transport.Definition{Name: "slow", Base: "smtp", Schedule: own}
+		x := &transport.Dispatcher{
+			Planner:    &transport.Planner{Transports: definitions, Routes: parse(t, "a.test slow:\n")},
+			Transports: smtp(&remote{outcome: c.outcome}),
+		}
+		if diff := cmp.Diff(transport.Report{c.want}, x.Deliver(t.Context(), delivery("1@a.test"))); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
 func TestDispatcherAppliesAttempts(t *testing.T) {
 	local, uncertain, short := deferred, deferred, transport.Outcome{}
 	local.Local, uncertain.Uncertain = true, true

@@ -1,6 +1,9 @@
 package transport
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // An Outcome is what became of one recipient in one attempt: a reply, and who
 // gave it. The zero Outcome says that the recipient was not tried, at no fault
@@ -28,6 +31,11 @@ type Outcome struct {
 	// Zero: the queue decides.
 	RetryAfter time.Duration
 
+	// Schedule bounds the time until the next attempt, and how long there are
+	// any; a zero field leaves that to the queue. The [Dispatcher] sets it for
+	// deferrals, from the transport's definition.
+	Schedule Schedule
+
 	// Uncertain says that the connection was lost after the final dot: the
 	// remote may have taken the message (RFC 5321 section 4.5.3.2.6).
 	Uncertain bool
@@ -41,8 +49,45 @@ type Outcome struct {
 	// impossible. Concurrency feedback counts it.
 	Destination bool
 
+	// PassedOn says that the next hop supports DSN and was told which reports are
+	// wanted: a success is its to report (RFC 3461 section 5.2.2). Otherwise the
+	// queue reports a delivery to whoever asked for that, as relayed, or as
+	// delivered if Mailbox is set.
+	PassedOn bool
+
+	// Mailbox says that this was the final delivery: there is no next hop.
+	Mailbox bool
+
 	// Transcript is the end of the dialogue, capped and without secrets.
 	Transcript string
+}
+
+// A Schedule says when what was deferred is tried again. Zero fields are left to
+// whoever asks.
+type Schedule struct {
+	// Min and Max bound the time between two attempts, which otherwise is as long
+	// as the recipient has been tried already.
+	Min, Max time.Duration
+
+	// Lifetime is how long after the first attempt an attempt that fails is the
+	// last. A message whose own lifetime ends earlier ends then.
+	Lifetime time.Duration
+}
+
+// Or fills the zero fields of s from another schedule, whose bounds give way where
+// they contradict those of s.
+func (s Schedule) Or(other Schedule) Schedule {
+	if s.Min == 0 {
+		s.Min = other.Min
+		if s.Max > 0 {
+			s.Min = min(s.Min, s.Max)
+		}
+	}
+	if s.Max == 0 && other.Max > 0 {
+		s.Max = max(s.Min, other.Max)
+	}
+	s.Lifetime = cmp.Or(s.Lifetime, other.Lifetime)
+	return s
 }
 
 // NotTried reports whether no attempt was made.

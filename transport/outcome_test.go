@@ -2,6 +2,7 @@ package transport_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/panelmail/panelmail/transport"
 	"pgregory.net/rapid"
@@ -70,6 +71,25 @@ func TestNotifyIsASet(t *testing.T) {
 	} {
 		if test.n.Success() != test.success || test.n.Failure() != test.failure || test.n.Delay() != test.delay {
 			t.Errorf("%04b: %v %v %v", test.n, test.n.Success(), test.n.Failure(), test.n.Delay())
+		}
+	}
+}
+
+func TestAScheduleKeepsItsOwnFieldsAndFillsTheOthers(t *testing.T) {
+	base := transport.Schedule{Min: 5 * time.Minute, Max: time.Hour, Lifetime: 24 * time.Hour}
+	for _, c := range []struct{ own, want transport.Schedule }{
+		{transport.Schedule{}, base},
+		{base, base},
+		{transport.Schedule{Min: time.Minute}, transport.Schedule{Min: time.Minute, Max: time.Hour, Lifetime: 24 * time.Hour}},
+		{transport.Schedule{Min: 2 * time.Hour}, transport.Schedule{Min: 2 * time.Hour, Max: 2 * time.Hour, Lifetime: 24 * time.Hour}},
+		{transport.Schedule{Max: time.Minute}, transport.Schedule{Min: time.Minute, Max: time.Minute, Lifetime: 24 * time.Hour}},
+		{transport.Schedule{Lifetime: time.Hour}, transport.Schedule{Min: 5 * time.Minute, Max: time.Hour, Lifetime: time.Hour}},
+	} {
+		if got := c.own.Or(base); got != c.want {
+			t.Errorf("%v over %v is %v, want %v", c.own, base, got, c.want)
+		}
+		if got := c.own.Or(transport.Schedule{}); got != c.own {
+			t.Errorf("%v over nothing is %v", c.own, got)
 		}
 	}
 }

@@ -185,6 +185,10 @@ type Definition struct {
 	// RecipientLimit is how many recipients go in one transaction. Zero: 50.
 	RecipientLimit int
 
+	// Schedule says when what this transport deferred is tried again. Zero
+	// fields: when the queue says.
+	Schedule Schedule
+
 	// ConnectTimeout bounds opening a connection, HELOTimeout the greeting and
 	// EHLO. Zero: 30 seconds and 5 minutes.
 	ConnectTimeout, HELOTimeout time.Duration

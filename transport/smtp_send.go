@@ -128,6 +128,7 @@ func (p *pass) take(ctx context.Context, x *session, h host, res *smtpclient.Res
 	if p.ours(ctx, err, x.client.Transcript()) {
 		return
 	}
+	_, dsn := x.client.Ext("DSN")
 	said := Outcome{Host: h.name, Addr: h.addr.String(), Transcript: x.client.Transcript()}
 	var left []int
 	for n, i := range p.left {
@@ -138,6 +139,7 @@ func (p *pass) take(ctx context.Context, x *session, h host, res *smtpclient.Res
 			o = missing(ctx, h, res, err)
 			o.Transcript = said.Transcript
 		case o.Delivered(), o.Failed():
+			o.PassedOn = dsn && o.Delivered()
 			p.report[i] = o
 			continue
 		}

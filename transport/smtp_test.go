@@ -53,6 +53,27 @@ func TestSMTPSaysWhatTheEnvelopeHolds(t *testing.T) {
 	}
 }
 
+// Whoever passes a request for a report on must not answer it, and whoever cannot
+// must (RFC 3461 sections 5.2.1 and 5.2.2).
+func TestSMTPTellsWhetherItPassedARequestForAReportOn(t *testing.T) {
+	for _, c := range []struct {
+		offers []string
+		passed bool
+	}{{pipelining, true}, {[]string{"PIPELINING"}, false}} {
+		l := newLab(t)
+		x := l.at(t, "192.0.2.1", &exchanger{offers: c.offers, answer: on("RCPT TO:<no@x.test>", "550 5.1.1 who?")})
+		d := mail("b@x.test", "no@x.test")
+		d.Envelope.Recipients[0].Notify = transport.NotifySuccess
+		report := l.Deliver(context.Background(), d)
+		if got := report[0]; !got.Delivered() || got.PassedOn != c.passed || report[1].PassedOn {
+			t.Errorf("a host that offers %v: %+v", c.offers, report)
+		}
+		if said := strings.Contains(strings.Join(x.seen()[0].Commands, "\n"), "NOTIFY=SUCCESS"); said != c.passed {
+			t.Errorf("a host that offers %v was told: %v", c.offers, said)
+		}
+	}
+}
+
 func TestSMTPTakesEachReplyForItsRecipient(t *testing.T) {
 	l := newLab(t)
 	l.zone.mx["x.test"] = []transport.MX{{Preference: 20, Host: "second.x.test"}, {Preference: 10, Host: "mx.x.test"}}
