@@ -346,8 +346,8 @@ hold2.test  hold:
 		"err4.test":   {Reply: transport.Replyf(550, "5.7.1", "Address is undeliverable")},
 		"retry.test":  {Reply: transport.Replyf(450, "4.0.0", "Address is undeliverable")},
 		"retry2.test": {Reply: transport.Replyf(450, "4.7.9", "later please")},
-		"disc.test":   {Reply: transport.Replyf(250, "2.0.0", "silently")},
-		"disc2.test":  {Reply: transport.Replyf(250, "2.0.0", "discarded")},
+		"disc.test":   {Reply: transport.Replyf(250, "2.0.0", "silently"), Mailbox: true},
+		"disc2.test":  {Reply: transport.Replyf(250, "2.0.0", "discarded"), Mailbox: true},
 		"hold.test":   {Reply: transport.Replyf(450, "4.0.0", "5.0.0 is no status here"), Hold: true},
 		"hold2.test":  {Reply: transport.Replyf(450, "4.0.0", "held by the transport map"), Hold: true},
 	} {
