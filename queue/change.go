@@ -77,7 +77,7 @@ func (q *Queue) Fail(ctx context.Context, m Match, reason string) (int, error) {
 	// First all are marked, so that none slips by while it is claimed or settled
 	// between two of our steps.
 	messages, err := q.apply(ctx, change{kind: changeFail, match: m, reason: reason})
-	if err != nil || messages == 0 {
+	if err != nil || messages == 0 || m.DryRun {
 		return messages, err
 	}
 	return messages, q.failGivenUp(ctx)
@@ -122,6 +122,9 @@ func (q *Queue) apply(ctx context.Context, c change) (int, error) {
 		return 0, nil
 	}
 	c.now = micros(time.Now())
+	if c.match.DryRun {
+		return q.store.affected(ctx, c)
+	}
 	c.rules = changeRules{lifetime: tryFor(q.o.Lifetime), bounceLifetime: tryFor(q.o.BounceLifetime), grace: q.o.BackoffMax}
 	n, err := q.store.change(ctx, c)
 	if c.kind == changeRemove {

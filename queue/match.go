@@ -14,6 +14,11 @@ type Match struct {
 	Domain    string        // of the recipient's address
 	State     *State        // see [InState]
 	OlderThan time.Duration // since arrival
+	Untried   bool          // no attempt was made yet
+
+	// DryRun has a method that changes the queue change nothing, and return how
+	// many messages it would have touched.
+	DryRun bool
 }
 
 // InState is a value for [Match.State].
@@ -22,5 +27,5 @@ func InState(s State) *State { return &s }
 // empty reports whether the match says nothing at all.
 func (m Match) empty() bool {
 	return !m.All && len(m.IDs) == 0 && m.Site == "" && m.Sender == "" && m.Recipient == "" &&
-		m.Domain == "" && m.State == nil && m.OlderThan == 0
+		m.Domain == "" && m.State == nil && m.OlderThan == 0 && !m.Untried
 }

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"database/sql"
 	"time"
 )
 
@@ -45,6 +46,21 @@ func (e *engine) change(ctx context.Context, c change) (messages int, err error)
 		}
 		more = len(step) == changeStep
 	}
+	return messages, err
+}
+
+// affected counts the messages with a recipient that c applies to.
+func (e *engine) affected(ctx context.Context, c change) (messages int, err error) {
+	w, err := c.match.condition(instant(c.now))
+	if err != nil {
+		return 0, err
+	}
+	w.and(c.kind.applies())
+	err = e.view(ctx, func(tx *sql.Tx) error {
+		return tx.QueryRow(`
+SELECT count(*) FROM panelmail_message AS m
+WHERE EXISTS (SELECT 1 FROM panelmail_recipient AS r WHERE r.message = m.id AND `+w.String()+`)`, w.args...).Scan(&messages)
+	})
 	return messages, err
 }
 

@@ -58,6 +58,9 @@ func (m Match) condition(now time.Time) (w where, err error) {
 	if m.OlderThan > 0 {
 		w.and(`m.arrived < ?`, micros(now.Add(-m.OlderThan)))
 	}
+	if m.Untried {
+		w.and(`r.attempts = 0`)
+	}
 	return w, nil
 }
 

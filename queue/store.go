@@ -79,7 +79,11 @@ type store interface {
 	givenUp(ctx context.Context, after place, limit int) ([]*attempt, error)
 
 	list(ctx context.Context, m Match, after int64, limit int) ([]Entry, error)
+
+	// change does it a step at a time; affected only counts.
 	change(ctx context.Context, c change) (messages int, err error)
+	affected(ctx context.Context, c change) (messages int, err error)
+
 	stats(ctx context.Context, now int64) (Stats, error)
 
 	// content returns where the content of a message is, and its first part;

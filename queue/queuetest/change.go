@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"github.com/panelmail/panelmail/queue"
 	"github.com/panelmail/panelmail/transport"
 )
@@ -24,6 +26,7 @@ var changeCases = []testCase{
 	{name: "ARequeueDuringADeliveryRestartsTheBackoff", options: queue.Options{DelayWarning: -1}, run: requeueBackoff},
 	{name: "AMatchSelectsWhatItSays", run: matches},
 	{name: "AChangeOfThousandsTakesThemAll", run: manyChanges},
+	{name: "ADryRunCountsWhatItWouldTouchAndTouchesNothing", run: dryRun},
 	{name: "StatsCount", run: counts},
 }
 
@@ -262,6 +265,41 @@ func matches(l *lab) {
 		}
 	}
 	l.count(0)(l.q.Remove(l.Context(), queue.Match{}))
+}
+
+func dryRun(l *lab) {
+	l.answer(always(greylist))
+	tried := l.send("bob@far.test", "carol@near.test")
+	l.run()
+	synctest.Wait()
+	l.count(1)(l.q.Hold(l.Context(), queue.Match{Recipient: "carol@near.test"}))
+	m := message("alice@site.test", "dan@far.test")
+	m.Hold = "over budget"
+	held := l.enqueue(m, "\r\n")
+	before := l.entries(queue.Match{All: true})
+
+	all, near := queue.Match{All: true, DryRun: true}, queue.Match{Domain: "near.test", DryRun: true}
+	l.count(1)(l.q.Hold(l.Context(), all))
+	l.count(0)(l.q.Hold(l.Context(), near)) // it is held already
+	l.count(2)(l.q.Release(l.Context(), all))
+	l.count(1)(l.q.Retry(l.Context(), all))
+	l.count(0)(l.q.Retry(l.Context(), near))
+	l.count(2)(l.q.Requeue(l.Context(), all))
+	l.count(2)(l.q.Remove(l.Context(), all))
+	l.count(1)(l.q.Remove(l.Context(), near))
+	l.count(2)(l.q.Fail(l.Context(), all, "x"))
+	l.count(1)(l.q.Remove(l.Context(), queue.Match{IDs: []string{held}, DryRun: true}))
+	l.count(1)(l.q.Remove(l.Context(), queue.Match{Untried: true, DryRun: true}))
+	l.count(0)(l.q.Remove(l.Context(), queue.Match{IDs: []string{tried}, Untried: true, DryRun: true}))
+	l.count(0)(l.q.Remove(l.Context(), queue.Match{DryRun: true}))
+
+	synctest.Wait()
+	if diff := cmp.Diff(before, l.entries(queue.Match{All: true}), cmpopts.IgnoreUnexported(queue.Entry{}, queue.RecipientEntry{})); diff != "" {
+		l.Errorf("a dry run changed (-before +after):\n%s", diff)
+	}
+	if diff := cmp.Diff([]queue.Kind{queue.Held}, l.kinds("dan@far.test")); diff != "" {
+		l.Errorf("events of dry runs (-want +got):\n%s", diff)
+	}
 }
 
 func manyChanges(l *lab) {
