@@ -88,8 +88,9 @@ func (q *Queue) finish(ctx context.Context, m *Message, r *record) (err error) {
 // the transaction have begun immediate. It returns [ErrLocked] when SQLite says
 // so. Content may have up to a mebibyte, because it is written under the lock.
 //
-// The message is not passed through any policy: see mailcore for that. No [Queued]
-// event is told of it, because the queue does not see the commit.
+// The message is not passed through any policy: see mailcore for that. Its [Queued]
+// event is part of the transaction; [Options.Observe] is not told, because the queue
+// does not see the commit.
 func (q *Queue) EnqueueTx(ctx context.Context, tx *sql.Tx, m Message, content io.Reader) (id string, err error) {
 	r, err := q.record(ctx, &m)
 	if err != nil {

@@ -82,6 +82,7 @@ type Stats struct {
 	Oldest   time.Time // arrival of the oldest message; zero: none
 	Lanes    []LaneStats
 	Sites    []SiteStats
+	Flow     []FlowStats // what became of recipients in the last day, most first
 }
 
 // LaneStats counts the recipients filed under a label.
@@ -100,6 +101,21 @@ type SiteStats struct {
 	Waiting int
 	Active  int
 	Hold    int
+}
+
+// FlowStats counts what became of recipients of a site filed under a label. Each
+// window is whole minutes and the one under way. After the first 1000 pairs of
+// site and label in a minute others share one in which both are "".
+type FlowStats struct {
+	Site, Label       string
+	Minute, Hour, Day Counts
+}
+
+// Counts are numbers of recipients, counted once for each attempt.
+type Counts struct {
+	Delivered int
+	Deferred  int // uncertain included
+	Bounced   int // failed or expired
 }
 
 // Stats counts what is in the queue. It reads every recipient: about half a

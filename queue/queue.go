@@ -21,6 +21,7 @@ type Queue struct {
 	path  string
 	store store
 	pump  *pump
+	news  *herald // of events
 
 	wake     chan struct{} // somebody says that there may be work
 	outside  chan struct{} // EnqueueTx was used
@@ -64,13 +65,18 @@ func New(ctx context.Context, db *sql.DB, o Options) (*Queue, error) {
 
 func start(ctx context.Context, file *sqlitedb.File, o Options) (*Queue, error) {
 	o = o.withDefaults()
-	p := newPump(o.Observe)
-	s, err := openEngine(ctx, file, o, p.emit)
+	p, news := newPump(o.Observe), &herald{}
+	s, err := openEngine(ctx, file, o, func(events []Event) {
+		if len(events) > 0 {
+			p.emit(events)
+			news.tell()
+		}
+	})
 	if err != nil {
 		p.close()
 		return nil, fmt.Errorf("queue: %w", err)
 	}
-	q := &Queue{o: o, path: file.Path(), store: s, pump: p, wake: make(chan struct{}, 1), outside: make(chan struct{}, 1)}
+	q := &Queue{o: o, path: file.Path(), store: s, pump: p, news: news, wake: make(chan struct{}, 1), outside: make(chan struct{}, 1)}
 	q.buffers.New = func() any { return bytes.NewBuffer(make([]byte, 0, 16<<10)) }
 	q.closing, q.stop = context.WithCancel(context.Background())
 	return q, nil
@@ -103,9 +109,13 @@ func (q *Queue) join() (leave func(), err error) {
 	return q.running.Done, nil
 }
 
-// Wake tells Run to look for work now. Call it after committing a transaction
-// with EnqueueTx; without it the message is found a little later.
-func (q *Queue) Wake() { signal(q.wake) }
+// Wake tells Run, and those who follow [Queue.Events], to look now. Call it after
+// committing a transaction with EnqueueTx; without it the message is found a
+// little later.
+func (q *Queue) Wake() {
+	signal(q.wake)
+	q.news.tell()
+}
 
 // signal says that something happened, once for all who have not looked yet.
 func signal(c chan struct{}) {

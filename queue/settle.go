@@ -144,6 +144,7 @@ func (a *attempt) event(i int, now int64, r *ruling) Event {
 	e.Site = a.origin.Site
 	e.ReversePath = a.envelope.ReversePath
 	e.Recipient = a.envelope.Recipients[i].Address
+	e.Label = a.label
 	e.Outcome = r.outcome
 	e.Attempt = a.rows[i].attempts
 	e.Delay = time.Duration(now-a.arrived) * time.Microsecond

@@ -55,7 +55,11 @@ func (e *engine) enqueueTx(tx *sql.Tx, r *record) error {
 	if _, err := tx.Exec(`SAVEPOINT panelmail_enqueue`); err != nil {
 		return err
 	}
-	err := e.insert(&callerTx{tx: tx, known: map[string]filed{}}, r)
+	t := &callerTx{tx: tx, known: map[string]filed{}}
+	err := e.insert(t, r)
+	if err == nil {
+		err = writeEvents(t, r.events())
+	}
 	if err != nil {
 		_, _ = tx.Exec(`ROLLBACK TO panelmail_enqueue`) // SQLite may have ended the whole transaction
 	}

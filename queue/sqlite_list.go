@@ -192,7 +192,10 @@ func (e *engine) stats(ctx context.Context, now int64) (s Stats, err error) {
 		if err := laneStats(tx, now, &s); err != nil {
 			return err
 		}
-		return siteStats(tx, &s)
+		if err := siteStats(tx, &s); err != nil {
+			return err
+		}
+		return flowStats(tx, now, &s)
 	})
 	return s, err
 }

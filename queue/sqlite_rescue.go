@@ -38,8 +38,10 @@ WHERE token IS NOT NULL AND lease < ?`, reply.Code, reply.Status(), reply.Text, 
 
 func lostAttempts(t txn, now, before int64, reply transport.Reply) ([]Event, error) {
 	rows, err := t.query(`
-SELECT m.queue_id, m.site, m.reverse_path, m.arrived, r.address, r.attempts, r.due
-FROM panelmail_recipient AS r JOIN panelmail_message AS m ON m.id = r.message
+SELECT m.queue_id, m.site, m.reverse_path, m.arrived, r.address, r.attempts, r.due, l.key
+FROM panelmail_recipient AS r
+	JOIN panelmail_message AS m ON m.id = r.message
+	JOIN panelmail_lane AS l ON l.id = r.lane
 WHERE r.token IS NOT NULL AND r.lease < ?`, before)
 	if err != nil {
 		return nil, err
@@ -48,10 +50,12 @@ WHERE r.token IS NOT NULL AND r.lease < ?`, before)
 	var events []Event
 	for rows.Next() {
 		var s target
-		if err := rows.Scan(&s.id, &s.site, &s.reversePath, &s.arrived, &s.recipient, &s.attempts, &s.due); err != nil {
+		var label string
+		if err := rows.Scan(&s.id, &s.site, &s.reversePath, &s.arrived, &s.recipient, &s.attempts, &s.due, &label); err != nil {
 			return nil, err
 		}
 		ev := s.event(Uncertain, now)
+		ev.Label = label
 		ev.Outcome, ev.Due = transport.Outcome{Reply: reply, Uncertain: true, Local: true}, instant(s.due)
 		events = append(events, ev)
 	}

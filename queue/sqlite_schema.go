@@ -9,7 +9,7 @@ import (
 )
 
 // schemaVersion is raised by each change of the tables.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // The state machine of a recipient, as the table enforces it:
 //
@@ -108,6 +108,46 @@ CREATE TABLE panelmail_chunk (
 	part   INTEGER NOT NULL,                  -- from 0
 	data   BLOB    NOT NULL,
 	PRIMARY KEY (upload, part)
+) STRICT, WITHOUT ROWID;
+
+-- Numbers follow each other without a gap: whoever commits holds the lock from
+-- the first of its numbers on, and a rollback gives them back. What says
+-- nothing is NULL.
+CREATE TABLE panelmail_event (
+	seq          INTEGER PRIMARY KEY AUTOINCREMENT,
+	at           INTEGER NOT NULL,
+	kind         TEXT    NOT NULL,
+	queue_id     TEXT    NOT NULL,
+	previous     TEXT,
+	site         TEXT,
+	reverse_path TEXT,
+	recipient    TEXT,
+	label        TEXT,
+	attempt      INTEGER,
+	code         INTEGER,
+	status       TEXT,
+	text         TEXT,
+	host         TEXT,
+	addr         TEXT,
+	flags        INTEGER,                     -- of the outcome
+	delay        INTEGER,                     -- microseconds since arrival
+	due          INTEGER,
+	size         INTEGER,
+	recipients   INTEGER,
+	report       TEXT,
+	transcript   TEXT
+) STRICT;
+CREATE INDEX panelmail_event_id ON panelmail_event(queue_id);
+CREATE INDEX panelmail_event_previous ON panelmail_event(previous) WHERE previous IS NOT NULL;
+
+CREATE TABLE panelmail_count (
+	minute    INTEGER NOT NULL,               -- since 1970
+	site      TEXT    NOT NULL,
+	label     TEXT    NOT NULL,
+	delivered INTEGER NOT NULL,
+	deferred  INTEGER NOT NULL,
+	bounced   INTEGER NOT NULL,
+	PRIMARY KEY (minute, site, label)
 ) STRICT, WITHOUT ROWID;
 `
 

@@ -7,12 +7,13 @@ import (
 )
 
 const (
-	// The common end: nobody else's recipients are open, so the message goes
-	// at once, and takes recipients and content with it.
+	// The common end: all of the attempt's recipients and nobody else's are open,
+	// so the message goes at once, and takes recipients and content with it.
 	deleteSettled = `
 DELETE FROM panelmail_message WHERE id = ?1 AND NOT EXISTS (
 	SELECT 1 FROM panelmail_recipient
-	WHERE message = ?1 AND state < 3 AND (token IS NULL OR token <> ?2))`
+	WHERE message = ?1 AND state < 3 AND (token IS NULL OR token <> ?2))
+AND (SELECT count(*) FROM panelmail_recipient WHERE message = ?1 AND token = ?2) = ?3`
 
 	deleteFinished = `
 DELETE FROM panelmail_message WHERE id = ?1 AND NOT EXISTS (
@@ -76,7 +77,7 @@ func (e *engine) settleIn(t txn, s *settlement) ([]Event, error) {
 		}
 	}
 	if s.allFinal() && a.token != 0 && len(s.reports) == 0 && a.size <= chunkSize {
-		res, err := t.exec(deleteSettled, a.message, a.token)
+		res, err := t.exec(deleteSettled, a.message, a.token, len(a.rows))
 		if err != nil {
 			return nil, err
 		}
@@ -88,10 +89,11 @@ func (e *engine) settleIn(t txn, s *settlement) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := e.report(t, s, settled); err != nil {
+	reports, err := e.report(t, s, settled)
+	if err != nil {
 		return nil, err
 	}
-	return s.events(settled), forget(t, a.message)
+	return append(s.events(settled), reports...), forget(t, a.message)
 }
 
 // forget deletes a message if all of its recipients are final. A large body is
@@ -211,23 +213,24 @@ func (e *engine) refresh(ctx context.Context, a *attempt) error {
 }
 
 // report stores what the sender is told, in the transaction that made it true.
-func (e *engine) report(t txn, s *settlement, settled []bool) error {
+func (e *engine) report(t txn, s *settlement, settled []bool) (events []Event, err error) {
 	if !slices.Contains(settled, true) {
-		return nil
+		return nil, nil
 	}
 	for _, r := range s.reports {
 		if err := e.insert(t, r); err != nil {
-			return err
+			return nil, err
 		}
+		events = append(events, r.events()...)
 	}
 	if s.warning == nil {
-		return nil
+		return events, nil
 	}
 	res, err := t.exec(takeWarning, s.attempt.message)
 	if err != nil || res.changed == 0 {
-		return err
+		return events, err
 	}
-	return e.insert(t, s.warning)
+	return append(events, s.warning.events()...), e.insert(t, s.warning)
 }
 
 func (s *settlement) allFinal() bool {

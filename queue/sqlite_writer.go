@@ -45,6 +45,8 @@ type writer struct {
 	debt    time.Duration
 	commits int
 	tried   checkpointed
+	events  []Event // of the batch
+	counter counter
 }
 
 // The order in which waiting ops are taken. A batch has something of each class
@@ -80,7 +82,6 @@ type op struct {
 	borrowed chan *sql.Tx
 	returned chan error
 
-	events []Event
 	result chan error
 }
 
@@ -328,29 +329,39 @@ func (w *writer) commit(ops []*op) {
 	}
 }
 
-// apply runs ops and commits, or rolls back.
+// apply runs ops, writes what they tell, and commits, or rolls back.
 func (w *writer) apply(ops []*op) error {
-	w.tx.fresh()
-	for _, o := range ops {
-		events, err := o.apply(w.tx)
-		if err != nil {
-			w.rollback()
-			return w.failed(err)
-		}
-		o.events = events
-	}
-	if _, err := w.tx.exec(`COMMIT`); err != nil {
+	if err := w.applyOpen(ops); err != nil {
 		w.rollback()
 		return w.failed(err)
 	}
+	w.emit(w.events)
 	return nil
+}
+
+func (w *writer) applyOpen(ops []*op) error {
+	w.tx.fresh()
+	clear(w.events)
+	w.events = w.events[:0]
+	for _, o := range ops {
+		events, err := o.apply(w.tx)
+		if err != nil {
+			return err
+		}
+		w.events = append(w.events, events...)
+	}
+	if err := writeEvents(w.tx, w.events); err != nil {
+		return err
+	}
+	if err := w.counter.count(w.tx, w.events); err != nil {
+		return err
+	}
+	_, err := w.tx.exec(`COMMIT`)
+	return err
 }
 
 func (w *writer) answer(ops []*op, err error) {
 	for _, o := range ops {
-		if err == nil {
-			w.emit(o.events)
-		}
 		o.result <- err
 	}
 }

@@ -13,8 +13,9 @@ import (
 // caller, in microseconds since 1970 UTC. After an error the step may have
 // happened or not. Methods are called from many goroutines at once.
 //
-// Steps that change something report it to the store's emit function after the
-// commit, in the order of commits.
+// Steps that change something write events in the same commit, and report them to
+// the store's emit function after it, in the order of commits. Those of enqueueTx
+// and update are written only.
 type store interface {
 	// enqueue makes a message visible. If the record has an upload, that
 	// becomes its body.
@@ -85,6 +86,14 @@ type store interface {
 	affected(ctx context.Context, c change) (messages int, err error)
 
 	stats(ctx context.Context, now int64) (Stats, error)
+
+	// cursor turns a trail's zero or negative one into the number of an event.
+	// events reads the first of a trail's events after a number; next is the
+	// last one that was looked at, and more says that there were others after
+	// it. names lists all queue IDs of a message by one of them.
+	cursor(ctx context.Context, after int64) (int64, error)
+	events(ctx context.Context, t Trail, after int64) (page []Event, next int64, more bool, err error)
+	names(ctx context.Context, id string) ([]string, error)
 
 	// content returns where the content of a message is, and its first part;
 	// chunk a piece of an upload, numbered from 0. Both return ErrNotFound for

@@ -137,6 +137,7 @@ func (s *scheduler) watch(ctx context.Context) {
 		}
 		if changed, err := s.q.store.foreign(ctx); err == nil && changed {
 			s.q.changed.Store(true)
+			s.q.news.tell()
 			s.notify()
 		}
 	}

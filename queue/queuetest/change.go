@@ -355,6 +355,8 @@ func counts(l *lab) {
 		Messages: 2, Size: 25 + 12, Waiting: 2, Deferred: 2, Active: 1, Hold: 1, Oldest: l.start.UTC(),
 		Lanes: []queue.LaneStats{{Label: "/far.test", Waiting: 2, Hold: 1}, {Label: "/slow.test", Active: 1}},
 		Sites: []queue.SiteStats{{Site: "one", Waiting: 2, Active: 1}, {Site: "two", Hold: 1}},
+		Flow: []queue.FlowStats{{Site: "one", Label: "/far.test", Minute: queue.Counts{Deferred: 2},
+			Hour: queue.Counts{Deferred: 2}, Day: queue.Counts{Deferred: 2}}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		l.Errorf("stats (-want +got):\n%s", diff)
