@@ -78,6 +78,10 @@ type Config struct {
 	// If zero, 20.
 	Concurrency int
 
+	// InitialConcurrency is how many go at first, before anything is known of the
+	// destination. If zero, 5, or Concurrency if that is less.
+	InitialConcurrency int
+
 	// Retry holds how long and how often a deferred message is tried.
 	Retry Retry
 
@@ -118,7 +122,7 @@ type Config struct {
 // the time since the recipient's first attempt, held between BackoffMin and
 // BackoffMax.
 type Retry struct {
-	BackoffMin     time.Duration // if zero, 5 minutes
+	BackoffMin     time.Duration // if zero, 5 minutes; as long is a dead destination left alone
 	BackoffMax     time.Duration // if zero, 4 hours
 	Lifetime       time.Duration // until a message expires; if zero, 5 days
 	BounceLifetime time.Duration // the same for bounces; if zero, 5 days
@@ -168,16 +172,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.SmartHost == "" && c.SmartHostCredential != (transport.Credential{}) {
 		complain("SmartHostCredential is set, but SmartHost is not")
 	}
-	if c.MessageSize < 0 || c.Recipients < 0 || c.Concurrency < 0 || c.Workers < 0 || c.Grace < 0 {
-		complain("MessageSize, Recipients, Concurrency, Workers and Grace cannot be negative")
-	}
-	r := c.Retry
-	if r.BackoffMin < 0 || r.BackoffMax < 0 || r.Lifetime < 0 || r.BounceLifetime < 0 {
-		complain("the durations of Retry cannot be negative")
-	}
-	if r.BackoffMax != 0 && r.BackoffMax < r.BackoffMin {
-		complain("Retry.BackoffMax %v is below Retry.BackoffMin %v", r.BackoffMax, r.BackoffMin)
-	}
+	problems = append(problems, c.checkNumbers()...)
 	if len(problems) > 0 {
 		return c, fmt.Errorf("mailcore: configuration: %w", errors.Join(problems...))
 	}
@@ -190,6 +185,27 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Log, slog.Default())
 	setDefault(&c.Retry.DelayWarning, 4*time.Hour)
 	return c, nil
+}
+
+// checkNumbers reports what is wrong with numbers and durations.
+func (c *Config) checkNumbers() (problems []error) {
+	if c.MessageSize < 0 || c.Recipients < 0 || c.Concurrency < 0 || c.InitialConcurrency < 0 || c.Workers < 0 || c.Grace < 0 {
+		problems = append(problems,
+			errors.New("MessageSize, Recipients, Concurrency, InitialConcurrency, Workers and Grace cannot be negative"))
+	}
+	r := c.Retry
+	if r.BackoffMin < 0 || r.BackoffMax < 0 || r.Lifetime < 0 || r.BounceLifetime < 0 {
+		problems = append(problems, errors.New("the durations of Retry cannot be negative"))
+	}
+	if r.BackoffMax != 0 && r.BackoffMax < r.BackoffMin {
+		problems = append(problems, fmt.Errorf("Retry.BackoffMax %v is below Retry.BackoffMin %v", r.BackoffMax, r.BackoffMin))
+	}
+	for _, d := range c.Transports {
+		if err := d.Check(); err != nil {
+			problems = append(problems, fmt.Errorf("Transports: %w", err))
+		}
+	}
+	return problems
 }
 
 func setDefault[T comparable](field *T, value T) {

@@ -53,6 +53,7 @@ func (s *Server) buildDock() error {
 		DefaultTLS:  s.config.TLSLevel,
 		Limit:       s.config.Concurrency,
 	}
+	s.planner.InitialConcurrency = s.config.InitialConcurrency
 	s.smtp = &transport.SMTP{
 		Network:      s.config.Network,
 		Resolver:     s.config.Resolver,
@@ -65,6 +66,7 @@ func (s *Server) buildDock() error {
 	s.dispatcher = &transport.Dispatcher{
 		Planner:    s.planner,
 		Transports: map[string]transport.Transport{"smtp": s.smtp},
+		Rest:       s.config.Retry.BackoffMin,
 		Log:        s.config.Log,
 	}
 	return nil

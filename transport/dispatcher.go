@@ -9,20 +9,27 @@ import (
 	"time"
 )
 
-// defaultRetryAfter is when a full lane is looked at again.
-const defaultRetryAfter = time.Second
-
-// defaultRecipientLimit is how many recipients go in one transaction.
-const defaultRecipientLimit = 50
+const (
+	defaultRetryAfter     = time.Second     // when a full lane is looked at again
+	defaultRest           = 5 * time.Minute // of a dead destination
+	defaultRecipientLimit = 50              // how many go in one transaction
+)
 
 // A Dispatcher is the [Transport] that a queue delivers through: it plans each
 // recipient afresh, sends those with equal plans and reverse-paths on together,
 // keeps to the limits, and turns deferrals into failures when a transport's
-// attempts are used up. It is an [Admitter].
+// attempts are used up. It is an [Admitter] and a [Reviver].
 //
 // All trouble before a transport is asked defers the recipient and counts as
-// ours. A full lane hands recipients back untried. Its fields must not change
-// while it is in use.
+// ours. A full lane hands recipients back untried, with RetryAfter the rest of the
+// time if it is known when there will be room. Its fields must not change while it
+// is in use.
+//
+// How many deliveries a lane has at once is learnt from them, as Postfix's queue
+// manager does: one more for each that got through connection and handshake, up to
+// the limit, and fewer for each that did not (see [Outcome.Destination]). A
+// destination that cannot be reached is dead: for a while nobody tries, and what is
+// meant for it is handed back. All this is in memory alone.
 type Dispatcher struct {
 	// Planner plans each recipient; if nil, one with no tables, which sends
 	// everything by smtp to the recipient domain.
@@ -33,8 +40,13 @@ type Dispatcher struct {
 	// be here. A plan with another base defers.
 	Transports map[string]Transport
 
-	// RetryAfter is what a full lane asks to wait; if zero, a second.
+	// RetryAfter is what a full lane asks to wait when nobody knows how long; if
+	// zero, a second.
 	RetryAfter time.Duration
+
+	// Rest is how long a dead destination is left alone. A lane that was without
+	// deliveries for that long begins anew. If zero, 5 minutes.
+	Rest time.Duration
 
 	// Log gets trouble with plans and transports; if nil, nobody does.
 	Log *slog.Logger
@@ -57,9 +69,13 @@ func (x *Dispatcher) Deliver(ctx context.Context, d *Delivery) Report {
 // Room implements [Admitter]. A label is known by the plan last made for it; one
 // that was not seen lately is taken for the lane to the destination of its next
 // hop, with the planner's limit.
-func (x *Dispatcher) Room(label string) Room {
-	return Room{Free: x.lanes.room(label, x.planner().guess(label))}
-}
+func (x *Dispatcher) Room(label string) Room { return x.lanes.room(label, x.guess, time.Now()) }
+
+// Revive implements [Reviver]. The destination that a label stands for is found as
+// in Room. Pauses between deliveries stay as they are.
+func (x *Dispatcher) Revive(label string) { x.lanes.revive(label, x.guess) }
+
+func (x *Dispatcher) guess(label string) bounds { return x.planner().guess(label, x.rest()) }
 
 // A group is recipients that travel together.
 type group struct {
@@ -131,21 +147,34 @@ func (x *Dispatcher) deliver(ctx context.Context, d *Delivery, g group) Report {
 		x.log().LogAttrs(ctx, slog.LevelError, "delivery not made", slog.String("id", d.ID), slog.Any("error", err))
 		return of.All(localTrouble("mail transport unavailable: " + err.Error()))
 	}
-	release, ok := x.lanes.admit(d.Label, g.plan.load(), g.plan.Limit)
-	if !ok {
-		return of.All(Outcome{RetryAfter: x.retryAfter()})
+	place, room := x.lanes.admit(d.Label, g.plan.bounds(x.rest()), time.Now())
+	if room.Free < 1 {
+		return of.All(Outcome{RetryAfter: x.wait(room)})
 	}
-	defer release()
+	tried := make(Report, 0, len(g.indexes))
+	defer func() {
+		found, reason := look(tried)
+		place.release(found, reason, time.Now())
+	}()
 	report := make(Report, 0, len(g.indexes))
 	for start := 0; start < len(g.indexes); start += recipientLimit(g.plan) {
 		part := *of
 		part.Envelope.Recipients = of.Envelope.Recipients[start:min(start+recipientLimit(g.plan), len(g.indexes))]
 		got := x.try(ctx, t, &part)
+		tried = append(tried, got...)
 		for i := range part.Envelope.Recipients {
 			report = append(report, settle(ctx, &part, got.At(i)))
 		}
 	}
 	return report
+}
+
+// wait is what recipients that found no room are asked to wait.
+func (x *Dispatcher) wait(r Room) time.Duration {
+	if d := time.Until(r.Until); !r.Until.IsZero() && d > 0 {
+		return d
+	}
+	return x.retryAfter()
 }
 
 // try asks the transport. One that panics defers.
@@ -211,6 +240,13 @@ func (x *Dispatcher) retryAfter() time.Duration {
 		return x.RetryAfter
 	}
 	return defaultRetryAfter
+}
+
+func (x *Dispatcher) rest() time.Duration {
+	if x.Rest > 0 {
+		return x.Rest
+	}
+	return defaultRest
 }
 
 func (x *Dispatcher) log() *slog.Logger {

@@ -1,95 +1,167 @@
 package transport
 
 import (
-	"strings"
 	"sync"
+	"time"
 )
 
-// maxLabels is how many labels a generation of them has.
-const maxLabels = 4096
+const (
+	maxLabels = 4096 // in a generation of them
+	maxLanes  = 8192 // in a generation; so are quotas
+)
 
-// lanes counts the deliveries under way against their limits, and remembers
-// what the labels used lately stood for. Its zero value is ready for use.
+// lanes counts the deliveries under way against their limits, and remembers what
+// the destinations are like and what the labels used lately stood for. Its zero
+// value is ready for use.
+//
+// What it remembers is bounded. Of those lanes that are dead, and of the quotas
+// that are spent, no more than maxLanes outlast two generations; one that is
+// forgotten before its time begins anew.
 type lanes struct {
-	mu   sync.Mutex
-	busy map[load]int
-
-	// Labels are remembered in two generations. When the young one is full it
-	// becomes the old one, and the old one is forgotten.
-	young, old map[string]laneLimit
+	mu        sync.Mutex
+	labels    generations[string, bounds]
+	windows   generations[load, *window]
+	quotas    generations[load, *quota]
+	processes map[string]int // deliveries under way by transport
 }
 
-// A laneLimit is what a label stands for.
-type laneLimit struct {
-	load  load
-	limit int
+// A place is a delivery's share of what is counted.
+type place struct {
+	lanes  *lanes
+	bounds bounds
+	window *window // nil: none counts
+	quota  *quota  // nil: none counts
 }
 
-// admit takes a place in a lane if there is one. release gives it back and must
-// be called once. A limit of zero admits everything. Admitted or not, the label
-// is known by this lane from now on.
-func (l *lanes) admit(label string, what load, limit int) (release func(), ok bool) {
-	l.mu.Lock()
+// admit takes a place if there is room for one more delivery; otherwise it says
+// what room there is. Admitted or not, the label stands for these bounds from now
+// on. A place must be released once.
+func (l *lanes) admit(label string, b bounds, now time.Time) (place, Room) {
+	l.lock()
 	defer l.mu.Unlock()
-	l.remember(label, laneLimit{what, limit})
-	if limit > 0 && l.busy[what] >= limit {
-		return nil, false
+	l.labels.put(label, b)
+	w, q := l.find(&b, now)
+	r := l.within(&b, w, q, now)
+	if r.Free < 1 {
+		return place{}, r
 	}
-	if l.busy == nil {
-		l.busy = make(map[load]int)
+	p := place{lanes: l, bounds: b}
+	if b.windowed() {
+		p.window = w
+		w.busy++
+		l.windows.put(b.lane, w)
 	}
-	l.busy[what]++
-	return func() { l.release(what) }, true
+	if b.metered() {
+		p.quota = q
+		q.begin(&b, now)
+		l.quotas.put(b.quota, q)
+	}
+	if b.processes > 0 {
+		l.processes[b.quota.transport]++
+	}
+	return p, r
 }
 
-func (l *lanes) release(what load) {
-	l.mu.Lock()
+// release gives a place back and takes in what the delivery has found.
+func (p *place) release(found finding, reason Reply, now time.Time) {
+	l, b := p.lanes, &p.bounds
+	l.lock()
 	defer l.mu.Unlock()
-	if l.busy[what]--; l.busy[what] == 0 {
-		delete(l.busy, what)
-	}
-}
-
-// room is how many more deliveries the lane of a label admits. guess is what a
-// label stands for that was not seen lately.
-func (l *lanes) room(label string, guess laneLimit) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	at, ok := l.young[label]
-	if !ok {
-		at, ok = l.old[label]
-		if ok {
-			l.remember(label, at)
-		} else {
-			at = guess
+	if w := p.window; w != nil {
+		w.refresh(b, now)
+		w.learn(b, found, reason, now)
+		if w.busy--; w.busy == 0 {
+			w.idle = now
 		}
 	}
-	if at.limit == 0 {
-		return guess.limit
+	if p.quota != nil {
+		p.quota.end(b, now)
 	}
-	return at.limit - l.busy[at.load]
-}
-
-// remember puts a label into the young generation.
-func (l *lanes) remember(label string, at laneLimit) {
-	if _, known := l.young[label]; !known && len(l.young) >= maxLabels {
-		l.old, l.young = l.young, nil
-	}
-	if l.young == nil {
-		l.young = make(map[string]laneLimit)
-	}
-	l.young[label] = at
-}
-
-// guess tells what a label most likely stands for: the lane of its source to the
-// destination of its next hop, with the planner's own limit.
-func (p *Planner) guess(label string) laneLimit {
-	at := laneLimit{load{key: label}, p.limit()}
-	source, nexthop, _ := strings.Cut(label, "/")
-	if p.Destination != nil {
-		if key := p.Destination(nexthop); key != "" {
-			at.load.key = source + "/" + key
+	if b.processes > 0 {
+		if l.processes[b.quota.transport]--; l.processes[b.quota.transport] == 0 {
+			delete(l.processes, b.quota.transport)
 		}
 	}
-	return at
+}
+
+// room is what the lane of a label admits. guess says what a label stands for that
+// was not seen lately.
+func (l *lanes) room(label string, guess func(label string) bounds, now time.Time) Room {
+	b, known := l.known(label)
+	if !known {
+		b = guess(label) // a stranger's code: without the lock
+	}
+	l.lock()
+	defer l.mu.Unlock()
+	w, q := l.find(&b, now)
+	return l.within(&b, w, q, now)
+}
+
+// revive makes the destination of a label alive, as if nothing were known of it.
+func (l *lanes) revive(label string, guess func(label string) bounds) {
+	b, known := l.known(label)
+	if !known {
+		b = guess(label)
+	}
+	l.lock()
+	defer l.mu.Unlock()
+	if w, ok := l.windows.get(b.lane); ok && w.dead {
+		*w = window{busy: w.busy, size: b.initial, idle: w.idle}
+	}
+}
+
+func (l *lanes) known(label string) (bounds, bool) {
+	l.lock()
+	defer l.mu.Unlock()
+	return l.labels.get(label)
+}
+
+// find returns what counts within the bounds, new if nothing is known of it. The
+// lock is held.
+func (l *lanes) find(b *bounds, now time.Time) (w *window, q *quota) {
+	if b.windowed() {
+		var ok bool
+		if w, ok = l.windows.get(b.lane); !ok {
+			w = &window{size: b.initial, idle: now}
+		}
+		w.refresh(b, now)
+	}
+	if b.metered() {
+		var ok bool
+		if q, ok = l.quotas.get(b.quota); !ok {
+			q = &quota{}
+		}
+	}
+	return w, q
+}
+
+// within is the room that all bounds leave. The lock is held.
+func (l *lanes) within(b *bounds, w *window, q *quota, now time.Time) Room {
+	r := Room{Free: everything}
+	if b.windowed() {
+		r = r.within(w.room())
+	}
+	if b.metered() {
+		r = r.within(q.room(b, now))
+	}
+	if b.processes > 0 {
+		r = r.within(Room{Free: b.processes - l.processes[b.quota.transport]})
+	}
+	return r
+}
+
+// lock locks. The first time it sets how much is remembered.
+func (l *lanes) lock() {
+	l.mu.Lock()
+	if l.processes != nil {
+		return
+	}
+	l.processes = make(map[string]int)
+	l.labels.size, l.windows.size, l.quotas.size = maxLabels, maxLanes, maxLanes
+	l.windows.keep = func(w *window, kept int) bool {
+		return w.busy > 0 || kept < maxLanes && w.lasts(time.Now())
+	}
+	l.quotas.keep = func(q *quota, kept int) bool {
+		return q.busy > 0 || kept < maxLanes && q.lasts(time.Now())
+	}
 }

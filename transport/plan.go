@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"strings"
-	"time"
 	"unique"
 )
 
@@ -27,6 +26,7 @@ type Plan struct {
 	Direct      bool       `json:"-"`                   // the next hop is the recipient domain, which is a stranger's word: see [SMTP]
 	Attempts    int        `json:"attempts"`            // delivery passes before a deferral becomes a failure; zero: no limit
 	Limit       int        `json:"limit"`               // deliveries at once to the destination, see [Definition.Limit]; zero: no limit
+	Initial     int        `json:"initial"`             // deliveries at once that a lane begins with; zero where Limit is
 	Destination string     `json:"destination"`         // key of the fixed next hop, or of the domains behind one set of exchangers
 	Lane        string     `json:"lane"`                // source and destination
 	Because     []Because  `json:"because"`             // one for each part that a rule decided
@@ -36,20 +36,6 @@ type Plan struct {
 type Because struct {
 	Part string `json:"part"` // transport, nexthop, source, helo, tls, credential, attempts or limit
 	Rule string `json:"rule"` // table, key, file and line, or "default"
-}
-
-// A load is what a limit counts: deliveries of a transport with its own limit
-// to one destination whatever the source, else deliveries in one lane.
-type load struct {
-	transport string // empty: key is a lane
-	key       string // a destination, or a lane
-}
-
-func (p *Plan) load() load {
-	if p.Definition.Limit > 0 {
-		return load{transport: p.Transport, key: p.Destination}
-	}
-	return load{key: p.Lane}
 }
 
 // terms is a plan without its reasons, so that plans can be compared.
@@ -64,6 +50,7 @@ type terms struct {
 	direct      bool
 	attempts    int
 	limit       int
+	initial     int
 	destination string
 	lane        string
 }
@@ -72,7 +59,7 @@ func (p *Plan) terms() terms {
 	return terms{
 		definition: p.Definition, transport: p.Transport, nexthop: p.Nexthop,
 		source: p.Source, tls: p.TLS, credential: p.Credential.conceal(), smartHost: p.SmartHost, direct: p.Direct,
-		attempts: p.Attempts, limit: p.Limit, destination: p.Destination, lane: p.Lane,
+		attempts: p.Attempts, limit: p.Limit, initial: p.Initial, destination: p.Destination, lane: p.Lane,
 	}
 }
 
@@ -162,60 +149,3 @@ func (c Credential) MarshalText() ([]byte, error) { return []byte(c.String()), n
 type concealed = unique.Handle[unique.Handle[Credential]]
 
 func (c Credential) conceal() concealed { return unique.Make(unique.Make(c)) }
-
-// A Definition is a named transport as data: a built-in transport with its
-// retry and limit policy (the columns of Postfix's master.cf and
-// transport_destination_… parameters that we have).
-type Definition struct {
-	Name string // as written in maps
-
-	// Base is the built-in that does the work: smtp, error, discard, retry or
-	// hold, or a key of [Dispatcher.Transports].
-	Base string
-
-	// Attempts is how many delivery passes are made before a deferral becomes
-	// a failure. Zero: until the message expires.
-	Attempts int
-
-	// Limit is how many deliveries of this transport go to one destination at
-	// once, counted over all sources. Zero: no limit of its own; deliveries
-	// count in their lane, against the planner's limit.
-	Limit int
-
-	// RecipientLimit is how many recipients go in one transaction. Zero: 50.
-	RecipientLimit int
-
-	// Schedule says when what this transport deferred is tried again. Zero
-	// fields: when the queue says.
-	Schedule Schedule
-
-	// ConnectTimeout bounds opening a connection, HELOTimeout the greeting and
-	// EHLO. Zero: 30 seconds and 5 minutes.
-	ConnectTimeout, HELOTimeout time.Duration
-}
-
-// Definitions is the set of transports a planner knows, by name.
-type Definitions map[string]Definition
-
-// Builtin returns the transports every planner knows: smtp, relay, oneshot,
-// relaylim, error, discard, retry and hold.
-func Builtin() Definitions {
-	five := 5 * time.Second
-	d := Definitions{}
-	for _, def := range []Definition{
-		{Name: "smtp", Base: "smtp"},
-		{Name: "relay", Base: "smtp"},
-		{Name: "oneshot", Base: "smtp", Attempts: 1},
-		{Name: "relaylim", Base: "smtp", Limit: 1, ConnectTimeout: five, HELOTimeout: five},
-		{Name: "error", Base: "error"},
-		{Name: "discard", Base: "discard"},
-		{Name: "retry", Base: "retry"},
-		{Name: "hold", Base: "hold"},
-	} {
-		d[def.Name] = def
-	}
-	return d
-}
-
-// builtin is for planners without definitions of their own; nothing changes it.
-var builtin = Builtin()

@@ -12,8 +12,10 @@ import (
 // defaultRule is the rule of a part that no table decided.
 const defaultRule = "default"
 
-// defaultLimit is how many deliveries go to one destination at once.
-const defaultLimit = 20
+const (
+	defaultLimit   = 20 // deliveries at once in a lane
+	defaultInitial = 5  // deliveries at once that a lane begins with
+)
 
 // A Planner decides how mail leaves. It is a pure function of its parts: it asks
 // no network and no clock, and what asks it, delivery or a person, gets the same
@@ -71,6 +73,10 @@ type Planner struct {
 	// Limit is how many deliveries go in one lane at once, by transports
 	// without a limit of their own; if zero, 20.
 	Limit int
+
+	// InitialConcurrency is how many deliveries at once a lane begins with, before
+	// anything is known of its destination; if zero, 5. It is cut down to the limit.
+	InitialConcurrency int
 
 	// Destination maps a next hop to the key of its destination, so that
 	// domains behind one set of exchangers share a lane. It must not block. If
@@ -270,9 +276,10 @@ func (p *Planner) planLimits(plan *Plan) {
 	if _, ok := answers[d.Base]; ok {
 		plan.Limit, limitRule = 0, "no network"
 	}
-	if d.Limit > 0 {
-		plan.Limit, limitRule = d.Limit, "transport "+plan.Transport
+	if own := d.limit(); own > 0 {
+		plan.Limit, limitRule = own, "transport "+plan.Transport
 	}
+	plan.Initial = min(cmp.Or(d.InitialConcurrency, p.InitialConcurrency, defaultInitial), plan.Limit)
 	plan.because("attempts", attemptsRule)
 	plan.because("limit", limitRule)
 	plan.Destination = p.destination(plan)

@@ -197,7 +197,7 @@ func TestPlanAsJSONHoldsNoPassword(t *testing.T) {
 	}
 	want := `{"transport":"smtp","nexthop":"[Smart.test]:587",` +
 		`"source":{"name":"seven","ipv4":"127.0.0.7","helo":"x.test"},"tls":"encrypt","credential":"me:***",` +
-		`"smart_host":true,"attempts":0,"limit":20,"destination":"[smart.test]:587",` +
+		`"smart_host":true,"attempts":0,"limit":20,"initial":5,"destination":"[smart.test]:587",` +
 		`"lane":"127.0.0.7,,x.test/[smart.test]:587","because":null}`
 	if diff := cmp.Diff(want, string(text)); diff != "" {
 		t.Error(diff)

@@ -172,10 +172,16 @@ func (p *pass) unfound(ctx context.Context, h nexthop, o Outcome) {
 }
 
 // note notes why a recipient is not settled by a host. What a peer said tells more
-// than that another could not be reached.
+// than that another could not be reached. Where one host had a session, the trouble
+// of the others is not the destination's.
 func (p *pass) note(i int, o Outcome) {
-	if p.report[i].Host == "" || o.Host != "" {
-		p.report[i] = o
+	was := &p.report[i]
+	switch {
+	case was.Host == "":
+		*was = o
+	case o.Host != "":
+		o.Destination = o.Destination && was.Destination
+		*was = o
 	}
 }
 

@@ -34,8 +34,7 @@ func (p *pass) host(ctx context.Context, h host) bool {
 // clear from the second attempt on, unless we have a password to keep.
 func (p *pass) open(ctx context.Context, o *opening) (*session, Outcome) {
 	x, out := o.open(ctx)
-	again := x == nil && o.noTLS && p.d.Plan.TLS == TLSMay && p.d.Attempt > 1 &&
-		p.d.Plan.Credential == (Credential{}) && o.h.addr.Port() != smtpsPort
+	again := x == nil && o.noTLS && p.d.Attempt > 1 && o.mayClear()
 	if !again || ctx.Err() != nil {
 		return x, out
 	}

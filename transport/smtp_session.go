@@ -195,6 +195,12 @@ func (o *opening) unproven(out Outcome) Outcome {
 	return out
 }
 
+// mayClear reports whether the host may be talked to in clear after a failed
+// handshake: the level lets go of TLS, and there is no password to keep.
+func (o *opening) mayClear() bool {
+	return o.d.Plan.TLS == TLSMay && o.d.Plan.Credential == (Credential{}) && o.h.addr.Port() != smtpsPort
+}
+
 // said marks an outcome as this host's answer to the session.
 func (o *opening) said(out Outcome) Outcome {
 	out.Host, out.Addr = o.h.name, o.h.addr.String()
@@ -229,11 +235,12 @@ func (o *opening) broken(err error, transcript string) Outcome {
 		return o.refused(refused)
 	}
 	out := lost(o.h, err)
+	out.Destination = true
 	if e := new(smtpclient.Error); errors.As(err, &e) && e.Step == smtpclient.StepHandshake {
 		o.noTLS = true
 		out = deferral("4.7.5", "Cannot start TLS: handshake failure with host %s: %s", o.h, reason(e.Err))
+		out.Destination = !o.mayClear() // else the next attempt gets along without
 	}
-	out.Destination = true
 	out.Transcript = transcript
 	return out
 }

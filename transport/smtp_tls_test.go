@@ -34,7 +34,7 @@ func peers(t *testing.T) map[string]func() *exchanger {
 const (
 	overTLS  = "delivered 250 2.0.0 taken by mx.x.test over TLS"
 	inClear  = "delivered 250 2.0.0 taken by mx.x.test in clear"
-	noShake  = "deferred 451 4.7.5 Cannot start TLS: handshake failure with host mx.x.test[192.0.2.1]: tls: first record does not look like a TLS handshake, destination"
+	noShake  = "deferred 451 4.7.5 Cannot start TLS: handshake failure with host mx.x.test[192.0.2.1]: tls: first record does not look like a TLS handshake"
 	notOffer = "deferred 451 4.7.4 TLS is required, but was not offered by host mx.x.test[192.0.2.1] by mx.x.test, destination"
 	isClosed = "deferred 451 4.4.2 lost connection with mx.x.test[192.0.2.1] at STARTTLS: closed by the other side, destination"
 	injected = "deferred 451 4.5.0 host mx.x.test[192.0.2.1] at STARTTLS: protocol error: a reply to nothing that was asked, destination"
@@ -62,7 +62,7 @@ func TestTLSLevelsAreKept(t *testing.T) {
 			"offers": overTLS, "does not offer": notOffer,
 			"answers 454": "deferred 454 4.7.0 TLS is required, but host mx.x.test[192.0.2.1] refused to start TLS: 454 4.7.0 not now by mx.x.test, destination",
 			"answers 502": "failed 502 5.5.1 TLS is required, but host mx.x.test[192.0.2.1] refused to start TLS: 502 5.5.1 no by mx.x.test, destination",
-			"fails":       noShake, "closes": isClosed, "injects": injected,
+			"fails":       noShake + ", destination", "closes": isClosed, "injects": injected,
 		}},
 	}
 	for _, test := range tests {
@@ -139,7 +139,7 @@ func TestCredentialsGoOverTLSAloneAndShowNowhere(t *testing.T) {
 		"no AUTH":              {transport.TLSEncrypt, &exchanger{offers: []string{"STARTTLS"}}, "deferred 451 4.7.0 " + none, ""},
 		"no TLS at may":        {transport.TLSMay, &exchanger{offers: []string{"AUTH PLAIN"}}, "deferred 451 4.7.0 " + none, ""},
 		"TLS refused at may":   {transport.TLSMay, &exchanger{offers: []string{"AUTH PLAIN", "STARTTLS"}, answer: on("STARTTLS", "454 no")}, "deferred 451 4.7.0 " + none, ""},
-		"TLS broken at may":    {transport.TLSMay, &exchanger{offers: []string{"AUTH PLAIN", "STARTTLS"}, garbled: true}, noShake, ""},
+		"TLS broken at may":    {transport.TLSMay, &exchanger{offers: []string{"AUTH PLAIN", "STARTTLS"}, garbled: true}, noShake + ", destination", ""},
 		"none":                 {transport.TLSNone, &exchanger{offers: []string{"AUTH PLAIN"}}, "deferred 451 4.7.0 " + none, ""},
 		"refused, told back": {transport.TLSEncrypt, &exchanger{offers: []string{"AUTH PLAIN", "STARTTLS"}, answer: on("AUTH", "535 5.7.8 bad "+password)},
 			"deferred 451 4.7.0 SASL authentication failed; server mx.x.test[192.0.2.1] said: 535 5.7.8 bad *** by mx.x.test, local", "AUTH PLAIN "},

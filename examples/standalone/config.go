@@ -70,7 +70,7 @@ type settings struct {
 	Limits struct {
 		MessageSize            size `toml:"message_size"`
 		DestinationConcurrency int  `toml:"destination_concurrency"`
-		InitialConcurrency     int  `toml:"initial_concurrency"` // not built yet
+		InitialConcurrency     int  `toml:"initial_concurrency"`
 	} `toml:"limits"`
 }
 
@@ -201,6 +201,7 @@ func (s settings) library() (mailcore.Config, []problem) {
 			BounceLifetime: time.Duration(s.Queue.BounceLifetime),
 			DelayWarning:   time.Duration(s.Queue.DelayWarning),
 		},
+		InitialConcurrency: s.Limits.InitialConcurrency,
 	}
 	if c.Retry.DelayWarning == 0 {
 		c.Retry.DelayWarning = -1
