@@ -23,13 +23,7 @@ type change struct {
 	match  Match
 	reason string // changeFail: what the sender is told if there was no reply
 	now    int64
-	rules  changeRules
-}
-
-// changeRules are the settings a change needs.
-type changeRules struct {
-	lifetime, bounceLifetime time.Duration
-	grace                    time.Duration // Release: how long expiry waits for an attempt
+	rules  *Options
 }
 
 // Hold stops the recipients m selects until they are released. Held mail does
@@ -38,7 +32,8 @@ type changeRules struct {
 func (q *Queue) Hold(ctx context.Context, m Match) (int, error) { return q.change(ctx, changeHold, m) }
 
 // Release lets the recipients m selects that are on hold go on. Their due time is
-// as it was; [Queue.Retry] hurries them. It returns how many messages it touched.
+// as it was; [Queue.Retry] hurries them. What expired on hold gets the time for
+// one attempt. It returns how many messages it touched.
 func (q *Queue) Release(ctx context.Context, m Match) (int, error) {
 	return q.change(ctx, changeRelease, m)
 }
@@ -125,7 +120,7 @@ func (q *Queue) apply(ctx context.Context, c change) (int, error) {
 	if c.match.DryRun {
 		return q.store.affected(ctx, c)
 	}
-	c.rules = changeRules{lifetime: tryFor(q.o.Lifetime), bounceLifetime: tryFor(q.o.BounceLifetime), grace: q.o.BackoffMax}
+	c.rules = &q.o
 	n, err := q.store.change(ctx, c)
 	if c.kind == changeRemove {
 		q.sweep(ctx)

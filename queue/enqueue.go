@@ -141,12 +141,18 @@ func (q *Queue) record(ctx context.Context, m *Message) (*record, error) {
 		labels:   make([]string, len(m.Envelope.Recipients)),
 		origin:   m.Origin,
 		arrived:  micros(now),
+		due:      micros(now),
+		lifetime: lifetimeOf(m.Lifetime),
 		hold:     m.Hold,
 	}
 	if r.id == "" {
 		r.id = NewID(now)
 	}
-	c := q.expiry(m.Envelope.ReversePath, r.arrived, r.arrived)
+	if m.NotBefore.After(now) {
+		r.notBefore = micros(m.NotBefore)
+		r.due = r.notBefore
+	}
+	c := q.clock(m.Envelope.ReversePath, r.lifetime, r.due)
 	r.expires, r.warn = c.expires, c.warn
 	for i, p := range m.Envelope.Recipients {
 		r.labels[i] = q.o.Label(ctx, transport.Query{Sender: m.Envelope.ReversePath, Recipient: p.Address, Origin: m.Origin})

@@ -28,14 +28,28 @@ type Message struct {
 	// delivered.
 	Hold string
 
+	// NotBefore is when the message is first due, at most a year ahead; zero, or
+	// an instant that is past: at once. Its expiry and its delay warning count
+	// from then. [Queue.Retry] and [Queue.Requeue] go before it.
+	NotBefore time.Time
+
+	// Lifetime is how long the message is tried, and stays so when it is requeued;
+	// more than 30 days count as 30 days. If zero, [Options.Lifetime], or
+	// [Options.BounceLifetime] for the null reverse-path; if negative, one
+	// attempt.
+	Lifetime time.Duration
+
 	// Head, if set, is called once, when the content has been read to its end.
 	// What it returns stands above the content: fields that depend on all of it,
 	// such as signatures. It must be header fields with CRLF line ends.
 	Head func() ([]byte, error)
 }
 
-// maxRecipients keeps one message from filling a transaction.
-const maxRecipients = 50_000
+const (
+	maxRecipients = 50_000 // keeps one message from filling a transaction
+	maxAhead      = 366 * day
+	maxLifetime   = 30 * day
+)
 
 func (m *Message) check() error {
 	var errs []error
@@ -55,6 +69,9 @@ func (m *Message) check() error {
 	}
 	if strings.ContainsAny(m.Envelope.ReversePath, "\r\n\x00") {
 		errs = append(errs, fmt.Errorf("reverse-path %q is no address", m.Envelope.ReversePath))
+	}
+	if time.Until(m.NotBefore) > maxAhead {
+		errs = append(errs, fmt.Errorf("not before %v: at most a year ahead", m.NotBefore))
 	}
 	return errors.Join(errs...)
 }

@@ -35,6 +35,18 @@ type Options struct {
 	// either way is left to chance. If zero, 5 minutes and 4 hours.
 	BackoffMin, BackoffMax time.Duration
 
+	// Schedules replace BackoffMin and BackoffMax, and shorten the lifetime, for
+	// mail whose last deferral had one of these reasons. A zero field is that of
+	// [DefaultSchedules]; what a transport's own schedule says goes before all
+	// of them.
+	Schedules map[Deferral]transport.Schedule
+
+	// HoldUncertain puts a recipient on hold when the connection was lost after
+	// the final dot, so that a person decides between losing the message and
+	// sending it twice. If false, it is tried again, as an attempt is that a
+	// crash of this host broke off in any case.
+	HoldUncertain bool
+
 	// DelayWarning is the age at which the sender of a message that is still
 	// being tried is told, once. If zero, 4 hours; if negative, never.
 	DelayWarning time.Duration
@@ -97,6 +109,7 @@ func (o Options) withDefaults() Options {
 	orElse(&o.BackoffMin, 5*time.Minute)
 	orElse(&o.BackoffMax, 4*time.Hour)
 	o.BackoffMax = max(o.BackoffMax, o.BackoffMin)
+	o.Schedules = fillSchedules(o.Schedules, o.BackoffMin, o.BackoffMax)
 	orElse(&o.DelayWarning, 4*time.Hour)
 	orElse(&o.Workers, 200)
 	orElse(&o.Concurrency, 20)

@@ -144,22 +144,38 @@ func (q *Queue) View(ctx context.Context, f func(tx *sql.Tx) error) error {
 	return q.store.view(ctx, f)
 }
 
-// expiry returns when a message that enters the queue at now expires, and when
-// its sender is to be warned (0: never).
-func (q *Queue) expiry(reversePath string, now, arrived int64) clock {
-	c := clock{expires: now + tryFor(q.lifetime(reversePath)).Microseconds()}
+// clock returns when a message expires whose time begins at start, and when its
+// sender is to be warned (0: never). Lifetime is the message's own.
+func (q *Queue) clock(reversePath string, lifetime, start int64) clock {
+	c := clock{expires: start + tryFor(q.o.lifetime(reversePath, lifetime)).Microseconds()}
 	if reversePath != "" && q.o.DelayWarning > 0 {
-		c.warn = arrived + q.o.DelayWarning.Microseconds()
+		c.warn = start + q.o.DelayWarning.Microseconds()
 	}
 	return c
 }
 
-// lifetime is the setting for a message from reversePath.
-func (q *Queue) lifetime(reversePath string) time.Duration {
-	if reversePath == "" {
-		return q.o.BounceLifetime
+// lifetime is the message's own if it has one, else the setting for a message
+// from reversePath.
+func (o *Options) lifetime(reversePath string, own int64) time.Duration {
+	switch {
+	case own != 0:
+		return time.Duration(own) * time.Microsecond
+	case reversePath == "":
+		return o.BounceLifetime
 	}
-	return q.o.Lifetime
+	return o.Lifetime
+}
+
+// lifetimeOf is a message's own lifetime as it is stored, in microseconds; 0:
+// none.
+func lifetimeOf(d time.Duration) int64 {
+	switch {
+	case d < 0:
+		return -1
+	case d == 0:
+		return 0
+	}
+	return max(1, min(d, maxLifetime).Microseconds())
 }
 
 // tryFor is how long a message with a lifetime stays in the queue. One that is to

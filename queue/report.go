@@ -11,8 +11,10 @@ import (
 )
 
 // reportTo adds to a settlement what the sender is told: one report about all
-// that failed, and one about what is delayed. They are composed here, before the
-// transaction, and stored in it.
+// that failed, one about what is delayed, and, on request, one about what was
+// delivered and one about what went on to a host that cannot report it (RFC 3461
+// section 5.2). They are composed here, before the transaction, and stored in
+// it.
 //
 // The null reverse-path is told nothing (RFC 5321 section 4.5.5): a failed
 // report ends with an event. Nor is an address that cannot be written to.
@@ -21,23 +23,33 @@ func (q *Queue) reportTo(ctx context.Context, s *settlement) error {
 	if _, err := address.Parse(a.envelope.ReversePath); err != nil {
 		return nil
 	}
-	var failed, delayed []int
+	var failed, delayed, relayed, delivered []int
 	for i := range s.rulings {
 		notify := a.envelope.Recipients[i].Notify
 		switch r := &s.rulings[i]; {
 		case r.state == Dead && notify.Failure():
 			failed = append(failed, i)
+		case r.state == Done && notify.Success() && r.outcome.Mailbox:
+			delivered = append(delivered, i)
+		case r.state == Done && notify.Success() && !r.outcome.PassedOn:
+			relayed = append(relayed, i)
 		case r.state == Waiting && !r.untried && notify.Delay() && a.clock.warn != 0 && s.now >= a.clock.warn:
 			delayed = append(delayed, i)
 		}
 	}
-	if len(failed) > 0 {
-		r, err := q.compose(ctx, s, dsn.Failed, failed)
+	for _, final := range []struct {
+		kind  dsn.Kind
+		about []int
+	}{{dsn.Failed, failed}, {dsn.Delivered, delivered}, {dsn.Relayed, relayed}} {
+		if len(final.about) == 0 {
+			continue
+		}
+		r, err := q.compose(ctx, s, final.kind, final.about)
 		if err != nil {
 			return err
 		}
 		s.reports = append(s.reports, r)
-		for _, i := range failed {
+		for _, i := range final.about {
 			s.rulings[i].event.Report = r.id
 		}
 	}
@@ -62,10 +74,10 @@ func (q *Queue) compose(ctx context.Context, s *settlement, kind dsn.Kind, about
 		Arrived: instant(a.arrived).In(time.Local), UTF8: a.envelope.SMTPUTF8,
 		HeadersOnly: a.envelope.Ret == transport.RetHdrs,
 	}
-	if kind == dsn.Delayed {
-		d.RetryUntil = instant(a.clock.expires).In(time.Local)
-	}
 	for _, i := range about {
+		if kind == dsn.Delayed {
+			d.RetryUntil = later(d.RetryUntil, instant(s.rulings[i].until).In(time.Local))
+		}
 		d.Recipients = append(d.Recipients, reported(&a.envelope.Recipients[i], &a.rows[i], &s.rulings[i].outcome, now))
 	}
 	text, err := q.composeText(ctx, a, d)
@@ -73,6 +85,13 @@ func (q *Queue) compose(ctx context.Context, s *settlement, kind dsn.Kind, about
 		return nil, err
 	}
 	return q.reportRecord(ctx, a, d, text, s.now), nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // composeText returns the original with the report, if it can be read. If it
@@ -123,7 +142,8 @@ func (q *Queue) reportRecord(ctx context.Context, a *attempt, d dsn.Report, text
 		},
 		origin:  transport.Origin{Site: a.origin.Site, Via: transport.ViaBounce, UID: -1},
 		arrived: now,
-		expires: q.expiry("", now, now).expires,
+		due:     now,
+		expires: q.clock("", 0, now).expires,
 		size:    int64(len(text)),
 		body:    text,
 	}

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"time"
 
@@ -17,14 +18,14 @@ type judge struct {
 	now      int64
 	clock    clock
 	once     bool // one attempt is enough to give up
-	rules    backoff
+	options  *Options
 	chance   float64 // in [0, 1)
 	stopping bool    // Run is ending, or it was not begun: what was not tried is no sign of a full lane
 }
 
 func (q *Queue) judge(now int64, a *attempt) judge {
-	return judge{now: now, clock: a.clock, once: q.lifetime(a.envelope.ReversePath) < 0,
-		rules: backoff{q.o.BackoffMin, q.o.BackoffMax}, chance: rand.Float64()}
+	return judge{now: now, clock: a.clock, once: q.o.lifetime(a.envelope.ReversePath, a.lifetime) < 0,
+		options: &q.o, chance: rand.Float64()}
 }
 
 // settle rules on each recipient of a.
@@ -58,6 +59,10 @@ func (j judge) rule(w *row, o transport.Outcome) ruling {
 // classify takes an outcome for what it is. Unknown trouble defers: nothing fails
 // but by a refusal or by age.
 func (j judge) classify(w *row, o transport.Outcome) ruling {
+	if o.Uncertain && j.options.HoldUncertain {
+		o = transport.Outcome{Hold: true, Host: o.Host, Addr: o.Addr, Transcript: o.Transcript,
+			Reply: transport.Reply{Text: "the outcome is uncertain: " + cmp.Or(o.Reply.Text, lost)}}
+	}
 	switch {
 	case o.Held():
 		return ruling{state: OnHold, due: j.now, outcome: o, event: Event{Kind: Held}}
@@ -69,17 +74,25 @@ func (j judge) classify(w *row, o transport.Outcome) ruling {
 		return j.untried(w, o)
 	}
 	if o.Reply.Code == 0 {
-		o.Reply = transport.Replyf(451, "4.4.2", "connection lost; the message may have been taken")
+		o.Reply = transport.Replyf(451, "4.4.2", lost)
 	}
-	if j.once || j.now >= j.clock.expires {
+	schedule := j.options.schedule(&o)
+	end := j.clock.expires
+	if schedule.Lifetime > 0 {
+		end = min(end, w.first+schedule.Lifetime.Microseconds())
+	}
+	if j.once || j.now >= end {
 		return ruling{state: Dead, outcome: o, event: Event{Kind: Expired}}
 	}
 	kind := Deferred
 	if o.Uncertain {
 		kind = Uncertain
 	}
-	return ruling{state: Waiting, due: j.next(w, o), outcome: o, event: Event{Kind: kind}}
+	return ruling{state: Waiting, due: j.next(w, o, schedule, end), until: end, outcome: o, event: Event{Kind: kind}}
 }
+
+// lost is what there is to say of an uncertain outcome without a reply.
+const lost = "connection lost; the message may have been taken"
 
 // untried hands the recipient back as it was, unless its time is over: a lane
 // that is always full must not keep mail for ever.
@@ -94,15 +107,14 @@ func (j judge) untried(w *row, o transport.Outcome) ruling {
 	return ruling{state: Waiting, untried: true, due: w.due, outcome: o}
 }
 
-// next is when a deferred recipient is due again. No wait goes past the
-// message's expiry by more than the shortest backoff: the last attempt is made
-// close to the end of the lifetime.
-func (j judge) next(w *row, o transport.Outcome) int64 {
+// next is when a deferred recipient is due again. No wait goes past the end by
+// more than the shortest backoff: the last attempt is made close to it.
+func (j judge) next(w *row, o transport.Outcome, s transport.Schedule, end int64) int64 {
 	wait := o.RetryAfter
 	if wait <= 0 {
-		wait = jitter(j.rules.delay(w.first, j.now), j.chance)
+		wait = jitter(backoff{s.Min, s.Max}.delay(w.first, j.now), j.chance)
 	}
-	return min(j.now+wait.Microseconds(), max(j.clock.expires, j.now+j.rules.min.Microseconds()))
+	return min(j.now+wait.Microseconds(), max(end, j.now+j.options.BackoffMin.Microseconds()))
 }
 
 // lastReply is the reply that a recipient is failed with when no attempt gave a

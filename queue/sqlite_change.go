@@ -20,6 +20,7 @@ type target struct {
 	reversePath   string
 	recipient     string
 	arrived       int64
+	lifetime      int64 // the message's own
 	attempts      int
 }
 
@@ -87,7 +88,7 @@ func targets(t txn, c *change, after target) ([]target, error) {
 	w.and(`(r.message, r.position) > (?, ?)`, after.message, after.position)
 	rows, err := t.query(`
 SELECT r.message, r.position, r.lane, r.due, r.token IS NOT NULL, r.address, r.attempts,
-	m.queue_id, m.site, m.reverse_path, m.arrived
+	m.queue_id, m.site, m.reverse_path, m.arrived, m.lifetime
 FROM panelmail_recipient AS r JOIN panelmail_message AS m ON m.id = r.message
 WHERE `+w.String()+`
 ORDER BY r.message, r.position LIMIT ?`, append(w.args, changeStep)...)
@@ -99,7 +100,7 @@ ORDER BY r.message, r.position LIMIT ?`, append(w.args, changeStep)...)
 	for rows.Next() {
 		var s target
 		if err := rows.Scan(&s.message, &s.position, &s.lane, &s.due, &s.leased, &s.recipient, &s.attempts,
-			&s.id, &s.site, &s.reversePath, &s.arrived); err != nil {
+			&s.id, &s.site, &s.reversePath, &s.arrived, &s.lifetime); err != nil {
 			return nil, err
 		}
 		all = append(all, s)
@@ -169,7 +170,7 @@ WHERE message = ? AND position = ?`, s.message, s.position); err != nil {
 		return err
 	}
 	if _, err := t.exec(`UPDATE panelmail_message SET expires = max(expires, ?) WHERE id = ?`,
-		c.now+c.rules.grace.Microseconds(), s.message); err != nil {
+		c.now+c.rules.BackoffMax.Microseconds(), s.message); err != nil {
 		return err
 	}
 	if s.leased {
@@ -199,10 +200,7 @@ func removeRow(t txn, s *target) error {
 // its lease and counts as the first.
 func requeue(t txn, c *change, s *target) (Event, error) {
 	id := NewID(instant(c.now))
-	lifetime := c.rules.lifetime
-	if s.reversePath == "" {
-		lifetime = c.rules.bounceLifetime
-	}
+	lifetime := tryFor(c.rules.lifetime(s.reversePath, s.lifetime))
 	if _, err := t.exec(`UPDATE panelmail_message SET queue_id = ?, expires = ? WHERE id = ?`,
 		id, c.now+lifetime.Microseconds(), s.message); err != nil {
 		return Event{}, err

@@ -18,7 +18,7 @@ ORDER BY wake LIMIT ?`
 	attemptColumns = `
 	r.message, r.position, r.address, r.reverse_path, r.notify, r.orcpt,
 	r.due, r.attempts, coalesce(r.first, 0), r.code, r.status, r.text, r.host,
-	m.queue_id, m.arrived, m.expires, coalesce(m.warn, 0), m.size,
+	m.queue_id, m.arrived, m.expires, coalesce(m.warn, 0), m.lifetime, m.size,
 	m.reverse_path, m.smtputf8, m.body, m.ret, m.envid, m.requiretls,
 	m.site, m.login, m.via, m.client, m.helo, m.uid, m.pid, m.script`
 
@@ -167,7 +167,7 @@ func (a *attempt) scan(rows *sql.Rows, extra ...any) error {
 	p := &v.Recipients[0]
 	return rows.Scan(append([]any{&a.message, &r.position, &p.Address, &p.ReversePath, &p.Notify, &p.ORcpt,
 		&r.due, &r.attempts, &r.first, &r.code, &r.status, &r.text, &r.host,
-		&a.id, &a.arrived, &a.clock.expires, &a.clock.warn, &a.size,
+		&a.id, &a.arrived, &a.clock.expires, &a.clock.warn, &a.lifetime, &a.size,
 		&v.ReversePath, &v.SMTPUTF8, &v.Body, &v.Ret, &v.EnvID, &v.RequireTLS,
 		&o.Site, &o.Login, &o.Via, &o.Client, &o.HELO, &o.UID, &o.PID, &o.Script}, extra...)...)
 }

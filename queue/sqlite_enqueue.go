@@ -10,10 +10,10 @@ import (
 
 const (
 	insertMessage = `
-INSERT INTO panelmail_message (queue_id, arrived, expires, warn, size,
+INSERT INTO panelmail_message (queue_id, arrived, expires, warn, lifetime, not_before, size,
 	reverse_path, smtputf8, body, ret, envid, requiretls,
 	site, login, via, client, helo, uid, pid, script)
-VALUES (?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?, ?, ?)`
+VALUES (?, ?, ?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?, ?, ?)`
 
 	insertContent = `INSERT INTO panelmail_content (message, head, body, upload) VALUES (?, ?, ?, ?)`
 
@@ -73,7 +73,7 @@ func (e *engine) enqueueTx(tx *sql.Tx, r *record) error {
 // insert writes a message with its content and recipients.
 func (e *engine) insert(t txn, r *record) error {
 	v, o := &r.envelope, &r.origin
-	res, err := t.exec(insertMessage, r.id, r.arrived, r.expires, orNull(r.warn), r.size,
+	res, err := t.exec(insertMessage, r.id, r.arrived, r.expires, orNull(r.warn), r.lifetime, orNull(r.notBefore), r.size,
 		v.ReversePath, v.SMTPUTF8, string(v.Body), string(v.Ret), v.EnvID, v.RequireTLS,
 		o.Site, o.Login, string(o.Via), o.Client, o.HELO, o.UID, o.PID, o.Script)
 	if err != nil {
@@ -95,12 +95,12 @@ func insertRecipients(t txn, r *record, message int64) error {
 	}
 	for i := range r.envelope.Recipients {
 		c := &r.envelope.Recipients[i]
-		lane, err := file(t, r.labels[i], r.arrived, state)
+		lane, err := file(t, r.labels[i], r.due, state)
 		if err != nil {
 			return err
 		}
 		if _, err := t.exec(insertRecipient, message, i, c.Address, c.ReversePath, int(c.Notify), c.ORcpt,
-			lane, normalClass, r.origin.Site, int(state), r.arrived, r.hold); err != nil {
+			lane, normalClass, r.origin.Site, int(state), r.due, r.hold); err != nil {
 			return err
 		}
 	}

@@ -77,7 +77,7 @@ func (e *engine) list(ctx context.Context, m Match, after int64, limit int) ([]E
 		return nil, err
 	}
 	query := `
-SELECT m.id, m.queue_id, m.arrived, m.expires, m.size,
+SELECT m.id, m.queue_id, m.arrived, m.expires, m.lifetime, coalesce(m.not_before, 0), m.size,
 	m.reverse_path, m.smtputf8, m.body, m.ret, m.envid, m.requiretls,
 	m.site, m.login, m.via, m.client, m.helo, m.uid, m.pid, m.script
 FROM panelmail_message AS m
@@ -108,11 +108,15 @@ ORDER BY m.id LIMIT ?`
 
 func scanEntry(rows *sql.Rows) (n Entry, err error) {
 	v, o := &n.Envelope, &n.Origin
-	var arrived, expires int64
-	err = rows.Scan(&n.message, &n.ID, &arrived, &expires, &n.Size,
+	var arrived, expires, lifetime, notBefore int64
+	err = rows.Scan(&n.message, &n.ID, &arrived, &expires, &lifetime, &notBefore, &n.Size,
 		&v.ReversePath, &v.SMTPUTF8, &v.Body, &v.Ret, &v.EnvID, &v.RequireTLS,
 		&o.Site, &o.Login, &o.Via, &o.Client, &o.HELO, &o.UID, &o.PID, &o.Script)
 	n.Arrived, n.Expires = instant(arrived), instant(expires)
+	n.Lifetime = time.Duration(lifetime) * time.Microsecond
+	if notBefore != 0 {
+		n.NotBefore = instant(notBefore)
+	}
 	return n, err
 }
 

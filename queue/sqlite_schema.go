@@ -28,6 +28,8 @@ CREATE TABLE panelmail_message (
 	arrived      INTEGER NOT NULL,            -- kept by a requeue
 	expires      INTEGER NOT NULL,            -- restarted by a requeue
 	warn         INTEGER,                     -- when to warn of the delay; NULL: never, or done
+	lifetime     INTEGER NOT NULL DEFAULT 0,  -- the message's own, kept by a requeue; 0: the setting; -1: one attempt
+	not_before   INTEGER,                     -- when it was first to be tried, if its sender said so
 	size         INTEGER NOT NULL,            -- octets of content
 	reverse_path TEXT    NOT NULL,            -- '': the null reverse-path
 	smtputf8     INTEGER NOT NULL,

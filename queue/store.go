@@ -113,18 +113,21 @@ type store interface {
 
 // A record is a message on its way into the store.
 type record struct {
-	id       string
-	envelope transport.Envelope
-	labels   []string // what each recipient is filed under
-	origin   transport.Origin
-	arrived  int64
-	expires  int64
-	warn     int64 // when a delay warning is due; 0: never
-	size     int64
-	hold     string
-	head     []byte
-	body     []byte // if upload is 0
-	upload   int64
+	id        string
+	envelope  transport.Envelope
+	labels    []string // what each recipient is filed under
+	origin    transport.Origin
+	arrived   int64
+	due       int64 // when it is first
+	expires   int64
+	warn      int64 // when a delay warning is due; 0: never
+	lifetime  int64 // the message's own; 0: none; -1: one attempt
+	notBefore int64 // 0: not given
+	size      int64
+	hold      string
+	head      []byte
+	body      []byte // if upload is 0
+	upload    int64
 }
 
 // stored is the content of a message: head and body, or head and the chunks of
@@ -191,6 +194,7 @@ type attempt struct {
 	origin   transport.Origin
 	arrived  int64
 	size     int64
+	lifetime int64 // as in the record
 	clock    clock
 	rows     []row // in the order of the envelope's recipients
 
@@ -235,6 +239,7 @@ type ruling struct {
 	state   State
 	untried bool // give back the attempt: count and due time as before
 	due     int64
+	until   int64 // Waiting, after an attempt: one that fails later is the last
 	outcome transport.Outcome
 	event   Event
 }

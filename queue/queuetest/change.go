@@ -216,7 +216,7 @@ func requeueBackoff(l *lab) {
 			requeued = since
 			l.count(1)(l.q.Requeue(l.Context(), queue.Match{All: true}))
 		}
-		return d.All(greylist)
+		return d.All(loaded)
 	})
 	l.send("bob@far.test")
 	l.run()

@@ -22,7 +22,7 @@ import (
 // with the given options; the suite closes it. It is called inside a
 // synctest bubble.
 func Test(t *testing.T, open func(t testing.TB, o queue.Options) *queue.Queue) {
-	for _, c := range slices.Concat(deliveryCases, retryCases, reportCases, roomCases, fairCases, changeCases, failCases, contentCases, historyCases) {
+	for _, c := range slices.Concat(deliveryCases, retryCases, reportCases, roomCases, fairCases, lifeCases, changeCases, failCases, contentCases, historyCases) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c.run(newLab(t, open, c.options))
@@ -273,6 +273,7 @@ func (l *lab) count(want int) func(int, error) {
 var (
 	ok       = transport.Outcome{Reply: transport.Replyf(250, "2.0.0", "Ok"), Host: "mx.far.test"}
 	greylist = transport.Outcome{Reply: transport.Replyf(451, "4.7.1", "come back later"), Host: "mx.far.test"}
+	loaded   = transport.Outcome{Reply: transport.Replyf(451, "4.3.2", "not now"), Host: "mx.far.test"}
 	refused  = transport.Outcome{Reply: transport.Replyf(550, "5.1.1", "no such user here"), Host: "mx.far.test"}
 )
 

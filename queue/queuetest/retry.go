@@ -34,7 +34,7 @@ func greylistedTwice(l *lab) {
 
 // gaps checks Postfix's rule: wait as long again as it has been tried already.
 func gaps(l *lab) {
-	l.answer(always(greylist))
+	l.answer(always(loaded))
 	l.send("bob@far.test")
 	l.run()
 	l.sleep(3 * day)
