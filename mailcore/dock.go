@@ -53,6 +53,8 @@ func (s *Server) buildDock() error {
 		DefaultTLS:  s.config.TLSLevel,
 		Limit:       s.config.Concurrency,
 	}
+	s.destinations = &transport.Destinations{Resolver: s.config.Resolver}
+	s.planner.Destination = s.destinations.Key
 	s.planner.InitialConcurrency = s.config.InitialConcurrency
 	s.smtp = &transport.SMTP{
 		Network:      s.config.Network,

@@ -20,15 +20,16 @@ import (
 // A Server is the mail subsystem of one panel: the desk in front of one queue,
 // and the dock behind it. Its methods may be called from many goroutines.
 type Server struct {
-	config     Config
-	queue      *queue.Queue
-	sites      *sites.Sites
-	auth       Authenticator
-	planner    *transport.Planner
-	dispatcher *transport.Dispatcher
-	smtp       *transport.SMTP
-	tls        *tls.Config
-	local      localCount
+	config       Config
+	queue        *queue.Queue
+	sites        *sites.Sites
+	auth         Authenticator
+	planner      *transport.Planner
+	dispatcher   *transport.Dispatcher
+	smtp         *transport.SMTP
+	destinations *transport.Destinations
+	tls          *tls.Config
+	local        localCount
 
 	mu      sync.Mutex
 	bound   []netip.AddrPort // where our own listeners are, for the loop check
@@ -118,6 +119,10 @@ func (s *Server) Run(ctx context.Context, listeners ...Listener) error {
 		group.Go(func() error { return s.serve(ctx, l) })
 	}
 	group.Go(func() error { return s.queue.Run(ctx, s.dispatcher) })
+	group.Go(func() error {
+		s.destinations.Run(ctx)
+		return nil
+	})
 	if s.config.Maildrop != "" {
 		group.Go(func() error { return s.drainMaildrop(ctx) })
 	}

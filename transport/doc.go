@@ -40,9 +40,21 @@
 // destination, and asks the transport. A lane that is full hands its recipients
 // back, not tried.
 //
-// A transport's name stands for a [Definition]: a built-in base and a policy.
-// oneshot and relaylim are smtp with one attempt, and with one delivery at a time
-// for each destination. error, retry, discard and hold need no network, and their
+// How many deliveries a lane has at once is learnt from them, by the rules of Postfix's
+// queue manager. It begins with five. Each that gets through connection and handshake
+// makes it one more, up to twenty, whatever becomes of its recipients; each that does
+// not makes it fewer. Three of these in a row, and the destination is dead: for five
+// minutes nothing is tried, and what is meant for it is handed back. A [Reviver] ends
+// that sooner. What counts as a failure of the destination is marked so in the
+// [Outcome]. A wrong password is not: it is one sender's, and the host is everybody's.
+//
+// [Destinations] finds out, in the background, which domains are behind one set of
+// exchangers, or one large provider: they share their lanes.
+//
+// A transport's name stands for a [Definition]: a built-in base and a policy. With it a
+// transport has numbers of its own, pauses after each delivery, keeps to a rate, or to
+// a number of deliveries over all destinations. oneshot and relaylim are smtp with one
+// attempt, and with one delivery at a time for each destination. error, retry, discard and hold need no network, and their
 // next hop is a text:
 //
 //	bad.example     error:5.7.1 Not here     550, and a bounce

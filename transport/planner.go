@@ -286,9 +286,10 @@ func (p *Planner) planLimits(plan *Plan) {
 	plan.Lane = plan.Source.Key() + "/" + plan.Destination
 }
 
-// destination is the key of the destination.
+// destination is the key of the destination. A smart host is one by itself, whatever
+// is behind its name.
 func (p *Planner) destination(plan *Plan) string {
-	if _, ok := answers[plan.Definition.Base]; !ok && p.Destination != nil {
+	if _, ok := answers[plan.Definition.Base]; !ok && p.Destination != nil && !plan.SmartHost {
 		if key := p.Destination(plan.Nexthop); key != "" {
 			return key
 		}

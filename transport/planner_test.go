@@ -401,6 +401,10 @@ func TestDomainsOfOneProviderShareALane(t *testing.T) {
 	if a.Lane != b.Lane || a.Lane == c.Lane || c.Destination != "c.test" {
 		t.Errorf("lanes %q, %q and %q", a.Lane, b.Lane, c.Lane)
 	}
+	p.SmartHost = "smart.customer.test"
+	if d := plan(t, p, "u@c.test"); d.Destination != "smart.customer.test" {
+		t.Errorf("a smart host counts as %q", d.Destination)
+	}
 }
 
 func TestKeysOfSenderTablesAreThoseOfPostfix(t *testing.T) {
