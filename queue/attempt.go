@@ -52,10 +52,12 @@ func (s *scheduler) handBack(a *attempt) { s.settle(s.grace, a, nil, false) }
 // Run has to end: then the lease stays, and the next Run finds an attempt
 // without an outcome.
 func (s *scheduler) settle(ctx context.Context, a *attempt, report transport.Report, begun bool) {
-	defer s.settled(a, begun)
+	due, parked := never, int64(0)
+	defer func() { s.settled(a, begun, due, parked) }()
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		err := s.settleOnce(a, report, begun)
+		x, err := s.settleOnce(a, report, begun)
 		if err == nil {
+			due, parked = x.due(), x.parked
 			if a.size > chunkSize {
 				s.q.sweep(ctx)
 			}
@@ -70,12 +72,12 @@ func (s *scheduler) settle(ctx context.Context, a *attempt, report transport.Rep
 
 // settleOnce judges what is known now. If a person changes something meanwhile it
 // judges once more.
-func (s *scheduler) settleOnce(a *attempt, report transport.Report, begun bool) (err error) {
+func (s *scheduler) settleOnce(a *attempt, report transport.Report, begun bool) (done *settlement, err error) {
 	ctx := context.Background() // what was done must be written, whoever gave up
 	for range settleTries {
 		if open(report, len(a.rows)) {
 			if err := s.q.store.refresh(ctx, a); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		j := s.q.judge(micros(time.Now()), a)
@@ -89,13 +91,13 @@ func (s *scheduler) settleOnce(a *attempt, report transport.Report, begun bool) 
 		if err := s.q.reportTo(ctx, settlement); errors.Is(err, ErrNotFound) {
 			settlement.reports, settlement.warning = nil, nil // removed meanwhile: nobody is told
 		} else if err != nil {
-			return fmt.Errorf("report: %w", err)
+			return nil, fmt.Errorf("report: %w", err)
 		}
-		if err = s.q.store.settle(ctx, settlement); !errors.Is(err, errChanged) {
-			return err
+		if err = s.q.settle(ctx, settlement); !errors.Is(err, errChanged) {
+			return settlement, err
 		}
 	}
-	return err
+	return nil, err
 }
 
 // settleTries is how often a settlement is made anew in one go.

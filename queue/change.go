@@ -38,8 +38,9 @@ func (q *Queue) Release(ctx context.Context, m Match) (int, error) {
 	return q.change(ctx, changeRelease, m)
 }
 
-// Retry makes the waiting recipients m selects due now and wakes their lanes. It
-// does not touch what is on hold. It returns how many messages it touched.
+// Retry makes the waiting recipients m selects due now and wakes their lanes; if
+// one's destination is dead, it is tried all the same. It does not touch what is on
+// hold. It returns how many messages it touched.
 func (q *Queue) Retry(ctx context.Context, m Match) (int, error) {
 	return q.change(ctx, changeRetry, m)
 }

@@ -61,9 +61,7 @@ func (q *Queue) Enqueue(ctx context.Context, m Message, content io.Reader) (id s
 		}
 		return "", err
 	}
-	if r.hold == "" {
-		q.Wake()
-	}
+	q.stored(r)
 	return r.id, nil
 }
 
@@ -140,6 +138,7 @@ func (q *Queue) record(ctx context.Context, m *Message) (*record, error) {
 		envelope: m.Envelope,
 		labels:   make([]string, len(m.Envelope.Recipients)),
 		origin:   m.Origin,
+		priority: m.Priority,
 		arrived:  micros(now),
 		due:      micros(now),
 		lifetime: lifetimeOf(m.Lifetime),

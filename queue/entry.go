@@ -40,7 +40,8 @@ type RecipientEntry struct {
 	Reply    transport.Reply // the last one; Text alone is a reason for hold
 	Host     string          // who gave the reply; "" is us
 	Lane     string          // what it is filed under
-	Parked   time.Time       // the lane is throttled until then; zero: it is not
+	Parked   time.Time       // nothing is tried in the lane until then; zero: it is not parked
+	Reason   string          // why: the reply that made its destination dead; "": it is only throttled
 
 	position int
 	first    int64
@@ -94,7 +95,8 @@ type LaneStats struct {
 	Active  int
 	Hold    int
 	Due     time.Time // the earliest; zero: none waits
-	Parked  time.Time // throttled until; zero: it is not
+	Parked  time.Time // nothing is tried until then; zero: it is not parked
+	Reason  string    // why; "": it is only throttled
 }
 
 // SiteStats counts the recipients of a site.

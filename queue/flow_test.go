@@ -74,10 +74,11 @@ func TestSitesThatWaitForARetryMakeNoClaimDear(t *testing.T) {
 	for _, bulk := range []int{1, 1000} {
 		q, now := openInternal(t), micros(time.Now())
 		fillLane(t, q, 2000, bulk, now)
-		w := want{lane: 1, label: "/far.test", attempts: 10, after: firstFlow}
+		w := want{lane: 1, label: "/far.test", attempts: 10, most: [priorities]int{10, 10, 10}}
 		err := q.store.(*engine).writer.do(t.Context(), &op{class: classOther, apply: func(t2 txn) ([]Event, error) {
 			c := &counting{txn: t2}
-			got, err := claimLane(c, &claim{now: now, limit: 50, wants: []want{w}}, w)
+			k := claiming{txn: c, claim: &claim{now: now, limit: 50}, rows: maxRows}
+			got, err := k.lane(&w)
 			if want := min(bulk, w.attempts); err != nil || len(got) != want {
 				t.Errorf("claimed %d of %d, error %v", len(got), want, err)
 			}
@@ -107,10 +108,10 @@ func TestASiteIsFoundBehindABacklogAndManyThatWait(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := want{lane: 1, label: "/far.test", attempts: 5, after: firstFlow}
+	w := want{lane: 1, label: "/far.test", attempts: 5, most: [priorities]int{5, 5, 5}}
 	var sites []string
 	for range 500/(flowFactor*w.attempts) + 1 {
-		got, err := q.store.claim(t.Context(), claim{now: now, lease: now + 1, token: 1, wants: []want{w}, limit: 50})
+		got, err := q.store.claim(t.Context(), claim{now: now, lease: now + 1, token: 1, wants: []want{w}, limit: 50, rows: maxRows})
 		if err != nil || len(got) == 0 {
 			t.Fatalf("claimed %d, error %v", len(got), err)
 		}
@@ -119,7 +120,7 @@ func TestASiteIsFoundBehindABacklogAndManyThatWait(t *testing.T) {
 				sites = append(sites, a.origin.Site)
 			}
 		}
-		w.after = got[0].next
+		w.after[1] = got[0].next
 		if stateOf(t, q, 500) != 0 {
 			return
 		}
@@ -139,32 +140,31 @@ func stateOf(t *testing.T, q *Queue, message int64) (state int) {
 	return state
 }
 
-func TestTheFlowsDueTakeTurns(t *testing.T) {
-	a, b, c, d := flow{1, "a"}, flow{1, "b"}, flow{1, "c"}, flow{2, "a"}
-	all := []flow{a, b, c, d}
+func TestTheSitesDueTakeTurns(t *testing.T) {
+	all := []string{"a", "b", "c", "d"}
 	for _, x := range []struct {
-		name     string
-		after    flow
-		attempts int
-		want     []flow
-		next     flow
+		name  string
+		after string
+		n     int
+		want  []string
+		next  string
 	}{
-		{"at first", firstFlow, 2, []flow{a, b}, b},
-		{"then those behind them", b, 2, []flow{c, d}, d},
-		{"then round", c, 2, []flow{d, a}, a},
-		{"after one that has nothing any more", flow{1, "bb"}, 1, []flow{c}, c},
-		{"after the last", flow{3, ""}, 1, []flow{a}, a},
-		{"none", a, 9, nil, a},
-		{"all of them, and another is first the next time", a, 9, []flow{b, c, d, a}, b},
+		{"at first", "", 2, []string{"a", "b"}, "b"},
+		{"then those behind them", "b", 2, []string{"c", "d"}, "d"},
+		{"then round", "c", 2, []string{"d", "a"}, "a"},
+		{"after one that has nothing any more", "bb", 1, []string{"c"}, "c"},
+		{"after the last", "e", 1, []string{"a"}, "a"},
+		{"none", "a", 9, nil, "a"},
+		{"all of them, and another is first the next time", "a", 9, []string{"b", "c", "d", "a"}, "b"},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			due := all
 			if x.want == nil {
 				due = nil
 			}
-			flows, next := inTurn(due, want{after: x.after, attempts: x.attempts})
-			if diff := cmp.Diff(x.want, flows, cmp.AllowUnexported(flow{})); diff != "" || next != x.next {
-				t.Errorf("next %v; flows (-want +got):\n%s", next, diff)
+			sites, next := inTurn(due, x.after, x.n)
+			if diff := cmp.Diff(x.want, sites); diff != "" || next != x.next {
+				t.Errorf("next %v; sites (-want +got):\n%s", next, diff)
 			}
 		})
 	}

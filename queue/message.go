@@ -24,6 +24,9 @@ type Message struct {
 	// sites where they share a lane.
 	Origin transport.Origin
 
+	// Priority says what it goes before, where mail waits in one lane.
+	Priority Priority
+
 	// Hold is the reason for which the message is stored on hold; if "", it is
 	// delivered.
 	Hold string
@@ -55,6 +58,9 @@ func (m *Message) check() error {
 	var errs []error
 	if m.ID != "" && !validID(m.ID) {
 		errs = append(errs, fmt.Errorf("queue ID %q was not made by NewID", m.ID))
+	}
+	if !m.Priority.valid() {
+		errs = append(errs, fmt.Errorf("priority %d is none", m.Priority))
 	}
 	switch n := len(m.Envelope.Recipients); {
 	case n == 0:

@@ -23,16 +23,17 @@ type Queue struct {
 	pump  *pump
 	news  *herald // of events
 
-	wake     chan struct{} // somebody says that there may be work
-	outside  chan struct{} // EnqueueTx was used
-	changed  atomic.Bool   // a person, or somebody else, changed something: see recall
-	closing  context.Context
-	stop     context.CancelFunc
-	buffers  sync.Pool // of *bytes.Buffer: small bodies on their way in
-	closeOne sync.Once
-	mu       sync.Mutex
-	closed   bool
-	running  sync.WaitGroup // nobody joins when closed is set
+	wake      chan struct{}             // somebody says that there may be work
+	outside   chan struct{}             // EnqueueTx was used
+	scheduler atomic.Pointer[scheduler] // of Run; nil: nobody delivers in this process
+	changed   atomic.Bool               // a person, or somebody else, changed something: see recall
+	closing   context.Context
+	stop      context.CancelFunc
+	buffers   sync.Pool // of *bytes.Buffer: small bodies on their way in
+	closeOne  sync.Once
+	mu        sync.Mutex
+	closed    bool
+	running   sync.WaitGroup // nobody joins when closed is set
 }
 
 // Open opens the queue in the file at path, for itself. The file is created with

@@ -1,16 +1,25 @@
 package queue
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
+
+	"github.com/panelmail/panelmail/transport"
 )
 
 const (
 	// claimFactor bounds what is in memory, in multiples of the number of
 	// workers. The last of them is a reserve: one attempt each for lanes that
 	// have nothing in memory. So whatever lanes claim ahead, there is no idle
-	// worker while another lane is due.
+	// worker while another lane is due. As many again as there are workers may
+	// be claimed for newcomers.
 	claimFactor = 4
+
+	// maxRows bounds the recipients in memory: where they are reached, nothing
+	// is claimed until some are settled.
+	maxRows = 20_000
 
 	// shareOfBudget is which part of what memory may still hold one lane gets at
 	// a time. It gets more when the others had theirs.
@@ -18,156 +27,215 @@ const (
 
 	// dueLimit is how many lanes one look at the schedule takes in.
 	dueLimit = 256
+
+	// newestOf says that one in so many lanes taken from the schedule is the one
+	// that became due last: so one of a site that has few does not wait for all of
+	// a site that has ten thousand.
+	newestOf = 4
 )
 
 // room asks the transport how many more deliveries the lane of a label admits.
 // Nothing is locked while it is asked. asked is false if it does not say.
-func (s *scheduler) room(label string) (room int, asked bool) {
+func (s *scheduler) room(label string) (room transport.Room, asked bool) {
+	whole := transport.Room{Free: s.q.o.Concurrency}
 	if s.admit == nil {
-		return s.q.o.Concurrency, false
+		return whole, false
 	}
-	defer onPanic(s.q.o.Log, "Room", func() { room, asked = s.q.o.Concurrency, false })
-	return s.admit.Room(label).Free, true
+	defer onPanic(s.q.o.Log, "Room", func() { room, asked = whole, false })
+	return s.admit.Room(label), true
 }
 
-// wants lists what can be claimed now: lanes due, with room, within what memory
-// may hold.
-func (s *scheduler) wants(ctx context.Context) (wants []want, wake int64) {
+// wants lists what can be claimed now, within what memory may hold: in lanes known
+// to have more, then in those that are due by the schedule.
+func (s *scheduler) wants(ctx context.Context) (wants []want, rows int, again bool) {
 	s.mu.Lock()
-	budget := claimFactor*s.q.o.Workers - s.claimed
-	if now := time.Now(); s.running == 0 && now.Sub(s.reopened) >= untriedPause {
-		s.reopened = now
-		s.reopen() // no delivery will end: ask again in a while
+	now := time.Now()
+	budget := claimFactor*s.q.o.Workers - (s.claimed - s.extra)
+	rows = maxRows - s.rows
+	if rows <= 0 {
+		budget = 0
 	}
+	wants, budget = s.hungry(now, budget)
+	read := s.stale || micros(now) >= s.next
+	if !read || budget <= 0 {
+		s.stale = read
+		s.mu.Unlock()
+		return wants, rows, false
+	}
+	s.stale, s.next, s.fulls = false, never, 0
 	exclude := make([]int64, 0, len(s.lanes))
 	for id, l := range s.lanes {
-		if l.full || s.share(l, budget) <= 0 {
+		if l.skipped = l.resting(now) || l.stocked(); l.skipped {
 			exclude = append(exclude, id)
+		}
+		if l.full {
+			s.fulls++
 		}
 	}
 	s.mu.Unlock()
-	if budget <= 0 {
-		return nil, micros(time.Now().Add(untriedPause))
-	}
-	due, err := s.q.store.due(ctx, exclude, dueLimit)
+	due, whole, err := s.due(ctx, micros(now), exclude)
 	if err != nil {
 		if ctx.Err() == nil {
 			s.q.o.Log.ErrorContext(ctx, "schedule not readable", "error", err)
 		}
-		return nil, micros(time.Now().Add(time.Second))
+		s.mu.Lock()
+		s.next = min(s.next, micros(now.Add(time.Second)))
+		s.mu.Unlock()
+		return wants, rows, false
 	}
-	return s.choose(due, budget)
+	wants, budget = s.choose(due, wants, budget)
+	if again = !whole && budget > 0; !whole || budget <= 0 {
+		s.mu.Lock()
+		s.stale = true
+		s.mu.Unlock()
+	}
+	return wants, rows, again
 }
 
-// choose makes wants of the lanes that are due.
-func (s *scheduler) choose(due []laneDue, budget int) (wants []want, wake int64) {
-	now := micros(time.Now())
-	wake = never
-	for _, d := range due {
-		if d.at > now {
-			wake = d.at
-			break
-		}
-		if w, ok := s.want(d, budget); ok {
-			wants = append(wants, w)
-			if budget -= w.attempts; budget <= 0 {
-				return wants, never
-			}
+// hungry lists the wants of lanes in memory: those that have waited longest first.
+// The scheduler's lock is held.
+func (s *scheduler) hungry(now time.Time, budget int) (wants []want, left int) {
+	var lanes []*lane
+	for _, l := range s.lanes {
+		if !l.resting(now) && (len(l.newcomers) > 0 || l.hungry()) {
+			lanes = append(lanes, l)
 		}
 	}
-	switch {
-	case len(wants) > 0:
-	case wake == never && len(due) == dueLimit:
-		wake = now // all of them are full, and known to be: look past them
-	case s.stuck():
-		wake = min(wake, now+untriedPause.Microseconds())
+	slices.SortFunc(lanes, func(a, b *lane) int { return cmp.Compare(a.turn, b.turn) })
+	extra := s.q.o.Workers - s.extra
+	if s.rows >= maxRows {
+		extra = 0
 	}
-	return wants, wake
+	for _, l := range lanes {
+		w := want{flows: l.newcomers[:min(len(l.newcomers), max(extra, 0))]}
+		l.newcomers = nil
+		if l.hungry() {
+			w.attempts = s.share(l, budget)
+		}
+		extra -= len(w.flows)
+		budget -= w.attempts
+		if w.attempts > 0 || len(w.flows) > 0 {
+			wants = append(wants, s.want(l, w))
+		}
+	}
+	return wants, budget
 }
 
-// want says how much to claim in a lane that is due.
-func (s *scheduler) want(d laneDue, budget int) (w want, ok bool) {
-	room, _ := s.room(d.label)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	l := s.lanes[d.lane]
-	if l == nil {
-		l = &lane{id: d.lane, label: d.label, last: firstFlow}
-		s.lanes[d.lane] = l
-	}
-	l.learn(time.Now(), room, s.q.o.Concurrency)
-	if l.full {
-		s.fulls++
-		return want{}, false
-	}
-	n := s.share(l, budget)
-	if n <= 0 {
-		return want{}, false
+// want completes what is wanted of a lane. The scheduler's lock is held.
+func (s *scheduler) want(l *lane, w want) want {
+	w.lane, w.label, w.after = l.id, l.label, l.last
+	for class := range w.most {
+		w.most[class] = max(l.ahead(class), 0)
 	}
 	l.asked = true
-	return want{lane: l.id, label: l.label, attempts: n, after: l.last}, true
+	l.claims++
+	w.yield = l.claims%floorOf == 0
+	l.turn = s.turn
+	s.turn++
+	return w
+}
+
+// due lists lanes that are due, in the order in which they are to be served. whole
+// says that those are all; then it notes when the next one is due.
+func (s *scheduler) due(ctx context.Context, now int64, exclude []int64) (lanes []laneDue, whole bool, err error) {
+	lanes, err = s.q.store.due(ctx, exclude, dueLimit)
+	if err != nil {
+		return nil, false, err
+	}
+	if at := slices.IndexFunc(lanes, func(d laneDue) bool { return d.at > now }); at >= 0 {
+		s.mu.Lock()
+		s.next = min(s.next, lanes[at].at)
+		s.mu.Unlock()
+		return inOrder(lanes[:at], s.picks), true, nil
+	}
+	if len(lanes) < dueLimit {
+		return inOrder(lanes, s.picks), true, nil
+	}
+	latest, err := s.q.store.latest(ctx, exclude, now, dueLimit/newestOf)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, d := range slices.Backward(latest) {
+		if !slices.Contains(lanes, d) {
+			lanes = append(lanes, d)
+		}
+	}
+	return inOrder(lanes, s.picks), false, nil
+}
+
+// inOrder returns lanes, which are by the instant at which they became due, in the
+// order in which they are served: most of them from the front, but one in newestOf
+// from the back. picks is how many were taken before.
+func inOrder(lanes []laneDue, picks int) []laneDue {
+	all := make([]laneDue, 0, len(lanes))
+	for ; len(lanes) > 0; picks++ {
+		if picks%newestOf == newestOf-1 {
+			all = append(all, lanes[len(lanes)-1])
+			lanes = lanes[:len(lanes)-1]
+		} else {
+			all = append(all, lanes[0])
+			lanes = lanes[1:]
+		}
+	}
+	return all
+}
+
+// choose adds wants in lanes that are due.
+func (s *scheduler) choose(due []laneDue, wants []want, budget int) (all []want, left int) {
+	for _, d := range due {
+		if budget <= 0 {
+			break
+		}
+		if w, ok := s.wantDue(d, budget); ok {
+			wants = append(wants, w)
+			budget -= w.attempts
+		}
+	}
+	return wants, budget
+}
+
+// wantDue says how much to claim in a lane that is due.
+func (s *scheduler) wantDue(d laneDue, budget int) (w want, ok bool) {
+	if d.revive {
+		s.reviveLabel(d.label)
+	}
+	room, _ := s.room(d.label)
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.picks++
+	l := s.lanes[d.lane]
+	if l == nil {
+		l = &lane{id: d.lane, label: d.label}
+		s.lanes[l.id], s.labels[l.label] = l, l
+	}
+	for class := range l.more {
+		l.more[class] = true
+	}
+	s.learn(l, now, room)
+	if l.full {
+		s.crowd(l, now)
+	}
+	n := s.share(l, budget)
+	if l.resting(now) || n <= 0 {
+		s.forget(l)
+		return want{}, false
+	}
+	return s.want(l, want{attempts: n}), true
 }
 
 // share is how many attempts may be claimed for a lane now, of a budget for all
 // of them.
 func (s *scheduler) share(l *lane, budget int) int {
-	free := budget - s.q.o.Workers
+	most, free := 0, budget-s.q.o.Workers
+	for class := range l.more {
+		most = max(most, l.ahead(class))
+	}
 	switch {
 	case free > 0:
-		return min(l.ahead(), max(1, free/shareOfBudget))
-	case l.doubt+len(l.ready) > 0:
+		return min(most, max(1, free/shareOfBudget))
+	case l.doubt+l.ready.n > 0:
 		return 0 // the reserve is for the others
 	}
-	return min(l.ahead(), budget, 1)
-}
-
-// stuck reports whether work waits for room and no delivery is under way that
-// would make some by ending.
-func (s *scheduler) stuck() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.running > 0 {
-		return false
-	}
-	for _, l := range s.lanes {
-		if l.full || l.starved() {
-			return true
-		}
-	}
-	return false
-}
-
-// reask asks for room for lanes that had claimed attempts when others took it.
-func (s *scheduler) reask() {
-	if s.admit == nil {
-		return
-	}
-	var starved []*lane
-	s.mu.Lock()
-	for _, l := range s.lanes {
-		if l.starved() {
-			starved = append(starved, l)
-		}
-	}
-	s.mu.Unlock()
-	for _, l := range starved {
-		room, _ := s.room(l.label)
-		s.mu.Lock()
-		l.learn(time.Now(), room, s.q.o.Concurrency)
-		s.mu.Unlock()
-	}
-}
-
-// reopen has full lanes asked for room again. The scheduler's lock is held.
-func (s *scheduler) reopen() {
-	if s.fulls == 0 {
-		return
-	}
-	for _, l := range s.lanes {
-		if l.full {
-			l.full = false
-			s.forget(l)
-		}
-	}
-	s.fulls = 0
+	return min(most, budget, 1)
 }

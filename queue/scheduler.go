@@ -15,11 +15,13 @@ import (
 //
 // It looks for work when something happened that can have made some: mail came
 // in, a delivery ended, a lane's time came, a person or another process changed
-// something. Nothing is asked again only because a limit said no.
+// something. The store is read only if that can have an answer that is not in
+// memory: nothing is asked again because a limit said no.
 type scheduler struct {
-	q     *Queue
-	t     transport.Transport
-	admit transport.Admitter // nil: the transport does not say
+	q      *Queue
+	t      transport.Transport
+	admit  transport.Admitter // nil: the transport does not say
+	revive transport.Reviver  // nil: it forgets by itself
 
 	signal chan struct{}
 	grace  context.Context // of deliveries and settlements: ends a while after Run's
@@ -27,20 +29,32 @@ type scheduler struct {
 
 	mu       sync.Mutex
 	lanes    map[int64]*lane // those with work in memory, or full
-	running  int             // deliveries under way
-	claimed  int             // attempts in memory: ready or under way
+	labels   map[string]*lane
+	sites    map[string]int // deliveries under way, by site
+	running  int            // deliveries under way
+	claimed  int            // attempts in memory: ready or under way
+	extra    int            // those of them that were claimed for newcomers
+	rows     int            // their recipients
 	tokens   map[int64]*attempt
-	token    int64     // the next
-	fulls    int       // lanes that are full
-	rests    rests     // of lanes that hand back what they get
-	reopened time.Time // when they were last asked again though nothing had ended
+	token    int64             // the next
+	turn     int64             // of the next claim of a lane
+	picks    int               // lanes chosen: see order
+	fulls    int               // lanes that are full
+	parks    map[int64]parking // to be written
+	rests    rests             // of lanes that hand back what they get
+	stale    bool              // the schedule may say more than is known here
+	next     int64             // when it does at the latest
+	freed    bool              // a delivery ended since lanes were last asked for room
+	reopened time.Time         // when they were last asked though nothing had ended
 	stopping bool
 }
 
 func newScheduler(q *Queue, t transport.Transport) *scheduler {
-	s := &scheduler{q: q, t: t, signal: make(chan struct{}, 1), lanes: map[int64]*lane{}, tokens: map[int64]*attempt{},
-		token: rand.Int64N(1<<62) + 1, rests: rests{}}
+	s := &scheduler{q: q, t: t, signal: make(chan struct{}, 1), lanes: map[int64]*lane{}, labels: map[string]*lane{},
+		sites: map[string]int{}, tokens: map[int64]*attempt{}, token: rand.Int64N(1<<62) + 1, parks: map[int64]parking{},
+		rests: rests{}, stale: true, next: never}
 	s.admit, _ = t.(transport.Admitter)
+	s.revive, _ = t.(transport.Reviver)
 	return s
 }
 
@@ -49,8 +63,10 @@ func (s *scheduler) run(ctx context.Context) {
 	grace, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
 	s.grace = grace
+	s.q.scheduler.Store(s)
+	defer s.q.scheduler.Store(nil)
 	var helpers sync.WaitGroup
-	for _, f := range []func(context.Context){s.renew, s.watch, s.expire} {
+	for _, f := range []func(context.Context){s.renew, s.watch, s.expire, s.tidy} {
 		helpers.Go(func() { f(ctx) })
 	}
 	for ctx.Err() == nil {
@@ -62,31 +78,33 @@ func (s *scheduler) run(ctx context.Context) {
 }
 
 // look starts what can start and claims until there is nothing to claim. It
-// returns when the next lane is due.
+// returns when there is something to look for again.
 func (s *scheduler) look(ctx context.Context) (wake int64) {
 	for ctx.Err() == nil {
 		s.recall(ctx)
 		s.reask()
+		s.park(ctx)
 		s.start()
-		wants, wake := s.wants(ctx)
-		if len(wants) == 0 {
-			return wake
+		c := claim{rules: backoff{s.q.o.BackoffMin, s.q.o.BackoffMax}, limit: s.q.o.RecipientLimit}
+		var again bool
+		c.wants, c.rows, again = s.wants(ctx)
+		s.park(ctx)
+		if len(c.wants) == 0 {
+			if again {
+				continue // those read have no room: look past them
+			}
+			return s.alarm()
 		}
 		now := time.Now()
-		got, err := s.q.store.claim(ctx, claim{
-			now: micros(now), lease: micros(now.Add(leaseTime)), token: s.nextTokens(wants), wants: wants,
-			rules: backoff{s.q.o.BackoffMin, s.q.o.BackoffMax}, limit: s.q.o.RecipientLimit,
-		})
+		c.now, c.lease, c.token = micros(now), micros(now.Add(leaseTime)), s.nextTokens(c.wants)
+		got, err := s.q.store.claim(ctx, c)
+		s.answered(c.wants, got, err)
 		if err != nil {
-			s.mu.Lock()
-			s.answered(wants)
-			s.mu.Unlock()
 			if ctx.Err() == nil {
 				s.q.o.Log.ErrorContext(ctx, "claim failed", "error", err)
 			}
 			return micros(now.Add(time.Second))
 		}
-		s.add(wants, got)
 	}
 	return never
 }
@@ -100,31 +118,19 @@ func (s *scheduler) wait(ctx context.Context, wake int64) {
 	case <-ctx.Done():
 	case <-s.signal:
 	case <-s.q.wake:
+		s.reread()
 	case <-t.C:
 	}
 }
 
 func (s *scheduler) notify() { signal(s.signal) }
 
-// start begins ready attempts while there are workers, one lane after the other.
-func (s *scheduler) start() {
-	now := time.Now()
+// reread has the schedule read again.
+func (s *scheduler) reread() {
 	s.mu.Lock()
-	var begin []*attempt
-	for progress := true; progress; {
-		progress = false
-		for _, l := range s.lanes {
-			if s.running < s.q.o.Workers && len(l.ready) > 0 && l.mayStart() {
-				begin = append(begin, l.begin(now))
-				s.running++
-				progress = true
-			}
-		}
-	}
+	s.stale = true
 	s.mu.Unlock()
-	for _, a := range begin {
-		s.live.Go(func() { s.deliver(s.grace, a) })
-	}
+	s.notify()
 }
 
 func (s *scheduler) nextTokens(wants []want) int64 {
@@ -132,73 +138,104 @@ func (s *scheduler) nextTokens(wants []want) int64 {
 	defer s.mu.Unlock()
 	first := s.token
 	for _, w := range wants {
-		s.token += int64(w.attempts)
+		s.token += int64(w.attempts + len(w.flows))
 	}
 	return first
 }
 
-// add takes claimed attempts in, and forgets lanes that turned out empty.
-func (s *scheduler) add(wants []want, got []*attempt) {
+// answered takes in what a claim brought, and forgets lanes that turned out empty.
+func (s *scheduler) answered(wants []want, got []*attempt, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, a := range got {
 		l := s.lanes[a.lane]
-		l.ready = append(l.ready, a)
-		l.last = a.next
+		l.ready.add(a)
+		if a.extra {
+			l.extra++
+			s.extra++
+		} else {
+			l.last[a.class] = a.next
+		}
 		s.tokens[a.token] = a
 		s.claimed++
+		s.rows += len(a.rows)
 	}
-	s.answered(wants)
-}
-
-// answered ends the claims for lanes, and forgets those that turned out empty.
-// The scheduler's lock is held.
-func (s *scheduler) answered(wants []want) {
-	for _, w := range wants {
+	for i := range wants {
+		w := &wants[i]
 		l := s.lanes[w.lane]
-		l.asked = false
+		l.asked, l.passed = false, len(w.flows) > 0
+		if w.attempts > 0 && err == nil {
+			l.more = w.more
+			s.stale = s.stale || w.more == [priorities]bool{}
+		}
 		s.forget(l)
 	}
 }
 
 // forget drops a lane that has nothing in memory.
 func (s *scheduler) forget(l *lane) {
-	if l.doubt == 0 && len(l.ready) == 0 && !l.full && !l.asked {
-		delete(s.lanes, l.id)
+	if l.doubt > 0 || l.ready.n > 0 || l.full || l.asked || l.extra > 0 || l.backs > 0 {
+		return
 	}
+	delete(s.lanes, l.id)
+	delete(s.labels, l.label)
+	s.stale = s.stale || l.skipped || l.more != [priorities]bool{}
 }
 
 // ended makes room when a delivery is over, before it is settled.
 func (s *scheduler) ended(a *attempt, throttled bool) {
 	room, asked := s.room(a.label)
+	now := time.Now()
 	s.mu.Lock()
 	l := s.lanes[a.lane]
 	l.busy--
 	s.running--
+	s.freed = true
+	if s.sites[a.origin.Site]--; s.sites[a.origin.Site] == 0 {
+		delete(s.sites, a.origin.Site)
+	}
 	if asked {
-		l.learn(time.Now(), room, s.q.o.Concurrency)
+		s.learn(l, now, room)
 	}
-	var back []*attempt
-	a.rest = s.rests.after(a.lane, time.Now(), throttled, rand.Float64())
+	a.rest = s.rests.after(a.lane, now, throttled, rand.Float64())
 	if throttled {
+		a.back = true
+		l.backs++
 		l.limit = max(l.busy, 1)
-		back, l.ready = l.ready, nil // there is no room for them either
+		s.empty(l) // there is no room for the others either
 	}
-	s.reopen()
 	s.mu.Unlock()
-	for _, a := range back {
-		s.live.Go(func() { s.handBack(a) })
-	}
 	s.notify()
 }
 
-// settled forgets an attempt.
-func (s *scheduler) settled(a *attempt, begun bool) {
+// empty hands back what a lane has claimed ahead. The scheduler's lock is held.
+func (s *scheduler) empty(l *lane) {
+	for _, a := range l.ready.remove(func(*attempt) bool { return true }) {
+		s.live.Go(func() { s.handBack(a) })
+	}
+}
+
+// settled forgets an attempt. What of it waits is due at due, in a lane that rests
+// until parked.
+func (s *scheduler) settled(a *attempt, begun bool, due, parked int64) {
 	s.mu.Lock()
 	delete(s.tokens, a.token)
 	s.claimed--
-	if l := s.lanes[a.lane]; begun {
-		l.doubt--
+	s.rows -= len(a.rows)
+	s.next = min(s.next, max(due, parked))
+	if l := s.lanes[a.lane]; l != nil {
+		if begun {
+			l.doubt--
+		}
+		if a.extra {
+			l.extra--
+			s.extra--
+		}
+		if a.back {
+			l.backs--
+			l.until = instant(parked)
+			l.more = [priorities]bool{} // the schedule knows how long it rests
+		}
 		s.forget(l)
 	}
 	s.mu.Unlock()
@@ -210,15 +247,10 @@ func (s *scheduler) settled(a *attempt, begun bool) {
 func (s *scheduler) stop(end context.CancelCauseFunc) {
 	s.mu.Lock()
 	s.stopping = true
-	var back []*attempt
 	for _, l := range s.lanes {
-		back = append(back, l.ready...)
-		l.ready = nil
+		s.empty(l)
 	}
 	s.mu.Unlock()
-	for _, a := range back {
-		s.live.Go(func() { s.handBack(a) })
-	}
 	t := time.AfterFunc(s.q.o.Grace, func() { end(errStopped) })
 	defer t.Stop()
 	s.live.Wait()

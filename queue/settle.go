@@ -2,6 +2,7 @@ package queue
 
 import (
 	"cmp"
+	"context"
 	"math/rand/v2"
 	"time"
 
@@ -41,6 +42,26 @@ func (j judge) settle(a *attempt, report transport.Report) *settlement {
 		r.event = a.event(i, j.now, r)
 	}
 	return s
+}
+
+// due is when the first of the recipients that wait is due.
+func (s *settlement) due() int64 {
+	at := never
+	for i := range s.rulings {
+		if r := &s.rulings[i]; r.state == Waiting {
+			at = min(at, r.due)
+		}
+	}
+	return at
+}
+
+// settle records outcomes, and tells Run of the reports about them.
+func (q *Queue) settle(ctx context.Context, s *settlement) error {
+	err := q.store.settle(ctx, s)
+	if err == nil {
+		q.stored(append(s.reports, s.warning)...)
+	}
+	return err
 }
 
 // rule decides about one recipient. What a person has given up has no attempt

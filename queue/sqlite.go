@@ -28,7 +28,7 @@ const idleReaders = 4
 
 // The statements that run once or more for each message, prepared on the
 // reading handle.
-var hotQueries = []string{selectContent, selectClock, selectDue, selectFresh}
+var hotQueries = []string{selectContent, selectClock, selectDue, selectLatest, selectFresh}
 
 func openEngine(ctx context.Context, file *sqlitedb.File, o Options, emit func([]Event)) (*engine, error) {
 	if err := install(ctx, file); err != nil {

@@ -185,7 +185,9 @@ func retryRow(t txn, c *change, s *target) error {
 		c.now, s.message, s.position); err != nil {
 		return err
 	}
-	_, err := t.exec(`UPDATE panelmail_lane SET due = min(coalesce(due, ?1), ?1), parked = 0 WHERE id = ?2`, c.now, s.lane)
+	_, err := t.exec(`
+UPDATE panelmail_lane SET due = min(coalesce(due, ?1), ?1), parked = 0, reason = '', revive = 1
+WHERE id = ?2`, c.now, s.lane)
 	return err
 }
 

@@ -11,9 +11,14 @@ import (
 
 const (
 	selectDue = `
-SELECT id, key, wake FROM panelmail_lane
+SELECT id, key, wake, revive FROM panelmail_lane
 WHERE due IS NOT NULL AND id NOT IN (SELECT value FROM json_each(?))
 ORDER BY wake LIMIT ?`
+
+	selectLatest = `
+SELECT id, key, wake, revive FROM panelmail_lane
+WHERE due IS NOT NULL AND wake <= ?2 AND id NOT IN (SELECT value FROM json_each(?1))
+ORDER BY wake DESC LIMIT ?3`
 
 	attemptColumns = `
 	r.message, r.position, r.address, r.reverse_path, r.notify, r.orcpt,
@@ -34,17 +39,26 @@ SET state = 1, token = ?, lease = ?, attempts = ?, first = ?, due = ?
 WHERE message = ? AND position = ? AND state = 0`
 
 	laneDueAt  = `SELECT due FROM panelmail_recipient WHERE state = 0 AND lane = ? ORDER BY due LIMIT 1`
-	setLaneDue = `UPDATE panelmail_lane SET due = ? WHERE id = ? AND due IS NOT ?1`
+	setLaneDue = `UPDATE panelmail_lane SET due = ?1, revive = 0 WHERE id = ?2 AND (due IS NOT ?1 OR revive)`
 
 	selectClock = `SELECT expires, coalesce(warn, 0) FROM panelmail_message WHERE id = ?`
 )
 
 func (e *engine) due(ctx context.Context, exclude []int64, limit int) ([]laneDue, error) {
+	return e.schedule(ctx, selectDue, exclude, limit)
+}
+
+func (e *engine) latest(ctx context.Context, exclude []int64, now int64, limit int) ([]laneDue, error) {
+	return e.schedule(ctx, selectLatest, exclude, now, limit)
+}
+
+// schedule reads lanes, without those excluded.
+func (e *engine) schedule(ctx context.Context, query string, exclude []int64, args ...any) ([]laneDue, error) {
 	list, err := json.Marshal(exclude)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := e.queries[selectDue].QueryContext(ctx, string(list), limit)
+	rows, err := e.queries[query].QueryContext(ctx, append([]any{string(list)}, args...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +66,7 @@ func (e *engine) due(ctx context.Context, exclude []int64, limit int) ([]laneDue
 	var lanes []laneDue
 	for rows.Next() {
 		var l laneDue
-		if err := rows.Scan(&l.lane, &l.label, &l.at); err != nil {
+		if err := rows.Scan(&l.lane, &l.label, &l.at, &l.revive); err != nil {
 			return nil, err
 		}
 		lanes = append(lanes, l)
@@ -72,8 +86,10 @@ func (e *engine) claim(ctx context.Context, c claim) ([]*attempt, error) {
 	var all []*attempt
 	err := e.writer.do(ctx, &op{class: classOther, apply: func(t txn) ([]Event, error) {
 		all = nil
-		for _, w := range c.wants {
-			got, err := claimLane(t, &c, w)
+		k := claiming{txn: t, claim: &c, rows: c.rows}
+		for i := range c.wants {
+			w := &c.wants[i]
+			got, err := k.lane(w)
 			if err != nil {
 				return nil, err
 			}
@@ -84,14 +100,7 @@ func (e *engine) claim(ctx context.Context, c claim) ([]*attempt, error) {
 				}
 				all = append(all, a)
 			}
-			delete(t.lanes(), w.label) // its due time is another one now
-			if len(got) == w.attempts {
-				// More may be due: behind the lanes that have waited longer.
-				_, err = t.exec(setLaneDue, c.now, w.lane)
-			} else {
-				err = refile(t, w.lane)
-			}
-			if err != nil {
+			if err := k.file(w); err != nil {
 				return nil, err
 			}
 		}
@@ -100,54 +109,128 @@ func (e *engine) claim(ctx context.Context, c claim) ([]*attempt, error) {
 	return all, err
 }
 
-// claimLane takes attempts from the flows of a lane in turn, an equal share
-// from each; what one does not need is the others'.
-func claimLane(t txn, c *claim, w want) ([]*attempt, error) {
-	flows, next, err := dueFlows(t, c.now, w)
-	if err != nil {
-		return nil, err
+// A claiming is a claim on its way.
+type claiming struct {
+	txn
+	claim *claim
+	rows  int // recipients that may still be taken
+}
+
+// file sets when the lane of a want is due again.
+func (k *claiming) file(w *want) error {
+	if w.attempts == 0 {
+		return nil // of newcomers alone: it is as due as it was
 	}
-	var got []*attempt
-	for i, f := range flows {
-		left := len(flows) - i
-		more, err := head(t, c, w, f, (w.attempts-len(got)+left-1)/left)
+	delete(k.lanes(), w.label) // its due time is another one now
+	if w.more == [priorities]bool{} {
+		return refile(k, w.lane)
+	}
+	// More is due: behind the lanes that have waited longer.
+	_, err := k.exec(setLaneDue, k.claim.now, w.lane)
+	return err
+}
+
+// lane takes attempts from a lane.
+func (k *claiming) lane(w *want) ([]*attempt, error) {
+	var all []*attempt
+	for _, f := range w.flows {
+		got, _, err := k.head(w, f, 1)
 		if err != nil {
 			return nil, err
 		}
-		got = append(got, more...)
+		for _, a := range got {
+			a.extra = true
+		}
+		all = append(all, got...)
 	}
-	for _, a := range got {
-		a.lane, a.label, a.next = w.lane, w.label, next
+	w.more = [priorities]bool{}
+	if w.attempts == 0 {
+		return all, nil
 	}
-	return got, nil
-}
-
-// head reads the first n attempts of a flow. Recipients of one message that
-// became due together travel together.
-func head(t txn, c *claim, w want, f flow, n int) ([]*attempt, error) {
-	rows, err := t.query(headOfFlow, w.lane, f.class, f.site, c.now)
+	classes, err := classesOf(k, w)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = rows.Close() }()
-	var got []*attempt
-	for rows.Next() {
-		a := &attempt{}
-		if err := a.scan(rows); err != nil {
+	left := w.attempts
+	for i, first := range classes {
+		most := left
+		if i < len(classes)-1 && left > 1 {
+			most -= max(1, left/floorOf) // those below have their turns too
+		}
+		got, err := k.class(w, first, min(most, w.most[first.class]))
+		if err != nil {
 			return nil, err
 		}
-		if len(got) > 0 && got[len(got)-1].takes(a, c.limit) {
+		for _, a := range got {
+			left -= cost(a.size)
+		}
+		all = append(all, got...)
+	}
+	return all, nil
+}
+
+// class takes attempts from the flows of a class in turn, an equal share from each;
+// what one does not need is the others'. first is the first flow of the class.
+func (k *claiming) class(w *want, first flowDue, n int) (all []*attempt, err error) {
+	if n <= 0 {
+		w.more[first.class] = true // as far as is known
+		return nil, nil
+	}
+	sites, next, err := dueSites(k, k.claim.now, w, first, n)
+	if err != nil {
+		return nil, err
+	}
+	left, more := n, len(sites) == n
+	for i, site := range sites {
+		if left <= 0 {
+			more = true
+			break
+		}
+		others := len(sites) - i
+		got, another, err := k.head(w, flow{first.class, site}, (left+others-1)/others)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range got {
+			a.next = next
+			left -= cost(a.size)
+		}
+		more = more || another
+		all = append(all, got...)
+	}
+	w.more[first.class] = more
+	return all, nil
+}
+
+// head reads the first attempts of a flow, until they cost n. Recipients of one
+// message that became due together travel together. more says that more may be
+// due.
+func (k *claiming) head(w *want, f flow, n int) (got []*attempt, more bool, err error) {
+	rows, err := k.query(headOfFlow, w.lane, f.class, f.site, k.claim.now)
+	if err != nil {
+		return nil, false, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		a := &attempt{lane: w.lane, label: w.label, class: f.class}
+		if err := a.scan(rows); err != nil {
+			return nil, false, err
+		}
+		if len(got) > 0 && got[len(got)-1].takes(a, k.claim.limit) {
 			last := got[len(got)-1]
 			last.rows = append(last.rows, a.rows...)
 			last.envelope.Recipients = append(last.envelope.Recipients, a.envelope.Recipients...)
+			k.rows--
 			continue
 		}
-		if len(got) == n {
-			break
+		if n <= 0 || k.rows <= 0 {
+			return got, true, rows.Err()
 		}
+		n -= cost(a.size)
+		k.rows--
 		got = append(got, a)
 	}
-	return got, rows.Err()
+	return got, false, rows.Err()
 }
 
 // takes reports whether the recipient of b can go with those of a: same

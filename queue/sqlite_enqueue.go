@@ -32,9 +32,6 @@ RETURNING id`
 	adoptUpload = `UPDATE panelmail_upload SET owner = -1 WHERE id = ? AND owner = ?`
 )
 
-// normalClass is the priority of all mail until classes are told apart.
-const normalClass = 1
-
 func (e *engine) enqueue(ctx context.Context, r *record) error {
 	return e.writer.do(ctx, &op{class: classEnqueue, size: r.weight(), apply: func(t txn) ([]Event, error) {
 		if err := e.insert(t, r); err != nil {
@@ -100,7 +97,7 @@ func insertRecipients(t txn, r *record, message int64) error {
 			return err
 		}
 		if _, err := t.exec(insertRecipient, message, i, c.Address, c.ReversePath, int(c.Notify), c.ORcpt,
-			lane, normalClass, r.origin.Site, int(state), r.due, r.hold); err != nil {
+			lane, r.priority.class(), r.origin.Site, int(state), r.due, r.hold); err != nil {
 			return err
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
-	"strings"
 )
 
 const (
@@ -20,7 +19,7 @@ GROUP BY class, site ORDER BY class, site`
 	// The index ranges on its first column only, so the next flow of the class
 	// and the next class are two questions.
 	nextSite = `
-SELECT class, site, due FROM panelmail_recipient
+SELECT site, due FROM panelmail_recipient
 WHERE state = 0 AND lane = ? AND class = ? AND site > ?
 ORDER BY site, due LIMIT 1`
 
@@ -37,51 +36,70 @@ const (
 	flowFactor = 4 // in multiples of the attempts wanted: in a backlog
 )
 
-// firstFlow is before all flows.
-var firstFlow = flow{class: -1}
-
-func (f flow) compare(g flow) int {
-	if f.class != g.class {
-		return f.class - g.class
-	}
-	return strings.Compare(f.site, g.site)
+// A flowDue is a flow and when it is due.
+type flowDue struct {
+	flow
+	due int64
 }
 
-// dueFlows lists flows with due mail, at most as many as attempts are wanted,
-// going round from w.after, and says where to begin the next time.
+// classesOf lists the first flow of each class that waits in the lane of a want,
+// in the order in which the classes are served.
+func classesOf(t txn, w *want) (first []flowDue, err error) {
+	for class := -1; class < priorities-1; {
+		var f flowDue
+		err := t.row(nextClass, w.lane, class).Scan(&f.class, &f.site, &f.due)
+		if errors.Is(err, sql.ErrNoRows) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		first = append(first, f)
+		class = f.class
+	}
+	if w.yield && w.attempts == 1 && len(first) > 1 {
+		first = append(first[1:], first[0])
+	}
+	return first, nil
+}
+
+// dueSites lists sites with due mail in the class of its first flow, at most n,
+// going round from that after which the want begins, and says after which the next
+// one does.
 //
 // Where it meets many that are not due, it looks at the mail that has been due
 // for longest: if that is not much, it is all. Otherwise it goes on for a while,
-// and serves what it finds together with the flows of that mail.
-func dueFlows(t txn, now int64, w want) (flows []flow, next flow, err error) {
-	flows, next, whole, err := goRound(t, now, w, fewFlows)
+// and serves what it finds together with the sites of that mail.
+func dueSites(t txn, now int64, w *want, first flowDue, n int) (sites []string, next string, err error) {
+	sites, next, whole, err := goRound(t, now, w, first, n, fewFlows)
 	if err != nil || whole {
-		return flows, next, err
+		return sites, next, err
 	}
-	limit := flowFactor * w.attempts
-	longest, recipients, err := longestDue(t, now, w.lane, limit)
+	limit := flowFactor * n
+	longest, recipients, err := longestDue(t, now, w.lane, first.class, limit)
 	if err != nil {
 		return nil, next, err
 	}
 	if recipients < limit {
-		flows, next = inTurn(longest, w)
-		return flows, next, nil
+		sites, next = inTurn(longest, w.after[first.class], n)
+		return sites, next, nil
 	}
-	flows, next, whole, err = goRound(t, now, w, limit)
+	sites, next, whole, err = goRound(t, now, w, first, n, limit)
 	if err != nil || whole {
-		return flows, next, err
+		return sites, next, err
 	}
-	for _, f := range longest {
-		if len(flows) < w.attempts && !slices.Contains(flows, f) {
-			flows = append(flows, f)
+	for _, site := range longest {
+		if len(sites) < n && !slices.Contains(sites, site) {
+			sites = append(sites, site)
 		}
 	}
-	return flows, next, nil
+	return sites, next, nil
 }
 
-// longestDue lists, in the order of flows, those of the recipients that have been
-// due for longest, and tells how many recipients that were, up to a limit.
-func longestDue(t txn, now, lane int64, limit int) (flows []flow, recipients int, err error) {
+// longestDue lists, in order, those sites of a class that have some of the
+// recipients of any class that have been due for longest, and tells how many
+// recipients that were, up to a limit.
+func longestDue(t txn, now, lane int64, class, limit int) (sites []string, recipients int, err error) {
 	rows, err := t.query(firstFlows, lane, now, limit)
 	if err != nil {
 		return nil, 0, err
@@ -93,70 +111,71 @@ func longestDue(t txn, now, lane int64, limit int) (flows []flow, recipients int
 		if err := rows.Scan(&f.class, &f.site, &n); err != nil {
 			return nil, 0, err
 		}
-		flows = append(flows, f)
+		if f.class == class {
+			sites = append(sites, f.site)
+		}
 		recipients += n
 	}
-	return flows, recipients, rows.Err()
+	return sites, recipients, rows.Err()
 }
 
-// inTurn takes from all flows that are due, in order, those whose turn it is.
-func inTurn(all []flow, w want) (flows []flow, next flow) {
-	at, found := slices.BinarySearchFunc(all, w.after, flow.compare)
+// inTurn takes from all sites that are due, in order, those whose turn it is.
+func inTurn(all []string, after string, n int) (sites []string, next string) {
+	at, found := slices.BinarySearch(all, after)
 	if found {
 		at++
 	}
-	flows = slices.Concat(all[at:], all[:at])
+	sites = slices.Concat(all[at:], all[:at])
 	switch {
-	case len(flows) == 0:
-		return nil, w.after
-	case len(flows) > w.attempts:
-		flows = flows[:w.attempts]
-		return flows, flows[len(flows)-1]
+	case len(sites) == 0:
+		return nil, after
+	case len(sites) > n:
+		sites = sites[:n]
+		return sites, sites[len(sites)-1]
 	}
-	return flows, flows[0] // all of them: only who is first changes
+	return sites, sites[0] // all of them: only who is first changes
 }
 
-// goRound visits flows from w.after on and lists those that are due, until it has
-// met as many as may be that are not. whole says that those are all, or as many
-// as wanted.
-func goRound(t txn, now int64, w want, misses int) (flows []flow, next flow, whole bool, err error) {
+// goRound visits the sites of a class after that which had the latest turn and
+// lists those that are due, until it has met as many as may be that are not. whole
+// says that those are all, or as many as wanted.
+func goRound(t txn, now int64, w *want, first flowDue, n, misses int) (sites []string, next string, whole bool, err error) {
 	ended := false
-	next = w.after
-	visit := func(f flow, due int64) bool {
-		next = f
-		if due <= now {
-			flows = append(flows, f)
+	after := w.after[first.class]
+	next = after
+	visit := func(f flowDue) bool {
+		next = f.site
+		if f.due <= now {
+			sites = append(sites, f.site)
 		} else {
 			misses--
 		}
-		ended = len(flows) == w.attempts || misses == 0
+		ended = len(sites) == n || misses == 0
 		return !ended
 	}
-	if err = walk(t, w.lane, w.after, visit); err == nil && !ended {
-		err = walk(t, w.lane, firstFlow, func(f flow, due int64) bool { return f.compare(w.after) <= 0 && visit(f, due) })
+	err = walk(t, w.lane, flow{first.class, after}, visit)
+	if err == nil && !ended && first.site <= after && visit(first) && first.site < after {
+		err = walk(t, w.lane, first.flow, func(f flowDue) bool { return f.site <= after && visit(f) })
 	}
-	if !ended && len(flows) > 0 {
-		next = flows[0]
+	if !ended && len(sites) > 0 {
+		next = sites[0]
 	}
-	return flows, next, !ended || len(flows) == w.attempts, err
+	return sites, next, !ended || len(sites) == n, err
 }
 
-// walk visits the flows of a lane that come after f, with the instant each is
-// due, until visit returns false.
-func walk(t txn, lane int64, f flow, visit func(f flow, due int64) bool) error {
+// walk visits the flows of a class in a lane that come after f, with the instant
+// each is due, until visit returns false.
+func walk(t txn, lane int64, after flow, visit func(flowDue) bool) error {
+	f := flowDue{flow: after}
 	for {
-		var due int64
-		err := t.row(nextSite, lane, f.class, f.site).Scan(&f.class, &f.site, &due)
-		if errors.Is(err, sql.ErrNoRows) {
-			err = t.row(nextClass, lane, f.class).Scan(&f.class, &f.site, &due)
-		}
+		err := t.row(nextSite, lane, f.class, f.site).Scan(&f.site, &f.due)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if !visit(f, due) {
+		if !visit(f) {
 			return nil
 		}
 	}

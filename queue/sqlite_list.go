@@ -136,8 +136,9 @@ func listRecipients(tx *sql.Tx, entries []Entry) error {
 	}
 	rows, err := tx.Query(`
 SELECT r.message, r.position, r.address, r.reverse_path, r.notify, r.orcpt,
-	r.state, r.due, r.attempts, coalesce(r.first, 0), r.code, r.status, r.text, r.host, l.key, l.parked
-FROM panelmail_recipient AS r JOIN panelmail_lane AS l ON l.id = r.lane
+	r.state, r.due, r.attempts, coalesce(r.first, 0), r.code, r.status, r.text, r.host,
+	coalesce(l.key, ''), coalesce(l.parked, 0), coalesce(l.reason, '')
+FROM panelmail_recipient AS r LEFT JOIN panelmail_lane AS l ON l.id = r.lane
 WHERE r.message IN (SELECT value FROM json_each(?))
 ORDER BY r.message, r.position`, string(list))
 	if err != nil {
@@ -148,17 +149,17 @@ ORDER BY r.message, r.position`, string(list))
 	for rows.Next() {
 		var (
 			message, due, parked int64
-			status               string
+			status, reason       string
 			p                    transport.Recipient
 			r                    RecipientEntry
 		)
 		if err := rows.Scan(&message, &r.position, &p.Address, &p.ReversePath, &p.Notify, &p.ORcpt,
-			&r.State, &due, &r.Attempts, &r.first, &r.Reply.Code, &status, &r.Reply.Text, &r.Host, &r.Lane, &parked); err != nil {
+			&r.State, &due, &r.Attempts, &r.first, &r.Reply.Code, &status, &r.Reply.Text, &r.Host, &r.Lane, &parked, &reason); err != nil {
 			return err
 		}
 		r.Address, r.Due, r.Reply.Enhanced = p.Address, instant(due), parseStatus(status)
 		if parked > now {
-			r.Parked = instant(parked)
+			r.Parked, r.Reason = instant(parked), reason
 		}
 		for entries[i].message != message {
 			i++
@@ -206,7 +207,7 @@ func (e *engine) stats(ctx context.Context, now int64) (s Stats, err error) {
 
 func laneStats(tx *sql.Tx, now int64, s *Stats) error {
 	rows, err := tx.Query(`
-SELECT l.key, coalesce(l.due, 0), l.parked, n.waiting, n.deferred, n.active, n.held
+SELECT l.key, coalesce(l.due, 0), l.parked, l.reason, n.waiting, n.deferred, n.active, n.held
 FROM panelmail_lane AS l JOIN (
 	SELECT lane, sum(state = 0) AS waiting, sum(state = 0 AND attempts > 0) AS deferred,
 		sum(state = 1) AS active, sum(state = 2) AS held
@@ -220,16 +221,17 @@ ORDER BY n.waiting + n.active + n.held DESC, l.key`)
 		var (
 			l           LaneStats
 			due, parked int64
+			reason      string
 			deferred    int
 		)
-		if err := rows.Scan(&l.Label, &due, &parked, &l.Waiting, &deferred, &l.Active, &l.Hold); err != nil {
+		if err := rows.Scan(&l.Label, &due, &parked, &reason, &l.Waiting, &deferred, &l.Active, &l.Hold); err != nil {
 			return err
 		}
 		if due != 0 && l.Waiting > 0 {
 			l.Due = instant(due)
 		}
 		if parked > now {
-			l.Parked = instant(parked)
+			l.Parked, l.Reason = instant(parked), reason
 		}
 		s.Waiting, s.Active, s.Hold = s.Waiting+l.Waiting, s.Active+l.Active, s.Hold+l.Hold
 		s.Deferred += deferred

@@ -20,7 +20,8 @@ const schemaVersion = 2
 // microseconds since 1970 UTC.
 //
 // The number of a message is never given to another: a delivery that opens the
-// content of a message removed meanwhile must find nothing.
+// content of a message removed meanwhile must find nothing. Nor is that of a lane:
+// Run remembers lanes by it.
 const schema = `
 CREATE TABLE panelmail_message (
 	id           INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -83,10 +84,12 @@ CREATE INDEX panelmail_recipient_held ON panelmail_recipient(lane) WHERE state =
 CREATE INDEX panelmail_recipient_last ON panelmail_recipient(message, position) WHERE last IS NOT NULL;
 
 CREATE TABLE panelmail_lane (
-	id     INTEGER PRIMARY KEY,
+	id     INTEGER PRIMARY KEY AUTOINCREMENT,
 	key    TEXT    NOT NULL UNIQUE,           -- what recipients are filed under
-	due    INTEGER,                           -- no later than its earliest waiting recipient; NULL: none waits
-	parked INTEGER NOT NULL DEFAULT 0,        -- throttled until
+	due    INTEGER,                           -- no later than its earliest waiting recipient, or when it had its turn; NULL: none waits
+	parked INTEGER NOT NULL DEFAULT 0,        -- dead or throttled until
+	reason TEXT    NOT NULL DEFAULT '',       -- why it is parked; '': it is only busy
+	revive INTEGER NOT NULL DEFAULT 0,        -- 1: a person wants it tried, dead or not
 	wake   INTEGER GENERATED ALWAYS AS (max(due, parked)) VIRTUAL
 ) STRICT;
 CREATE INDEX panelmail_lane_wake ON panelmail_lane(wake) WHERE due IS NOT NULL;

@@ -59,8 +59,10 @@ FROM panelmail_recipient AS r JOIN panelmail_message AS m ON m.id = r.message
 WHERE r.message = ? AND r.token = ?`
 
 	lowerLaneDue = `UPDATE panelmail_lane SET due = min(coalesce(due, ?1), ?1) WHERE id = ?2`
-	parkLane     = `UPDATE panelmail_lane SET parked = max(parked, ?) WHERE id = ?`
-	takeWarning  = `UPDATE panelmail_message SET warn = NULL WHERE id = ? AND warn IS NOT NULL`
+	parkLane     = `
+UPDATE panelmail_lane SET reason = CASE WHEN parked > ?3 THEN reason ELSE '' END, parked = max(parked, ?1)
+WHERE id = ?2`
+	takeWarning = `UPDATE panelmail_message SET warn = NULL WHERE id = ? AND warn IS NOT NULL`
 )
 
 func (e *engine) settle(ctx context.Context, s *settlement) error {
@@ -72,7 +74,7 @@ func (e *engine) settle(ctx context.Context, s *settlement) error {
 func (e *engine) settleIn(t txn, s *settlement) ([]Event, error) {
 	a := s.attempt
 	if s.parked != 0 {
-		if _, err := t.exec(parkLane, s.parked, a.lane); err != nil {
+		if _, err := t.exec(parkLane, s.parked, a.lane, s.now); err != nil {
 			return nil, err
 		}
 	}

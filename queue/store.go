@@ -36,11 +36,20 @@ type store interface {
 	sweep(ctx context.Context, dead bool) (more bool, err error)
 
 	// due lists lanes by the instant at which they have work, earliest first,
-	// without those excluded.
+	// without those excluded; latest lists those due at now, latest first.
 	due(ctx context.Context, exclude []int64, limit int) ([]laneDue, error)
+	latest(ctx context.Context, exclude []int64, now int64, limit int) ([]laneDue, error)
+
+	// park has lanes rest. What is stored in them later does not wake them.
+	park(ctx context.Context, now int64, lanes []parking) error
+
+	// tidy removes lanes that nobody refers to, from a number on, a step at a
+	// time, and returns where the next step begins; 0: all were looked at.
+	tidy(ctx context.Context, now, from int64) (next int64, err error)
 
 	// claim leases due recipients of the lanes asked for and writes, before
-	// anybody dials, their attempt and next due time.
+	// anybody dials, their attempt and next due time. It notes in each want what
+	// more there is.
 	claim(ctx context.Context, c claim) ([]*attempt, error)
 
 	// extend renews the leases with the given tokens.
@@ -117,6 +126,7 @@ type record struct {
 	envelope  transport.Envelope
 	labels    []string // what each recipient is filed under
 	origin    transport.Origin
+	priority  Priority
 	arrived   int64
 	due       int64 // when it is first
 	expires   int64
@@ -153,9 +163,10 @@ type expiring struct {
 
 // A laneDue is a lane and when it has work.
 type laneDue struct {
-	lane  int64
-	label string
-	at    int64
+	lane   int64
+	label  string
+	at     int64
+	revive bool // a person wants it tried, whatever the transport remembers
 }
 
 // A claim asks for work.
@@ -166,14 +177,21 @@ type claim struct {
 	wants []want
 	rules backoff
 	limit int // recipients of one attempt
+	rows  int // recipients of all: reached by the first attempt that has so many
 }
 
-// A want asks for attempts in one lane, from the sites after a place in turn.
+// A want asks for attempts in one lane: from the highest class down, in each from
+// the sites in turn. A large message counts as several: see cost.
 type want struct {
 	lane     int64
 	label    string
 	attempts int
-	after    flow
+	most     [priorities]int    // of each class
+	after    [priorities]string // the site that had the latest turn
+	yield    bool               // if there is one attempt, it is not the highest class's
+	flows    []flow             // one attempt more of each of these
+
+	more [priorities]bool // the answer: the class has more that is due, or may have
 }
 
 // A flow is the mail of one site and class in a lane.
@@ -187,7 +205,9 @@ type attempt struct {
 	token    int64 // 0: not claimed
 	lane     int64
 	label    string
-	next     flow // the next claim in the lane begins after it
+	class    int
+	extra    bool   // claimed for a newcomer
+	next     string // the next claim in the class begins after this site
 	message  int64
 	id       string
 	envelope transport.Envelope // with the recipients of this attempt only
@@ -200,6 +220,7 @@ type attempt struct {
 
 	lease int64         // until when the attempt may go on
 	rest  time.Duration // of the lane, if something was handed back
+	back  bool          // something was
 	stop  *time.Timer   // ends the delivery then; nil: not begun
 }
 

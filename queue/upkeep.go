@@ -11,10 +11,11 @@ import (
 )
 
 const (
-	outsidePoll = 20 * time.Millisecond // while EnqueueTx is in use
-	outsideTail = 5 * time.Second       // how long it counts as in use
-	outsideLate = time.Minute           // how long after that a commit may still come
-	sweepLimit  = 500                   // recipients in parked lanes looked at in one go
+	outsidePoll = 20 * time.Millisecond  // while EnqueueTx is in use
+	outsideTail = 5 * time.Second        // how long it counts as in use
+	outsideLate = time.Minute            // how long after that a commit may still come
+	tidyPause   = 100 * time.Millisecond // between two steps
+	sweepLimit  = 500                    // recipients in parked lanes looked at in one go
 )
 
 // renew extends the leases of what is claimed, in good time. What still has a
@@ -34,7 +35,7 @@ func (s *scheduler) renew(ctx context.Context) {
 			}
 			continue
 		}
-		s.notify()
+		s.reread()
 	}
 }
 
@@ -85,14 +86,7 @@ func (s *scheduler) recall(ctx context.Context) {
 	if !s.q.changed.Swap(false) {
 		return
 	}
-	var tokens []int64
-	s.mu.Lock()
-	for _, l := range s.lanes {
-		for _, a := range l.ready {
-			tokens = append(tokens, a.token)
-		}
-	}
-	s.mu.Unlock()
+	tokens := s.reconsider()
 	if len(tokens) == 0 {
 		return
 	}
@@ -101,20 +95,56 @@ func (s *scheduler) recall(ctx context.Context) {
 		s.q.changed.Store(true)
 		return
 	}
-	var back []*attempt
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, l := range s.lanes {
-		l.ready = slices.DeleteFunc(l.ready, func(a *attempt) bool {
-			gone := held[a.token] < len(a.rows)
-			if gone {
-				back = append(back, a)
-			}
-			return gone
-		})
+		for _, a := range l.ready.remove(func(a *attempt) bool { return held[a.token] < len(a.rows) }) {
+			s.live.Go(func() { s.handBack(a) })
+		}
 	}
-	s.mu.Unlock()
-	for _, a := range back {
-		s.live.Go(func() { s.handBack(a) })
+}
+
+// reconsider forgets what is known of lanes but for the work in them, because the
+// schedule may say something else by now: that a person wants a lane tried. It
+// returns the tokens of what is claimed and not begun.
+func (s *scheduler) reconsider() (tokens []int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stale = true
+	for _, l := range s.lanes {
+		l.full, l.until = false, time.Time{}
+		l.more = [priorities]bool{}
+		for class := range l.ready.classes {
+			for _, t := range l.ready.classes[class].turns {
+				for _, a := range t.attempts {
+					tokens = append(tokens, a.token)
+				}
+			}
+		}
+		s.forget(l)
+	}
+	return tokens
+}
+
+// tidyEvery is how long a lane may stay in the store though nobody needs it.
+const tidyEvery = 10 * time.Minute
+
+// tidy removes lanes that are empty, so that the schedule and what is counted by
+// lane cost what waits, not what ever did.
+func (s *scheduler) tidy(ctx context.Context) {
+	for from := int64(0); ; {
+		d := tidyEvery
+		if from != 0 {
+			d = tidyPause
+		}
+		if pause(ctx, d) != nil {
+			return
+		}
+		next, err := s.q.store.tidy(ctx, micros(time.Now()), from)
+		if err != nil && ctx.Err() == nil {
+			s.q.o.Log.ErrorContext(ctx, "empty lanes not removed", "error", err)
+		}
+		from = next
 	}
 }
 
@@ -237,5 +267,5 @@ func (q *Queue) endTogether(ctx context.Context, a *attempt, kind Kind) error {
 	} else if err != nil {
 		return err
 	}
-	return q.store.settle(ctx, s)
+	return q.settle(ctx, s)
 }

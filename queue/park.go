@@ -1,0 +1,148 @@
+package queue
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/panelmail/panelmail/transport"
+)
+
+const (
+	// shortPause is the longest for which a lane without room is remembered here.
+	// One that has none for longer is parked in the store.
+	shortPause = time.Second
+
+	// maxFull is how many lanes without room are remembered here, and maxAsked how
+	// many of them are asked for room again when a delivery has ended. Lanes above
+	// are parked for a moment.
+	maxFull  = 1000
+	maxAsked = 100
+)
+
+// A parking says until when nothing is claimed in a lane, and why.
+type parking struct {
+	lane   int64
+	until  int64
+	reason string // "": it is only busy
+}
+
+// learn takes in the room of a lane. The scheduler's lock is held.
+func (s *scheduler) learn(l *lane, now time.Time, r transport.Room) {
+	l.learn(now, r.Free, s.q.o.Concurrency)
+	l.until = time.Time{}
+	switch {
+	case r.Free > 0 || !r.Until.After(now):
+		return
+	case r.Until.Sub(now) <= shortPause:
+		l.until = r.Until
+		return
+	}
+	reason := ""
+	if r.Reply.Code != 0 {
+		reason = r.Reply.Error()
+	}
+	s.suspend(l, r.Until, reason)
+}
+
+// crowd parks a full lane for a moment if there are too many of them. The
+// scheduler's lock is held.
+func (s *scheduler) crowd(l *lane, now time.Time) {
+	if s.fulls++; s.fulls > maxFull {
+		s.suspend(l, now.Add(untriedPause+rand.N(untriedPause)), "")
+	}
+}
+
+// suspend has a lane parked, and hands back what was claimed ahead. The
+// scheduler's lock is held.
+func (s *scheduler) suspend(l *lane, until time.Time, reason string) {
+	s.parks[l.id] = parking{l.id, micros(until), reason}
+	s.next = min(s.next, micros(until))
+	s.empty(l)
+	l.full, l.until = false, until
+	l.more, l.newcomers = [priorities]bool{}, nil
+}
+
+// park writes down which lanes have no room, all together.
+func (s *scheduler) park(ctx context.Context) {
+	s.mu.Lock()
+	lanes := make([]parking, 0, len(s.parks))
+	for _, p := range s.parks {
+		lanes = append(lanes, p)
+	}
+	clear(s.parks)
+	s.mu.Unlock()
+	if len(lanes) == 0 {
+		return
+	}
+	if err := s.q.store.park(ctx, micros(time.Now()), lanes); err != nil {
+		if ctx.Err() == nil {
+			s.q.o.Log.ErrorContext(ctx, "lanes not parked", "error", err)
+		}
+		s.mu.Lock()
+		s.stale, s.next = false, micros(time.Now().Add(time.Second)) // then they are asked again
+		s.mu.Unlock()
+	}
+}
+
+// reask asks for room where there was none and may be some: in lanes that are full
+// when a delivery has ended, or nothing has for a while; in those with a known
+// instant when it has come.
+func (s *scheduler) reask() {
+	if s.admit == nil {
+		return
+	}
+	var lanes []*lane
+	now := time.Now()
+	s.mu.Lock()
+	ended, most := s.freed, maxAsked
+	if s.freed = false; s.running == 0 && now.Sub(s.reopened) >= untriedPause {
+		s.reopened = now
+		ended, most = true, maxFull
+	}
+	for _, l := range s.lanes {
+		if l.toAsk(now, ended) && len(lanes) < most {
+			lanes = append(lanes, l)
+		}
+	}
+	s.mu.Unlock()
+	for _, l := range lanes {
+		room, _ := s.room(l.label)
+		s.mu.Lock()
+		s.learn(l, now, room)
+		if l.more == [priorities]bool{} {
+			s.forget(l)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// reviveLabel has the transport forget that a lane's destination is dead.
+func (s *scheduler) reviveLabel(label string) {
+	if s.revive == nil {
+		return
+	}
+	defer onPanic(s.q.o.Log, "Revive", func() {})
+	s.revive.Revive(label)
+}
+
+// alarm is when there is something to look for, if nothing happens before.
+func (s *scheduler) alarm() (wake int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	wake = s.next
+	for _, l := range s.lanes {
+		switch {
+		case !l.full && l.ready.n == 0:
+		case l.until.After(now):
+			wake = min(wake, micros(l.until)+1) // the store's instants are less exact
+		case l.toAsk(now, s.running == 0):
+			wake = min(wake, micros(now.Add(untriedPause)))
+		}
+	}
+	if s.stale {
+		wake = min(wake, micros(now.Add(untriedPause)))
+	}
+	return wake
+}

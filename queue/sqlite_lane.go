@@ -1,0 +1,76 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+)
+
+const (
+	suspendLane = `UPDATE panelmail_lane SET parked = ?, reason = ?, revive = 0 WHERE id = ? AND (parked <> ?1 OR reason <> ?2)`
+
+	// Lanes that look as if nobody referred to them.
+	idleLanes = `
+SELECT id FROM panelmail_lane
+WHERE id > ?1 AND due IS NULL AND parked <= ?2
+ORDER BY id LIMIT ?3`
+
+	// What is final may name a lane that is gone.
+	deleteLane = `
+DELETE FROM panelmail_lane WHERE id = ?1 AND due IS NULL AND parked <= ?2
+	AND NOT EXISTS (SELECT 1 FROM panelmail_recipient WHERE state = 0 AND lane = ?1)
+	AND NOT EXISTS (SELECT 1 FROM panelmail_recipient WHERE state = 2 AND lane = ?1)
+	AND id NOT IN (SELECT lane FROM panelmail_recipient WHERE token IS NOT NULL)`
+)
+
+// tidyStep is how many lanes one transaction looks at.
+const tidyStep = 100
+
+func (e *engine) park(ctx context.Context, now int64, lanes []parking) error {
+	return e.writer.do(ctx, &op{class: classOther, apply: func(t txn) ([]Event, error) {
+		for _, p := range lanes {
+			if _, err := t.exec(suspendLane, p.until, p.reason, p.lane); err != nil {
+				return nil, err
+			}
+		}
+		return nil, nil
+	}})
+}
+
+func (e *engine) tidy(ctx context.Context, now, from int64) (next int64, err error) {
+	idle, err := e.idle(ctx, now, from)
+	if err != nil || len(idle) == 0 {
+		return 0, err
+	}
+	err = e.writer.do(ctx, &op{class: classOther, apply: func(t txn) ([]Event, error) {
+		for _, lane := range idle {
+			if _, err := t.exec(deleteLane, lane, now); err != nil {
+				return nil, err
+			}
+		}
+		clear(t.lanes()) // what the batch has filed so far may name one of them
+		return nil, nil
+	}})
+	if len(idle) < tidyStep {
+		return 0, err
+	}
+	return idle[len(idle)-1], err
+}
+
+func (e *engine) idle(ctx context.Context, now, from int64) (lanes []int64, err error) {
+	err = e.view(ctx, func(tx *sql.Tx) error {
+		rows, err := tx.Query(idleLanes, from, now, tidyStep)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = rows.Close() }()
+		for rows.Next() {
+			var lane int64
+			if err := rows.Scan(&lane); err != nil {
+				return err
+			}
+			lanes = append(lanes, lane)
+		}
+		return rows.Err()
+	})
+	return lanes, err
+}

@@ -1,0 +1,72 @@
+package queue
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// start begins ready attempts while there are workers, one lane after the other.
+// Where there are more lanes than workers, the sites with the fewest deliveries
+// under way go first.
+//
+// A lane with newcomers waits for their claim, which is made next; but not for a
+// second one, so that new sites do not stop it for good.
+func (s *scheduler) start() {
+	now := time.Now()
+	var begin []*attempt
+	s.mu.Lock()
+	lanes := s.startable(now)
+	for len(lanes) > 0 && s.running < s.q.o.Workers {
+		if len(lanes) > s.q.o.Workers-s.running {
+			first := s.first(lanes)
+			begin = append(begin, s.begin(lanes[first], now))
+			if !lanes[first].mayStart() {
+				lanes = slices.Delete(lanes, first, first+1)
+			}
+			continue
+		}
+		for _, l := range lanes {
+			begin = append(begin, s.begin(l, now))
+		}
+		lanes = slices.DeleteFunc(lanes, func(l *lane) bool { return !l.mayStart() })
+	}
+	s.mu.Unlock()
+	for _, a := range begin {
+		s.live.Go(func() { s.deliver(s.grace, a) })
+	}
+}
+
+// startable lists the lanes where a delivery may begin.
+func (s *scheduler) startable(now time.Time) (lanes []*lane) {
+	room := s.extra < s.q.o.Workers && s.rows < maxRows
+	for _, l := range s.lanes {
+		if !room || l.resting(now) {
+			l.newcomers = nil // there will be no claim for them
+		}
+		if l.mayStart() && (len(l.newcomers) == 0 || l.passed) {
+			lanes = append(lanes, l)
+		}
+		l.passed = false
+	}
+	return lanes
+}
+
+// begin counts the next delivery in a lane.
+func (s *scheduler) begin(l *lane, now time.Time) *attempt {
+	a := l.begin(now)
+	s.running++
+	s.sites[a.origin.Site]++
+	return a
+}
+
+// first returns which of the lanes is next.
+func (s *scheduler) first(lanes []*lane) (first int) {
+	least := math.MaxInt
+	for i, l := range lanes {
+		if n := l.ready.load(s.sites); n < least {
+			first, least = i, n
+		}
+	}
+	return first
+}
