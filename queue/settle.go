@@ -58,7 +58,7 @@ func (s *settlement) due() int64 {
 // settle records outcomes, and tells Run of the reports about them.
 func (q *Queue) settle(ctx context.Context, s *settlement) error {
 	err := q.store.settle(ctx, s)
-	if err == nil {
+	if err == nil && (len(s.reports) > 0 || s.warning != nil) {
 		q.stored(append(s.reports, s.warning)...)
 	}
 	return err
