@@ -201,6 +201,33 @@ func TestSMTPKeepsWhatAHostSaidOverOneThatCannotBeReached(t *testing.T) {
 	}
 }
 
+// The first host had a session, so that the destination as a whole is well, whatever
+// the second says.
+func TestSMTPADestinationOfWhichOneHostIsReachedIsNotToBlame(t *testing.T) {
+	for name, test := range map[string]struct {
+		first, second *exchanger
+		want          string
+	}{
+		"the second refuses the session": {&exchanger{answer: on("RCPT", "451 4.7.1 wait")}, &exchanger{greeting: "554 no"},
+			"deferred 451 host second.x.test[192.0.2.2] refused to talk to me: 554 no by second.x.test"},
+		"the first does": {&exchanger{greeting: "554 no"}, &exchanger{answer: on("RCPT", "451 4.7.1 wait")},
+			"deferred 451 4.7.1 wait by second.x.test"},
+		"both do": {&exchanger{greeting: "554 no"}, &exchanger{greeting: "554 no"},
+			"deferred 451 host second.x.test[192.0.2.2] refused to talk to me: 554 no by second.x.test, destination"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t)
+			l.zone.mx["x.test"] = []transport.MX{{Preference: 10, Host: "mx.x.test"}, {Preference: 20, Host: "second.x.test"}}
+			l.zone.addrs["second.x.test"] = []string{"192.0.2.2"}
+			l.at(t, "192.0.2.1", test.first)
+			l.at(t, "192.0.2.2", test.second)
+			if diff := cmp.Diff([]string{test.want}, l.deliver(mail("b@x.test"))); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 func TestSMTPLimitsAddressesAndSessions(t *testing.T) {
 	l := newLab(t)
 	dead := 0

@@ -169,6 +169,11 @@ func explain(ctx context.Context, c *call) error {
 	if plan.Attempts == 0 {
 		parts["attempts"] = "no limit"
 	}
+	if plan.Limit == 0 {
+		parts["limit"] = "no limit"
+	} else if plan.Initial < plan.Limit {
+		parts["limit"] = fmt.Sprintf("%d, at first %d", plan.Limit, plan.Initial)
+	}
 	for _, part := range []string{"transport", "nexthop", "source", "helo", "tls", "credential", "attempts", "limit", "lane"} {
 		value, ok := parts[part]
 		if !ok && rules[part] == "" {
