@@ -27,6 +27,7 @@ type Disk struct {
 	mu    sync.Mutex
 	state *State
 	files []*file // by id, from 1
+	fault func(Op) Fault
 }
 
 // Mount registers a disk with SQLite. The probe is called before each change,
@@ -49,6 +50,21 @@ func Mount(probe func(*State)) (*Disk, error) {
 
 // Name is what SQLite knows the disk by: "file:/path?vfs=" and this.
 func (d *Disk) Name() string { return d.name }
+
+// Fail has fault asked before each operation how that is to fail; nil ends it. It
+// is called with the disk standing still, like a probe.
+func (d *Disk) Fail(fault func(Op) Fault) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fault = fault
+}
+
+// Still calls look with the disk standing still, like a probe.
+func (d *Disk) Still(look func(*State)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	look(d.state)
+}
 
 // Unmount ends the disk. Databases on it must have been closed.
 func (d *Disk) Unmount() {
@@ -108,6 +124,23 @@ func crashvfsTruncate(handle C.uintptr_t, id, size C.int64_t) {
 func crashvfsSync(handle C.uintptr_t, id C.int64_t) {
 	d := disk(handle)
 	d.change(func(s *State) { s.sync(d.files[id-1]) })
+}
+
+//export crashvfsDrop
+func crashvfsDrop(handle C.uintptr_t, id C.int64_t) {
+	d := disk(handle)
+	d.change(func(s *State) { s.drop(d.files[id-1]) })
+}
+
+//export crashvfsFault
+func crashvfsFault(handle C.uintptr_t, op C.int) C.int {
+	d := disk(handle)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.fault == nil {
+		return C.int(NoFault)
+	}
+	return C.int(d.fault(Op(op)))
 }
 
 //export crashvfsDelete

@@ -26,6 +26,13 @@
 // as a server would after the power cut. It has found nothing only if it found
 // losses with synchronous=NORMAL and damage with OFF in the same run.
 //
+// # Faults
+//
+// A disk also fails on demand: [Disk.Fail]. A failed sync loses what it was to save
+// for good, as Linux does it. The other test of this package has the operations of a
+// scenario fail one after the other, and must find out a queue that does not look
+// at the error of COMMIT.
+//
 // The default driver's copy of SQLite must be linked into the program. Without
 // cgo, and on other systems than Linux, there is only [State].
 package crashvfs

@@ -16,19 +16,26 @@ import (
 // there gets other settings than those it has just made for itself.
 type driverOn struct {
 	driver.Driver
-	disk    *crashvfs.Disk
-	pragmas []string // set before the first BEGIN IMMEDIATE of a connection
+	disk     *crashvfs.Disk
+	pragmas  []string // set before the first BEGIN IMMEDIATE of a connection
+	careless bool     // an error of COMMIT is not looked at
 }
 
 // on returns a handle on the database at path, on the disk.
 func on(t testing.TB, disk *crashvfs.Disk, path string, pragmas ...string) *sql.DB {
+	t.Helper()
+	return driverOn{disk: disk, pragmas: pragmas}.open(t, path)
+}
+
+func (d driverOn) open(t testing.TB, path string) *sql.DB {
 	t.Helper()
 	plain, err := sql.Open("sqlite3", "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer plain.Close()
-	db := sql.OpenDB(file{driverOn{plain.Driver(), disk, pragmas}, "file:" + path + "?mode=rwc"})
+	d.Driver = plain.Driver()
+	db := sql.OpenDB(file{d, "file:" + path + "?mode=rwc"})
 	db.SetMaxOpenConns(1)
 	t.Cleanup(func() { _ = db.Close() })
 	return db
@@ -39,7 +46,7 @@ func (d driverOn) Open(name string) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &connOn{c, c.(driver.ExecerContext), d.pragmas}, nil
+	return &connOn{c, c.(driver.ExecerContext), d.pragmas, d.careless}, nil
 }
 
 // A file is a driver with the name of a database.
@@ -55,6 +62,7 @@ type connOn struct {
 	driver.Conn
 	driver.ExecerContext // runs several statements at once, which Prepare does not
 	pragmas              []string
+	careless             bool
 }
 
 func (c *connOn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
@@ -66,5 +74,30 @@ func (c *connOn) PrepareContext(ctx context.Context, query string) (driver.Stmt,
 		}
 		c.pragmas = nil
 	}
-	return c.Conn.(driver.ConnPrepareContext).PrepareContext(ctx, query)
+	s, err := c.Conn.(driver.ConnPrepareContext).PrepareContext(ctx, query)
+	if err == nil && c.careless && query == "COMMIT" {
+		return &carelessCommit{s, s.(driver.StmtQueryContext), c}, nil
+	}
+	return s, err
 }
+
+// A carelessCommit says that it worked even if it did not.
+type carelessCommit struct {
+	driver.Stmt
+	driver.StmtQueryContext
+	conn *connOn
+}
+
+func (s *carelessCommit) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	result, err := s.Stmt.(driver.StmtExecContext).ExecContext(ctx, args)
+	if err != nil {
+		_, _ = s.conn.ExecContext(ctx, "ROLLBACK", nil) // SQLite may have done it already
+		return nothing{}, nil
+	}
+	return result, nil
+}
+
+type nothing struct{}
+
+func (nothing) LastInsertId() (int64, error) { return 0, nil }
+func (nothing) RowsAffected() (int64, error) { return 0, nil }

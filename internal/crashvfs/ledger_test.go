@@ -99,3 +99,13 @@ func records(facts []fact) map[string]*record {
 	}
 	return all
 }
+
+// tried reports whether the transport saw a recipient of the message.
+func (r *record) tried() bool {
+	for _, p := range r.recipients {
+		if p.begun > 0 {
+			return true
+		}
+	}
+	return false
+}

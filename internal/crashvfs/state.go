@@ -84,6 +84,9 @@ func (s *State) sync(f *file) {
 	s.syncNames()
 }
 
+// drop forgets what was not synced: it will never be.
+func (s *State) drop(f *file) { f.pending = nil }
+
 func (s *State) syncNames() {
 	s.names = nil
 	s.named = maps.Clone(s.seen)

@@ -62,7 +62,13 @@ struct sqlite3_vfs {
 
 enum {
 	OK = 0,
+	FULL = 13,
 	CANNOT_OPEN = 14,
+	IOERR_WRITE = 10 | 3 << 8,
+	IOERR_FSYNC = 10 | 4 << 8,
+	IOERR_TRUNCATE = 10 | 6 << 8,
+	IOERR_DELETE = 10 | 10 << 8,
+	IOERR_SHMSIZE = 10 | 19 << 8,
 	OPEN_DATABASE = 0x100,
 	OPEN_JOURNAL = 0x800,
 	OPEN_LOG = 0x80000,
@@ -92,7 +98,9 @@ static sqlite3_vfs *real(sqlite3_vfs *v) { return ((crash_vfs *)v)->real; }
 
 static sqlite3_file *under(sqlite3_file *f) { return (sqlite3_file *)((crash_file *)f + 1); }
 
-// Files: what changes them is reported once it has worked.
+// Files: what changes them is reported once it has worked. Before, the disk says
+// whether it is to fail. An operation that fails partly is done as far as its
+// fault says, which is reported too.
 
 static int file_close(sqlite3_file *f) { return under(f)->methods->close(under(f)); }
 
@@ -102,26 +110,45 @@ static int file_read(sqlite3_file *f, void *to, int n, int64_t at) {
 
 static int file_write(sqlite3_file *f, const void *from, int n, int64_t at) {
 	crash_file *c = (crash_file *)f;
-	int status = under(f)->methods->write(under(f), from, n, at);
+	int fault = c->id == 0 ? FAULT_NONE : crashvfsFault(c->disk, OP_WRITE);
+	int status;
+
+	if (fault == FAULT_IO)
+		return IOERR_WRITE;
+	if (fault == FAULT_FULL || (fault == FAULT_PARTLY && (n /= 2) == 0))
+		return FULL;
+	status = under(f)->methods->write(under(f), from, n, at);
 	if (status == OK && c->id != 0)
 		crashvfsWrite(c->disk, c->id, (void *)from, n, at);
-	return status;
+	return status == OK && fault == FAULT_PARTLY ? FULL : status;
 }
 
 static int file_truncate(sqlite3_file *f, int64_t size) {
 	crash_file *c = (crash_file *)f;
-	int status = under(f)->methods->truncate(under(f), size);
+	int fault = c->id == 0 ? FAULT_NONE : crashvfsFault(c->disk, OP_TRUNCATE);
+	int status;
+
+	if (fault == FAULT_IO || fault == FAULT_FULL)
+		return IOERR_TRUNCATE;
+	status = under(f)->methods->truncate(under(f), size);
 	if (status == OK && c->id != 0)
 		crashvfsTruncate(c->disk, c->id, size);
-	return status;
+	return status == OK && fault == FAULT_PARTLY ? IOERR_TRUNCATE : status;
 }
 
 static int file_sync(sqlite3_file *f, int flags) {
 	crash_file *c = (crash_file *)f;
-	int status = under(f)->methods->sync(under(f), flags);
+	int fault = c->id == 0 ? FAULT_NONE : crashvfsFault(c->disk, OP_SYNC);
+	int status;
+
+	if (fault == FAULT_IO || fault == FAULT_FULL) {
+		crashvfsDrop(c->disk, c->id);
+		return IOERR_FSYNC;
+	}
+	status = under(f)->methods->sync(under(f), flags);
 	if (status == OK && c->id != 0)
 		crashvfsSync(c->disk, c->id);
-	return status;
+	return status == OK && fault == FAULT_PARTLY ? IOERR_FSYNC : status;
 }
 
 static int file_size(sqlite3_file *f, int64_t *size) { return under(f)->methods->size(under(f), size); }
@@ -141,6 +168,10 @@ static int file_sector_size(sqlite3_file *f) { return under(f)->methods->sector_
 static int file_characteristics(sqlite3_file *f) { return under(f)->methods->characteristics(under(f)); }
 
 static int file_shm_map(sqlite3_file *f, int page, int size, int extend, void volatile **out) {
+	crash_file *c = (crash_file *)f;
+
+	if (extend && c->id != 0 && crashvfsFault(c->disk, OP_MAP) != FAULT_NONE)
+		return IOERR_SHMSIZE;
 	return under(f)->methods->shm_map(under(f), page, size, extend, out);
 }
 
@@ -193,6 +224,8 @@ static int vfs_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags
 	int status;
 
 	memset(f, 0, v->file_size);
+	if (crashvfsFault(((crash_vfs *)v)->disk, OP_OPEN) != FAULT_NONE)
+		return CANNOT_OPEN;
 	status = real(v)->open(real(v), name, under(f), flags, out);
 	if (status == OK)
 		status = follow(v, name, f, flags);
@@ -204,10 +237,16 @@ static int vfs_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags
 }
 
 static int vfs_delete(sqlite3_vfs *v, const char *name, int sync) {
-	int status = real(v)->delete(real(v), name, sync);
+	uintptr_t disk = ((crash_vfs *)v)->disk;
+	int fault = crashvfsFault(disk, OP_DELETE);
+	int status;
+
+	if (fault == FAULT_IO || fault == FAULT_FULL)
+		return IOERR_DELETE;
+	status = real(v)->delete(real(v), name, sync);
 	if (status == OK)
-		crashvfsDelete(((crash_vfs *)v)->disk, (char *)name, sync);
-	return status;
+		crashvfsDelete(disk, (char *)name, sync);
+	return status == OK && fault == FAULT_PARTLY ? IOERR_DELETE : status;
 }
 
 static int vfs_access(sqlite3_vfs *v, const char *name, int flags, int *out) {

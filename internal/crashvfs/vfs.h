@@ -1,4 +1,10 @@
+#pragma once
+
 #include <stdint.h>
+
+// The operations that may fail, and how: Op and Fault of the package.
+enum { OP_OPEN, OP_WRITE, OP_TRUNCATE, OP_SYNC, OP_DELETE, OP_MAP };
+enum { FAULT_NONE, FAULT_IO, FAULT_FULL, FAULT_PARTLY };
 
 // crashvfs_register registers a VFS that reports to the disk behind a handle.
 // It returns NULL if SQLite is not linked in, or out of memory. The name must

@@ -24,7 +24,7 @@ import (
 
 const (
 	producers = 8
-	backlog   = 100 // messages in the queue
+	backlog   = 60 // messages in the queue
 )
 
 // options are those of a queue that does in milliseconds what others do in hours.
@@ -63,7 +63,7 @@ func newSample(n int, r *rand.Rand) *sample {
 		}
 		m.recipients = append(m.recipients, fmt.Sprintf("%s%d@domain%d.test", fate, i, r.IntN(5)))
 	}
-	lines := r.IntN(80)
+	lines := r.IntN(40)
 	if r.IntN(50) == 0 {
 		lines = 4000
 	}
@@ -128,6 +128,15 @@ func (w *workload) run(ctx context.Context, seed uint64) error {
 func (w *workload) submit(m *sample) error {
 	w.open.add(m.id, len(m.recipients))
 	w.add(fact{kind: offered, id: m.id, message: m})
+	if _, err := w.q.Enqueue(context.Background(), m.queued(), strings.NewReader(m.body)); err != nil {
+		return err
+	}
+	w.add(fact{kind: accepted, id: m.id})
+	return nil
+}
+
+// queued is the message as a queue takes it.
+func (m *sample) queued() queue.Message {
 	q := queue.Message{
 		ID:       m.id,
 		Envelope: transport.Envelope{ReversePath: m.sender},
@@ -137,11 +146,7 @@ func (w *workload) submit(m *sample) error {
 	for _, address := range m.recipients {
 		q.Envelope.Recipients = append(q.Envelope.Recipients, transport.Recipient{Address: address})
 	}
-	if _, err := w.q.Enqueue(context.Background(), q, strings.NewReader(m.body)); err != nil {
-		return err
-	}
-	w.add(fact{kind: accepted, id: m.id})
-	return nil
+	return q
 }
 
 // release lets go what was put on hold.
