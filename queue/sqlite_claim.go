@@ -86,34 +86,32 @@ func (e *engine) claim(ctx context.Context, c claim) ([]*attempt, error) {
 	var all []*attempt
 	err := e.writer.do(ctx, &op{class: classOther, apply: func(t txn) ([]Event, error) {
 		all = nil
-		k := claiming{txn: t, claim: &c, rows: c.rows}
+		k := claiming{txn: t, claim: &c, rows: c.rows, token: c.token}
 		for i := range c.wants {
 			w := &c.wants[i]
 			got, err := k.lane(w)
 			if err != nil {
 				return nil, err
 			}
-			for _, a := range got {
-				a.token = c.token + int64(len(all))
-				if err := lease(t, &c, a); err != nil {
-					return nil, err
-				}
-				all = append(all, a)
-			}
+			all = append(all, got...)
 			if err := k.file(w); err != nil {
 				return nil, err
 			}
 		}
 		return nil, nil
 	}})
-	return all, err
+	if err != nil {
+		return nil, err // nothing of it may be tried: the commit may have failed
+	}
+	return all, nil
 }
 
 // A claiming is a claim on its way.
 type claiming struct {
 	txn
 	claim *claim
-	rows  int // recipients that may still be taken
+	rows  int   // recipients that may still be taken
+	token int64 // of the next attempt
 }
 
 // file sets when the lane of a want is due again.
@@ -134,7 +132,7 @@ func (k *claiming) file(w *want) error {
 func (k *claiming) lane(w *want) ([]*attempt, error) {
 	var all []*attempt
 	for _, f := range w.flows {
-		got, _, err := k.head(w, f, 1)
+		got, _, err := k.take(w, f, 1)
 		if err != nil {
 			return nil, err
 		}
@@ -187,7 +185,7 @@ func (k *claiming) class(w *want, first flowDue, n int) (all []*attempt, err err
 			break
 		}
 		others := len(sites) - i
-		got, another, err := k.head(w, flow{first.class, site}, (left+others-1)/others)
+		got, another, err := k.take(w, flow{first.class, site}, (left+others-1)/others)
 		if err != nil {
 			return nil, err
 		}
@@ -200,6 +198,17 @@ func (k *claiming) class(w *want, first flowDue, n int) (all []*attempt, err err
 	}
 	w.more[first.class] = more
 	return all, nil
+}
+
+// take leases what head reads, at once: a claim may come to a flow twice.
+func (k *claiming) take(w *want, f flow, n int) (got []*attempt, more bool, err error) {
+	got, more, err = k.head(w, f, n)
+	for _, a := range got {
+		a.token = k.token
+		k.token++
+		err = errors.Join(err, lease(k, k.claim, a))
+	}
+	return got, more, err
 }
 
 // head reads the first attempts of a flow, until they cost n. Recipients of one
