@@ -21,7 +21,8 @@ const (
 type change struct {
 	kind   changeKind
 	match  Match
-	reason string // changeFail: what the sender is told if there was no reply
+	rule   *Rule  // if set, instead of match
+	reason string // changeHold: why; changeFail: what the sender is told if there was no reply
 	now    int64
 	rules  *Options
 }
@@ -29,7 +30,9 @@ type change struct {
 // Hold stops the recipients m selects until they are released. Held mail does
 // not expire. A delivery under way is not interrupted: who is delivered to is
 // done, everybody else stays on hold. It returns how many messages it touched.
-func (q *Queue) Hold(ctx context.Context, m Match) (int, error) { return q.change(ctx, changeHold, m) }
+func (q *Queue) Hold(ctx context.Context, m Match) (int, error) {
+	return q.apply(ctx, change{kind: changeHold, match: m, reason: "held by the administrator"})
+}
 
 // Release lets the recipients m selects that are on hold go on. Their due time is
 // as it was; [Queue.Retry] hurries them. What expired on hold gets the time for
@@ -47,8 +50,8 @@ func (q *Queue) Retry(ctx context.Context, m Match) (int, error) {
 
 // Requeue gives the messages with a recipient that m selects a new queue ID and
 // a fresh clock: no attempts made, due now, the whole lifetime ahead. Arrival
-// stays, and so does who was delivered to; what was on hold is released. A
-// delivery under way goes on under the old ID. It returns how many messages it
+// stays, and so does who was delivered to; what was on hold is released, unless a
+// [Rule] holds it. A delivery under way goes on under the old ID. It returns how many messages it
 // touched.
 func (q *Queue) Requeue(ctx context.Context, m Match) (int, error) {
 	return q.change(ctx, changeRequeue, m)
@@ -114,7 +117,7 @@ func (q *Queue) change(ctx context.Context, kind changeKind, m Match) (int, erro
 }
 
 func (q *Queue) apply(ctx context.Context, c change) (int, error) {
-	if c.match.empty() {
+	if c.rule == nil && c.match.empty() {
 		return 0, nil
 	}
 	c.now = micros(time.Now())

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -29,7 +30,10 @@ const (
 // NULs; of a large message only a part is in memory at any time. If reading
 // fails, the reader's error is returned and nothing is stored.
 //
-// Errors: [ErrFull] if there is no room on the disk, [ErrLocked] if somebody
+// A message whose [Message.Key] was used before is compared with the first, and not
+// stored again.
+//
+// Errors: [ErrKeyReused] if the key belongs to another message, [ErrFull] if there is no room on the disk, [ErrLocked] if somebody
 // else held the file's write lock until the context's deadline or too long,
 // [ErrDuplicate] if the queue ID is taken, the context's. After any other error
 // the message may be stored or not: a sender that tries again may send it twice.
@@ -43,7 +47,8 @@ func (q *Queue) Enqueue(ctx context.Context, m Message, content io.Reader) (id s
 	}
 	buffer := q.buffers.Get().(*bytes.Buffer)
 	defer q.buffers.Put(buffer)
-	rest, err := readBody(buffer, content)
+	sum := newKeyed(&m)
+	rest, err := readBody(buffer, content, sum)
 	if err != nil {
 		return "", err
 	}
@@ -55,11 +60,16 @@ func (q *Queue) Enqueue(ctx context.Context, m Message, content io.Reader) (id s
 			return "", err
 		}
 	}
-	if err := q.finish(ctx, &m, r); err != nil {
-		if r.upload != 0 {
-			q.drop(ctx, r.upload)
-		}
+	sum.seal(r, m.Key)
+	err = q.finish(ctx, &m, r)
+	if r.upload != 0 && (err != nil || r.twin != "") {
+		q.drop(ctx, r.upload)
+	}
+	switch {
+	case err != nil:
 		return "", err
+	case r.twin != "":
+		return r.twin, nil
 	}
 	q.stored(r)
 	return r.id, nil
@@ -97,7 +107,8 @@ func (q *Queue) EnqueueTx(ctx context.Context, tx *sql.Tx, m Message, content io
 	if err := q.checkSpace(); err != nil {
 		return "", err
 	}
-	body, err := io.ReadAll(io.LimitReader(rfc5322.NewCleaner(content, rfc5322.Lenient), maxTxSize+1))
+	sum := newKeyed(&m)
+	body, err := io.ReadAll(io.LimitReader(sum.of(rfc5322.NewCleaner(content, rfc5322.Lenient)), maxTxSize+1))
 	if err != nil {
 		return "", err
 	}
@@ -111,6 +122,7 @@ func (q *Queue) EnqueueTx(ctx context.Context, tx *sql.Tx, m Message, content io
 		}
 		r.size += int64(len(r.head))
 	}
+	sum.seal(r, m.Key)
 	signal(q.outside)
 	err = q.store.enqueueTx(tx, r)
 	switch {
@@ -121,7 +133,7 @@ func (q *Queue) EnqueueTx(ctx context.Context, tx *sql.Tx, m Message, content io
 	case err != nil:
 		return "", err
 	}
-	return r.id, nil
+	return cmp.Or(r.twin, r.id), nil
 }
 
 // record makes a record of a message without its content.
@@ -160,9 +172,10 @@ func (q *Queue) record(ctx context.Context, m *Message) (*record, error) {
 }
 
 // readBody reads a body into b if it is small enough to be stored whole. Of a
-// larger one it returns the rest, with what was read at its front.
-func readBody(b *bytes.Buffer, content io.Reader) (rest *upload, err error) {
-	clean := rfc5322.NewCleaner(content, rfc5322.Lenient)
+// larger one it returns the rest, with what was read at its front. What is read is
+// summed.
+func readBody(b *bytes.Buffer, content io.Reader, sum *keyed) (rest *upload, err error) {
+	clean := sum.of(rfc5322.NewCleaner(content, rfc5322.Lenient))
 	b.Reset()
 	if _, err := b.ReadFrom(io.LimitReader(clean, chunkSize+1)); err != nil {
 		return nil, err
@@ -271,12 +284,12 @@ func (r *record) events() []Event {
 	e := Event{Kind: Queued, Time: instant(r.arrived), ID: r.id, Site: r.origin.Site,
 		ReversePath: r.envelope.ReversePath, Size: r.size, Recipients: len(r.envelope.Recipients)}
 	events := []Event{e}
-	if r.hold == "" {
-		return events
-	}
-	e.Kind, e.Outcome = Held, transport.Outcome{Hold: true, Reply: transport.Reply{Text: r.hold}}
-	for _, p := range r.envelope.Recipients {
-		e.Recipient = p.Address
+	for i, reason := range r.held {
+		if reason == "" {
+			continue
+		}
+		e.Kind, e.Outcome = Held, transport.Outcome{Hold: true, Reply: transport.Reply{Text: reason}}
+		e.Recipient = r.envelope.Recipients[i].Address
 		events = append(events, e)
 	}
 	return events

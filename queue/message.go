@@ -42,6 +42,20 @@ type Message struct {
 	// attempt.
 	Lifetime time.Duration
 
+	// Key makes handing the message in safe to repeat. For seven days after a
+	// message was stored under a key, whatever has become of it, the same key with
+	// the same envelope and content stores nothing and gets the queue ID of the
+	// first; with others it gets [ErrKeyReused]. Each site, as Origin.Site has it,
+	// has its own keys, of 1 to 255 octets. If "", the message is a new one.
+	//
+	// What the queue or the desk adds, as Head does, and the times of this Message
+	// are no part of the comparison.
+	Key string
+
+	// Fingerprint stands for the envelope in that comparison, where it is not as
+	// it was handed in. If nil, the envelope itself.
+	Fingerprint []byte
+
 	// Head, if set, is called once, when the content has been read to its end.
 	// What it returns stands above the content: fields that depend on all of it,
 	// such as signatures. It must be header fields with CRLF line ends.
@@ -75,6 +89,9 @@ func (m *Message) check() error {
 	}
 	if strings.ContainsAny(m.Envelope.ReversePath, "\r\n\x00") {
 		errs = append(errs, fmt.Errorf("reverse-path %q is no address", m.Envelope.ReversePath))
+	}
+	if err := checkKey(m.Key); err != nil {
+		errs = append(errs, err)
 	}
 	if time.Until(m.NotBefore) > maxAhead {
 		errs = append(errs, fmt.Errorf("not before %v: at most a year ahead", m.NotBefore))

@@ -19,6 +19,7 @@ type engine struct {
 	owner   int64 // names this process in uploads
 	queries map[string]*sql.Stmt
 	version int64 // the writer connection's data_version
+	cache   ruleCache
 }
 
 var _ store = (*engine)(nil)

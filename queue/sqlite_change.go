@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"time"
+
+	"github.com/panelmail/panelmail/transport"
 )
 
 // changeStep is how many recipients one transaction of a change takes, so that
@@ -18,6 +20,7 @@ type target struct {
 	leased        bool
 	id, site      string
 	reversePath   string
+	via           transport.Via
 	recipient     string
 	arrived       int64
 	lifetime      int64 // the message's own
@@ -52,7 +55,7 @@ func (e *engine) change(ctx context.Context, c change) (messages int, err error)
 
 // affected counts the messages with a recipient that c applies to.
 func (e *engine) affected(ctx context.Context, c change) (messages int, err error) {
-	w, err := c.match.condition(instant(c.now))
+	w, err := c.condition()
 	if err != nil {
 		return 0, err
 	}
@@ -63,6 +66,14 @@ SELECT count(*) FROM panelmail_message AS m
 WHERE EXISTS (SELECT 1 FROM panelmail_recipient AS r WHERE r.message = m.id AND `+w.String()+`)`, w.args...).Scan(&messages)
 	})
 	return messages, err
+}
+
+// condition selects what the change is about, in whatever state.
+func (c *change) condition() (where, error) {
+	if c.rule != nil {
+		return c.rule.condition(), nil
+	}
+	return c.match.condition(instant(c.now))
 }
 
 // applies is the condition on the states a change is about.
@@ -80,7 +91,7 @@ func (k changeKind) applies() string {
 }
 
 func targets(t txn, c *change, after target) ([]target, error) {
-	w, err := c.match.condition(instant(c.now))
+	w, err := c.condition()
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +99,7 @@ func targets(t txn, c *change, after target) ([]target, error) {
 	w.and(`(r.message, r.position) > (?, ?)`, after.message, after.position)
 	rows, err := t.query(`
 SELECT r.message, r.position, r.lane, r.due, r.token IS NOT NULL, r.address, r.attempts,
-	m.queue_id, m.site, m.reverse_path, m.arrived, m.lifetime
+	m.queue_id, m.site, m.reverse_path, m.via, m.arrived, m.lifetime
 FROM panelmail_recipient AS r JOIN panelmail_message AS m ON m.id = r.message
 WHERE `+w.String()+`
 ORDER BY r.message, r.position LIMIT ?`, append(w.args, changeStep)...)
@@ -100,7 +111,7 @@ ORDER BY r.message, r.position LIMIT ?`, append(w.args, changeStep)...)
 	for rows.Next() {
 		var s target
 		if err := rows.Scan(&s.message, &s.position, &s.lane, &s.due, &s.leased, &s.recipient, &s.attempts,
-			&s.id, &s.site, &s.reversePath, &s.arrived, &s.lifetime); err != nil {
+			&s.id, &s.site, &s.reversePath, &s.via, &s.arrived, &s.lifetime); err != nil {
 			return nil, err
 		}
 		all = append(all, s)
@@ -118,11 +129,12 @@ func (e *engine) changeAll(t txn, c *change, step []target, last int64) ([]Event
 		last = s.message
 		var (
 			kind Kind
+			told []Event
 			err  error
 		)
 		switch c.kind {
 		case changeHold:
-			kind, err = Held, holdRow(t, s)
+			told, err = []Event{s.heldEvent(c.now, c.reason)}, holdRow(t, s, c.reason)
 		case changeRelease:
 			kind, err = Released, releaseRow(t, c, s)
 		case changeRetry:
@@ -134,14 +146,13 @@ func (e *engine) changeAll(t txn, c *change, step []target, last int64) ([]Event
 				c.reason, s.message, s.position)
 		case changeRequeue:
 			if first {
-				var ev Event
-				ev, err = requeue(t, c, s)
-				events = append(events, ev)
+				told, err = e.requeue(t, c, s)
 			}
 		}
 		if err != nil {
 			return nil, err
 		}
+		events = append(events, told...)
 		if kind != "" {
 			events = append(events, s.event(kind, c.now))
 		}
@@ -154,10 +165,10 @@ func (s *target) event(kind Kind, now int64) Event {
 		Recipient: s.recipient, Attempt: s.attempts, Delay: time.Duration(now-s.arrived) * time.Microsecond}
 }
 
-func holdRow(t txn, s *target) error {
+func holdRow(t txn, s *target, reason string) error {
 	_, err := t.exec(`
-UPDATE panelmail_recipient SET state = 2, code = 0, status = '', host = '', text = 'held by the administrator'
-WHERE message = ? AND position = ?`, s.message, s.position)
+UPDATE panelmail_recipient SET state = 2, code = 0, status = '', host = '', text = ?
+WHERE message = ? AND position = ?`, reason, s.message, s.position)
 	return err
 }
 
@@ -200,29 +211,34 @@ func removeRow(t txn, s *target) error {
 
 // requeue renames a message and restarts its clocks. An attempt under way keeps
 // its lease and counts as the first.
-func requeue(t txn, c *change, s *target) (Event, error) {
+func (e *engine) requeue(t txn, c *change, s *target) ([]Event, error) {
 	id := NewID(instant(c.now))
 	lifetime := tryFor(c.rules.lifetime(s.reversePath, s.lifetime))
 	if _, err := t.exec(`UPDATE panelmail_message SET queue_id = ?, expires = ? WHERE id = ?`,
 		id, c.now+lifetime.Microseconds(), s.message); err != nil {
-		return Event{}, err
+		return nil, err
 	}
 	if _, err := t.exec(`
 UPDATE panelmail_recipient SET attempts = 1, first = ?1, state = 1, last = NULL
 WHERE message = ?2 AND token IS NOT NULL AND state < 3`, c.now, s.message); err != nil {
-		return Event{}, err
+		return nil, err
 	}
 	if _, err := t.exec(`
 UPDATE panelmail_recipient SET state = 0, due = ?1, attempts = 0, first = NULL, last = NULL
 WHERE message = ?2 AND token IS NULL AND state < 3`, c.now, s.message); err != nil {
-		return Event{}, err
+		return nil, err
+	}
+	told := s.event(Requeued, c.now)
+	told.ID, told.Previous, told.Recipient = id, s.id, ""
+	s.id = id
+	held, err := e.holdRequeued(t, c, s)
+	if err != nil {
+		return nil, err
 	}
 	if _, err := t.exec(`
 UPDATE panelmail_lane SET due = min(coalesce(due, ?1), ?1)
 WHERE id IN (SELECT lane FROM panelmail_recipient WHERE message = ?2 AND state = 0)`, c.now, s.message); err != nil {
-		return Event{}, err
+		return nil, err
 	}
-	e := s.event(Requeued, c.now)
-	e.ID, e.Previous, e.Recipient = id, s.id, ""
-	return e, nil
+	return append([]Event{told}, held...), nil
 }

@@ -34,11 +34,19 @@ RETURNING id`
 
 func (e *engine) enqueue(ctx context.Context, r *record) error {
 	return e.writer.do(ctx, &op{class: classEnqueue, size: r.weight(), apply: func(t txn) ([]Event, error) {
-		if err := e.insert(t, r); err != nil {
-			return nil, err
-		}
-		return r.events(), nil
+		return e.enqueueIn(t, r)
 	}})
+}
+
+// enqueueIn stores r, unless a message with its key is there.
+func (e *engine) enqueueIn(t txn, r *record) ([]Event, error) {
+	if err := takeKey(t, r); err != nil || r.twin != "" {
+		return nil, err
+	}
+	if err := e.insert(t, r); err != nil {
+		return nil, err
+	}
+	return r.events(), nil
 }
 
 // weight is about what a record adds to a transaction, in octets.
@@ -53,9 +61,9 @@ func (e *engine) enqueueTx(tx *sql.Tx, r *record) error {
 		return err
 	}
 	t := &callerTx{tx: tx, known: map[string]filed{}}
-	err := e.insert(t, r)
+	events, err := e.enqueueIn(t, r)
 	if err == nil {
-		err = writeEvents(t, r.events())
+		err = writeEvents(t, events)
 	}
 	if err != nil {
 		_, _ = tx.Exec(`ROLLBACK TO panelmail_enqueue`) // SQLite may have ended the whole transaction
@@ -82,22 +90,27 @@ func (e *engine) insert(t txn, r *record) error {
 	if err := e.insertBody(t, r, res.id); err != nil {
 		return err
 	}
+	// Not before something was written: a transaction that reads first may be
+	// refused the lock.
+	if r.held, err = e.holds(t, r); err != nil {
+		return err
+	}
 	return insertRecipients(t, r, res.id)
 }
 
 func insertRecipients(t txn, r *record, message int64) error {
-	state := Waiting
-	if r.hold != "" {
-		state = OnHold
-	}
 	for i := range r.envelope.Recipients {
 		c := &r.envelope.Recipients[i]
+		state, reason := Waiting, ""
+		if r.held != nil && r.held[i] != "" {
+			state, reason = OnHold, r.held[i]
+		}
 		lane, err := file(t, r.labels[i], r.due, state)
 		if err != nil {
 			return err
 		}
 		if _, err := t.exec(insertRecipient, message, i, c.Address, c.ReversePath, int(c.Notify), c.ORcpt,
-			lane, r.priority.class(), r.origin.Site, int(state), r.due, r.hold); err != nil {
+			lane, r.priority.class(), r.origin.Site, int(state), r.due, reason); err != nil {
 			return err
 		}
 	}

@@ -145,6 +145,31 @@ CREATE TABLE panelmail_event (
 CREATE INDEX panelmail_event_id ON panelmail_event(queue_id);
 CREATE INDEX panelmail_event_previous ON panelmail_event(previous) WHERE previous IS NOT NULL;
 
+-- What is not set is ''. The numbers are never given again.
+CREATE TABLE panelmail_rule (
+	id      INTEGER PRIMARY KEY AUTOINCREMENT,
+	site    TEXT    NOT NULL,
+	sender  TEXT    NOT NULL,                 -- in lower case; '<>': the null reverse-path
+	domain  TEXT    NOT NULL,                 -- in lower case
+	via     TEXT    NOT NULL,
+	reason  TEXT    NOT NULL,
+	created INTEGER NOT NULL
+) STRICT;
+
+-- One row: what is kept in memory is as good as its revision.
+CREATE TABLE panelmail_revision (rules INTEGER NOT NULL) STRICT;
+INSERT INTO panelmail_revision (rules) VALUES (0);
+
+CREATE TABLE panelmail_key (
+	site     TEXT    NOT NULL,
+	key      TEXT    NOT NULL,
+	sum      BLOB    NOT NULL,                -- of envelope and content
+	queue_id TEXT    NOT NULL,                -- of the message stored under it
+	until    INTEGER NOT NULL,
+	PRIMARY KEY (site, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX panelmail_key_until ON panelmail_key(until);
+
 CREATE TABLE panelmail_count (
 	minute    INTEGER NOT NULL,               -- since 1970
 	site      TEXT    NOT NULL,

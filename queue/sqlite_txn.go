@@ -17,6 +17,9 @@ type txn interface {
 
 	// lanes remembers what this transaction has already filed.
 	lanes() map[string]filed
+
+	// rules is where it keeps the rules that it has read; nil: none yet.
+	rules() **ruleSet
 }
 
 type result struct {
@@ -41,9 +44,12 @@ type prepared struct {
 	conn       *sql.Conn
 	statements map[string]*sql.Stmt
 	known      map[string]filed
+	ruled      *ruleSet
 }
 
-func (p *prepared) fresh() { p.known = nil }
+func (p *prepared) fresh() { p.known, p.ruled = nil, nil }
+
+func (p *prepared) rules() **ruleSet { return &p.ruled }
 
 func (p *prepared) lanes() map[string]filed {
 	if p.known == nil {
@@ -117,7 +123,10 @@ func (p *prepared) close() {
 type callerTx struct {
 	tx    *sql.Tx
 	known map[string]filed
+	ruled *ruleSet
 }
+
+func (c *callerTx) rules() **ruleSet { return &c.ruled }
 
 func (c *callerTx) lanes() map[string]filed { return c.known }
 

@@ -18,7 +18,8 @@ import (
 // and update are written only.
 type store interface {
 	// enqueue makes a message visible. If the record has an upload, that
-	// becomes its body.
+	// becomes its body. If another message has the record's key it stores nothing,
+	// and sets twin or returns ErrKeyReused. What the rules hold is stored on hold.
 	enqueue(ctx context.Context, r *record) error
 
 	// enqueueTx is enqueue inside a transaction of the caller's, which is on the
@@ -104,6 +105,14 @@ type store interface {
 	events(ctx context.Context, t Trail, after int64) (page []Event, next int64, more bool, err error)
 	names(ctx context.Context, id string) ([]string, error)
 
+	// addRule makes a rule known to every enqueue that commits later.
+	addRule(ctx context.Context, r Rule) (id int64, err error)
+	deleteRule(ctx context.Context, id int64) error
+	rules(ctx context.Context) ([]Rule, error)
+
+	// forgetKeys removes some keys whose time is over.
+	forgetKeys(ctx context.Context, now int64) (more bool, err error)
+
 	// content returns where the content of a message is, and its first part;
 	// chunk a piece of an upload, numbered from 0. Both return ErrNotFound for
 	// what is not there.
@@ -134,10 +143,17 @@ type record struct {
 	lifetime  int64 // the message's own; 0: none; -1: one attempt
 	notBefore int64 // 0: not given
 	size      int64
-	hold      string
+	hold      string // why all of it is stored on hold
+	key       string // "": none
+	sum       []byte // what messages with one key are compared by
+	keyUntil  int64
 	head      []byte
 	body      []byte // if upload is 0
 	upload    int64
+
+	// What the store found.
+	held []string // why each recipient is on hold, "" if it is not; nil: none is
+	twin string   // queue ID of the message that has the key; "": the record was stored
 }
 
 // stored is the content of a message: head and body, or head and the chunks of
