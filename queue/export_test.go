@@ -18,6 +18,10 @@ func Sabotage(q *Queue, defect string) {
 		q.store = bounceOutside{s}
 	case "attempt written after it was made":
 		q.store = lateClaim{s}
+	case "newcomers wait for what was claimed":
+		q.store = noNewcomers{s}
+	case "priorities are lost":
+		q.store = noPriorities{s}
 	case "leases are not renewed":
 		q.store = noExtend{s}
 	case "the answer to a claim is lost":
@@ -102,4 +106,22 @@ func (s *lostAnswer) claim(ctx context.Context, c claim) ([]*attempt, error) {
 		return nil, errors.New("disk I/O error")
 	}
 	return got, err
+}
+
+// noNewcomers claims nothing beyond what is claimed ahead.
+type noNewcomers struct{ *engine }
+
+func (s noNewcomers) claim(ctx context.Context, c claim) ([]*attempt, error) {
+	for i := range c.wants {
+		c.wants[i].flows = nil
+	}
+	return s.engine.claim(ctx, c)
+}
+
+// noPriorities stores all mail alike.
+type noPriorities struct{ *engine }
+
+func (s noPriorities) enqueue(ctx context.Context, r *record) error {
+	r.priority = Normal
+	return s.engine.enqueue(ctx, r)
 }

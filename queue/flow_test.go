@@ -77,10 +77,10 @@ func TestSitesThatWaitForARetryMakeNoClaimDear(t *testing.T) {
 		w := want{lane: 1, label: "/far.test", attempts: 10, most: [priorities]int{10, 10, 10}}
 		err := q.store.(*engine).writer.do(t.Context(), &op{class: classOther, apply: func(t2 txn) ([]Event, error) {
 			c := &counting{txn: t2}
-			k := claiming{txn: c, claim: &claim{now: now, limit: 50}, rows: maxRows}
-			got, err := k.lane(&w)
-			if want := min(bulk, w.attempts); err != nil || len(got) != want {
-				t.Errorf("claimed %d of %d, error %v", len(got), want, err)
+			k := claiming{txn: c, claim: &claim{now: now, token: 1, limit: 50}, rows: maxRows}
+			err := k.lane(&w)
+			if want := min(bulk, w.attempts); err != nil || len(k.got) != want {
+				t.Errorf("claimed %d of %d, error %v", len(k.got), want, err)
 			}
 			if err := refile(c, 1); err != nil {
 				t.Error(err)

@@ -33,6 +33,8 @@ func TestTheSuiteFindsSeededDefects(t *testing.T) {
 		{"lease ignored", "NoRecipientIsTriedTwiceAtOnce"},
 		{"bounce outside the settle transaction", "OutcomeAndBounceCommitTogether"},
 		{"attempt written after it was made", "TheAttemptIsWrittenBeforeItIsMade"},
+		{"newcomers wait for what was claimed", "AMessageWaitsForOneOfEachOtherSite"},
+		{"priorities are lost", "InteractiveMailGoesFirstAndStarvesNobody"},
 	} {
 		t.Run(c.defect, func(t *testing.T) {
 			cmd := exec.Command(os.Args[0], "-test.timeout=30s", "-test.run=^TestConformance$/^"+c.finder+"$")

@@ -85,19 +85,16 @@ func (e *engine) clock(ctx context.Context, message int64) (c clock, err error) 
 func (e *engine) claim(ctx context.Context, c claim) ([]*attempt, error) {
 	var all []*attempt
 	err := e.writer.do(ctx, &op{class: classOther, apply: func(t txn) ([]Event, error) {
-		all = nil
-		k := claiming{txn: t, claim: &c, rows: c.rows, token: c.token}
+		k := &claiming{txn: t, claim: &c, rows: c.rows}
 		for i := range c.wants {
-			w := &c.wants[i]
-			got, err := k.lane(w)
-			if err != nil {
+			if err := k.lane(&c.wants[i]); err != nil {
 				return nil, err
 			}
-			all = append(all, got...)
-			if err := k.file(w); err != nil {
+			if err := k.file(&c.wants[i]); err != nil {
 				return nil, err
 			}
 		}
+		all = k.got
 		return nil, nil
 	}})
 	if err != nil {
@@ -110,8 +107,8 @@ func (e *engine) claim(ctx context.Context, c claim) ([]*attempt, error) {
 type claiming struct {
 	txn
 	claim *claim
-	rows  int   // recipients that may still be taken
-	token int64 // of the next attempt
+	got   []*attempt
+	rows  int // recipients that may still be taken
 }
 
 // file sets when the lane of a want is due again.
@@ -129,25 +126,23 @@ func (k *claiming) file(w *want) error {
 }
 
 // lane takes attempts from a lane.
-func (k *claiming) lane(w *want) ([]*attempt, error) {
-	var all []*attempt
+func (k *claiming) lane(w *want) error {
 	for _, f := range w.flows {
 		got, _, err := k.take(w, f, 1)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, a := range got {
 			a.extra = true
 		}
-		all = append(all, got...)
 	}
 	w.more = [priorities]bool{}
 	if w.attempts == 0 {
-		return all, nil
+		return nil
 	}
 	classes, err := classesOf(k, w)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	left := w.attempts
 	for i, first := range classes {
@@ -155,60 +150,62 @@ func (k *claiming) lane(w *want) ([]*attempt, error) {
 		if i < len(classes)-1 && left > 1 {
 			most -= max(1, left/floorOf) // those below have their turns too
 		}
-		got, err := k.class(w, first, min(most, w.most[first.class]))
+		used, err := k.class(w, first, min(most, w.most[first.class]))
 		if err != nil {
-			return nil, err
+			return err
 		}
-		for _, a := range got {
-			left -= cost(a.size)
-		}
-		all = append(all, got...)
+		left -= used
 	}
-	return all, nil
+	return nil
 }
 
-// class takes attempts from the flows of a class in turn, an equal share from each;
-// what one does not need is the others'. first is the first flow of the class.
-func (k *claiming) class(w *want, first flowDue, n int) (all []*attempt, err error) {
+// class takes attempts from the sites of a class in turn, an equal share from each;
+// what one does not need is the others'. first is the first flow of the class. It
+// returns what they cost.
+func (k *claiming) class(w *want, first flowDue, n int) (used int, err error) {
 	if n <= 0 {
 		w.more[first.class] = true // as far as is known
-		return nil, nil
+		return 0, nil
 	}
 	sites, next, err := dueSites(k, k.claim.now, w, first, n)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	left, more := n, len(sites) == n
+	more := len(sites) == n
 	for i, site := range sites {
-		if left <= 0 {
+		if used >= n {
 			more = true
 			break
 		}
 		others := len(sites) - i
-		got, another, err := k.take(w, flow{first.class, site}, (left+others-1)/others)
+		got, another, err := k.take(w, flow{first.class, site}, (n-used+others-1)/others)
 		if err != nil {
-			return nil, err
+			return 0, err
 		}
 		for _, a := range got {
 			a.next = next
-			left -= cost(a.size)
+			used += cost(a.size)
 		}
 		more = more || another
-		all = append(all, got...)
 	}
 	w.more[first.class] = more
-	return all, nil
+	return used, nil
 }
 
 // take leases what head reads, at once: a claim may come to a flow twice.
 func (k *claiming) take(w *want, f flow, n int) (got []*attempt, more bool, err error) {
 	got, more, err = k.head(w, f, n)
-	for _, a := range got {
-		a.token = k.token
-		k.token++
-		err = errors.Join(err, lease(k, k.claim, a))
+	if err != nil {
+		return nil, false, err
 	}
-	return got, more, err
+	for _, a := range got {
+		a.token = k.claim.token + int64(len(k.got))
+		if err := lease(k, k.claim, a); err != nil {
+			return nil, false, err
+		}
+		k.got = append(k.got, a)
+	}
+	return got, more, nil
 }
 
 // head reads the first attempts of a flow, until they cost n. Recipients of one
@@ -275,12 +272,18 @@ func lease(t txn, c *claim, a *attempt) error {
 			r.first = c.now
 		}
 		due := c.now + c.rules.delay(r.first, c.now).Microseconds()
-		if _, err := t.exec(leaseRow, a.token, c.lease, r.attempts, r.first, due, a.message, r.position); err != nil {
+		res, err := t.exec(leaseRow, a.token, c.lease, r.attempts, r.first, due, a.message, r.position)
+		if err != nil {
 			return err
+		}
+		if res.changed != 1 {
+			return &refusedError{errLeased} // never: it was read in this transaction
 		}
 	}
 	return nil
 }
+
+var errLeased = errors.New("queue: a recipient was claimed twice")
 
 // refile sets a lane's due time to that of its earliest waiting recipient.
 func refile(t txn, lane int64) error {

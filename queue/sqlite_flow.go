@@ -153,9 +153,16 @@ func goRound(t txn, now int64, w *want, first flowDue, n, misses int) (sites []s
 		ended = len(sites) == n || misses == 0
 		return !ended
 	}
-	err = walk(t, w.lane, flow{first.class, after}, visit)
-	if err == nil && !ended && first.site <= after && visit(first) && first.site < after {
-		err = walk(t, w.lane, first.flow, func(f flowDue) bool { return f.site <= after && visit(f) })
+	switch {
+	case first.site > after:
+		if visit(first) {
+			err = walk(t, w.lane, first.flow, visit)
+		}
+	default:
+		err = walk(t, w.lane, flow{first.class, after}, visit)
+		if err == nil && !ended && visit(first) && first.site < after {
+			err = walk(t, w.lane, first.flow, func(f flowDue) bool { return f.site <= after && visit(f) })
+		}
 	}
 	if !ended && len(sites) > 0 {
 		next = sites[0]

@@ -17,19 +17,18 @@ func (s *scheduler) start() {
 	var begin []*attempt
 	s.mu.Lock()
 	lanes := s.startable(now)
-	for len(lanes) > 0 && s.running < s.q.o.Workers {
+	for s.running < s.q.o.Workers {
+		lanes = slices.DeleteFunc(lanes, func(l *lane) bool { return !l.mayStart() || !s.spares(l) })
+		if len(lanes) == 0 {
+			break
+		}
 		if len(lanes) > s.q.o.Workers-s.running {
-			first := s.first(lanes)
-			begin = append(begin, s.begin(lanes[first], now))
-			if !lanes[first].mayStart() {
-				lanes = slices.Delete(lanes, first, first+1)
-			}
+			begin = append(begin, s.begin(s.first(lanes), now))
 			continue
 		}
 		for _, l := range lanes {
 			begin = append(begin, s.begin(l, now))
 		}
-		lanes = slices.DeleteFunc(lanes, func(l *lane) bool { return !l.mayStart() })
 	}
 	s.mu.Unlock()
 	for _, a := range begin {
@@ -60,13 +59,21 @@ func (s *scheduler) begin(l *lane, now time.Time) *attempt {
 	return a
 }
 
-// first returns which of the lanes is next.
-func (s *scheduler) first(lanes []*lane) (first int) {
+// first returns the lane that is next.
+func (s *scheduler) first(lanes []*lane) (first *lane) {
 	least := math.MaxInt
-	for i, l := range lanes {
+	for _, l := range lanes {
 		if n := l.ready.load(s.sites); n < least {
-			first, least = i, n
+			first, least = l, n
 		}
 	}
 	return first
+}
+
+// spares reports whether there are workers left for others if a lane takes one. The
+// last quarter of them is for lanes that have fewer than are left: destinations
+// that do not answer never hold all.
+func (s *scheduler) spares(l *lane) bool {
+	left := s.q.o.Workers - s.running
+	return left > s.q.o.Workers/4 || l.busy < left
 }

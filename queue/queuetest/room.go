@@ -15,6 +15,11 @@ var roomCases = []testCase{
 	{name: "AFullLaneIsAskedAgainWhenADeliveryEnds", run: fullUntilEnd},
 	{name: "AFullLaneIsAskedAgainThoughNothingEnds", run: fullForAWhile},
 	{name: "LanesThatShareRoomAllGetSome", run: sharedRoom},
+	{name: "ALaneIsNotAskedBeforeItHasRoom", run: notUntilRoom},
+	{name: "AShortPauseEndsOnTime", run: shortPause},
+	{name: "ALaneThatDiesHandsBackWhatItWasGiven", run: handedBack},
+	{name: "ADeadDestinationStaysDeadWhenRunEnds", run: staysDead},
+	{name: "ARetryRevivesADeadDestination", run: revived},
 	{name: "WhatIsHeldBeforeItsTurnIsNotDelivered", options: queue.Options{Concurrency: 1}, run: recalled},
 	{name: "APanicOfTheUsersFunctionsStopsNoMail", options: queue.Options{Label: ill}, run: panicking},
 }
@@ -53,6 +58,174 @@ func (l *lab) runWith(room func(label string) int) {
 	ctx, cancel := context.WithCancel(l.Context())
 	l.cancel, l.ended = cancel, make(chan error, 1)
 	go func() { l.ended <- l.q.Run(ctx, roomy{l.deliver, room}) }()
+}
+
+// mortal is a transport that remembers until when destinations are dead, and how
+// often it was asked.
+type mortal struct {
+	l     *lab
+	until map[string]time.Time
+	asked map[string]int
+}
+
+func (m *mortal) Deliver(ctx context.Context, d *transport.Delivery) transport.Report {
+	return m.l.deliver(ctx, d)
+}
+
+func (m *mortal) Room(label string) transport.Room {
+	m.l.mu.Lock()
+	defer m.l.mu.Unlock()
+	m.asked[label]++
+	if until := m.until[label]; time.Now().Before(until) {
+		return transport.Room{Until: until, Reply: transport.Replyf(451, "4.4.1", "delivery temporarily suspended: nobody is there")}
+	}
+	return transport.Room{Free: 5}
+}
+
+func (m *mortal) Revive(label string) {
+	m.l.mu.Lock()
+	defer m.l.mu.Unlock()
+	delete(m.until, label)
+}
+
+// kill has the destinations of labels dead for a while.
+func (m *mortal) kill(d time.Duration, labels ...string) {
+	m.l.mu.Lock()
+	defer m.l.mu.Unlock()
+	for _, label := range labels {
+		m.until[label] = time.Now().Add(d)
+	}
+}
+
+// runMortal starts delivering to destinations that may die.
+func (l *lab) runMortal(d time.Duration, labels ...string) *mortal {
+	m := &mortal{l: l, until: map[string]time.Time{}, asked: map[string]int{}}
+	m.kill(d, labels...)
+	ctx, cancel := context.WithCancel(l.Context())
+	l.cancel, l.ended = cancel, make(chan error, 1)
+	go func() { l.ended <- l.q.Run(ctx, m) }()
+	return m
+}
+
+// notUntilRoom has other mail flow all the time beside a dead destination.
+func notUntilRoom(l *lab) {
+	l.send("a@one.test")
+	m := l.runMortal(10*time.Minute, "/one.test")
+	for range 100 {
+		l.send("b@two.test", "c@three.test")
+		l.sleep(time.Second)
+	}
+	l.send("d@one.test")
+	l.sleep(5 * time.Minute)
+	if m.asked["/one.test"] != 1 {
+		l.Errorf("asked %d times", m.asked["/one.test"])
+	}
+	const reason = "451 4.4.1 delivery temporarily suspended: nobody is there"
+	for _, e := range l.entries(queue.Match{All: true}) {
+		if r := e.Recipients[0]; r.Reason != reason || !r.Parked.Equal(l.start.Add(10*time.Minute)) || r.Attempts != 0 {
+			l.Errorf("a recipient is %+v", r)
+		}
+	}
+	s, err := l.q.Stats(l.Context())
+	if err != nil || len(s.Lanes) != 1 || s.Lanes[0].Reason != reason || !s.Lanes[0].Parked.Equal(l.start.Add(10*time.Minute)) {
+		l.Errorf("lanes %+v, error %v", s.Lanes, err)
+	}
+	l.sleep(5 * time.Minute)
+	for _, n := range l.seen()[200:] {
+		if n.After != 10*time.Minute {
+			l.Errorf("a delivery after %v", n.After)
+		}
+	}
+	l.empty()
+}
+
+func shortPause(l *lab) {
+	l.send("a@one.test")
+	m := l.runMortal(300*time.Millisecond, "/one.test")
+	l.sleep(200 * time.Millisecond)
+	for range 20 {
+		l.send("b@two.test")
+	}
+	l.sleep(10 * time.Millisecond)
+	if r := l.entries(queue.Match{Domain: "one.test"})[0].Recipients[0]; !r.Parked.IsZero() || m.asked["/one.test"] != 1 {
+		l.Errorf("asked %d times, recipient %+v", m.asked["/one.test"], r)
+	}
+	l.sleep(time.Second)
+	if n := l.seen()[20]; n.After.Round(time.Millisecond) != 300*time.Millisecond {
+		l.Errorf("delivered after %v", n.After)
+	}
+	l.empty()
+}
+
+// handedBack has a destination die with deliveries claimed for it.
+func handedBack(l *lab) {
+	var m *mortal
+	l.answer(func(d *transport.Delivery) transport.Report {
+		time.Sleep(time.Second)
+		m.kill(time.Hour, "/one.test")
+		return d.All(greylist)
+	})
+	for i := range 20 {
+		l.send(fmt.Sprintf("u%d@one.test", i))
+	}
+	m = l.runMortal(0)
+	l.sleep(time.Minute)
+	if n := len(l.seen()); n != 5 {
+		l.Errorf("%d deliveries", n)
+	}
+	untried := 0
+	for _, e := range l.entries(queue.Match{All: true}) {
+		r := e.Recipients[0]
+		if r.State != queue.Waiting || r.Reason == "" {
+			l.Errorf("a recipient is %+v", r)
+		}
+		if r.Attempts == 0 {
+			untried++
+		}
+	}
+	if untried != 15 {
+		l.Errorf("%d of 20 were not tried", untried)
+	}
+	l.answer(always(ok))
+	l.sleep(2 * time.Hour)
+	l.empty()
+}
+
+// staysDead begins a second Run, whose transport knows nothing.
+func staysDead(l *lab) {
+	l.send("a@one.test")
+	l.runMortal(10*time.Minute, "/one.test")
+	l.sleep(time.Minute)
+	l.stop()
+	m := l.runMortal(0)
+	l.send("b@one.test")
+	l.sleep(8 * time.Minute)
+	if m.asked["/one.test"] != 0 || len(l.seen()) != 0 {
+		l.Errorf("asked %d times, %d deliveries", m.asked["/one.test"], len(l.seen()))
+	}
+	l.sleep(time.Minute + time.Second)
+	l.empty()
+}
+
+// revived retries one of two dead destinations.
+func revived(l *lab) {
+	l.send("a@one.test")
+	l.send("b@two.test")
+	m := l.runMortal(10*time.Minute, "/one.test", "/two.test")
+	l.sleep(time.Minute)
+	l.count(1)(l.q.Retry(l.Context(), queue.Match{Domain: "one.test"}))
+	l.sleep(time.Second)
+	if r := l.only().Recipients[0]; r.Address != "b@two.test" || r.Reason == "" {
+		l.Errorf("left is %+v", r)
+	}
+	m.kill(5*time.Minute, "/one.test")
+	l.send("c@one.test")
+	l.sleep(time.Minute)
+	if n := len(l.entries(queue.Match{All: true})); n != 2 {
+		l.Errorf("%d messages wait: revived more than once", n)
+	}
+	l.sleep(time.Hour)
+	l.empty()
 }
 
 func roomForOne(l *lab) {
