@@ -82,7 +82,8 @@ func TestContentHasExactlyTheSizeAskedFor(t *testing.T) {
 }
 
 func TestLossesAndRepeatsAreCounted(t *testing.T) {
-	d := destinations{arrived: make([]int, 3), missing: 3, all: make(chan struct{})}
+	d := destinations{size: 100}
+	d.expect(3)
 	for _, m := range []interop.Message{
 		{Rcpt: []string{"TO:<u0@d.test>"}, Size: 100},
 		{Rcpt: []string{"TO:<u0@d.test>"}, Size: 100},
@@ -91,12 +92,13 @@ func TestLossesAndRepeatsAreCounted(t *testing.T) {
 		{Rcpt: []string{"TO:<x@d.test>"}, Size: 100},
 		{Rcpt: []string{"TO:<u2@d.test>"}, Size: 120},
 	} {
-		d.received(m, 100)
+		d.received(m)
 	}
-	if missing, repeats, _ := d.count(); missing != 1 || repeats != 1 {
-		t.Errorf("%d missing, %d again", missing, repeats)
+	f := figures{}
+	if d.tally(f); f[lost] != 1 || f[twice] != 1 {
+		t.Errorf("%v", f)
 	}
-	d.received(interop.Message{Rcpt: []string{"TO:<u1@d.test>"}, Size: 100}, 100)
+	d.received(interop.Message{Rcpt: []string{"TO:<u1@d.test>"}, Size: 100})
 	select {
 	case <-d.all:
 	default:
@@ -135,8 +137,8 @@ func TestALosingServerIsFoundOut(t *testing.T) {
 	loser := target{name: "loser", start: func(context.Context, scene) (running, error) {
 		return running{addr: hole.Addr, stop: func() error { return nil }, log: func() string { return "" }}, nil
 	}}
-	b := bench{dir: t.TempDir(), timeout: time.Second}
-	f, err := b.run(t.Context(), loser, workload{Messages: 7, Sessions: 2, Size: 1000, Destinations: 1})
+	b := bench{dir: t.TempDir()}
+	f, err := b.run(t.Context(), loser, workload{Messages: 7, Sessions: 2, Size: 1000, Destinations: 1, timeout: time.Second})
 	if err != nil || f[lost] != 7 {
 		t.Errorf("%v, %v", f, err)
 	}

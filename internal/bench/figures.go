@@ -3,27 +3,66 @@ package main
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
 // The names of figures.
 const (
-	acceptRate = "accept/s"   // messages acknowledged a second
-	endRate    = "end/s"      // messages that reached the sink, a second
-	latency50  = "p50 ms"     // MAIL to the reply after the final dot
-	latency99  = "p99 ms"     //
-	cpu        = "CPU s/1000" // of the server's processes
-	pss        = "PSS MiB"    // highest seen
-	rss        = "RSS MiB"    // highest seen
-	lost       = "lost"       // acknowledged and never arrived
-	twice      = "twice"      // arrivals beyond the first
+	acceptRate = "accept/s"    // messages acknowledged a second
+	endRate    = "end/s"       // messages that reached the sink, a second
+	latency50  = "p50 ms"      // MAIL to the reply after the final dot
+	latency99  = "p99 ms"      //
+	firstMail  = "first s"     // start of the server to the first arrival
+	trips      = "trips"       // round trips of the network for one message
+	tripsMore  = "trips/rcpt"  // for each recipient of it after the first
+	gap        = "ms/msg"      // from one arrival to the next
+	behind50   = "behind p50"  // deliveries of a lane until a new message has its own, that included
+	behindMax  = "behind max"  //
+	cpu        = "CPU s/1000"  // of the server's processes
+	wall       = "wall s/1000" // time that passes for 1,000 messages
+	pss        = "PSS MiB"     // highest seen
+	rss        = "RSS MiB"     // highest seen
+	syncCalls  = "syncs/msg"   // calls of fsync and fdatasync, as counted by the shim
+	listHead   = "list s"      // queue list | head
+	stats      = "stats s"     // queue stats
+	holdSmall  = "hold s"      // queue hold --site, a site with a thousandth of the queue
+	holdLarge  = "hold 1/10 s" // the same, with a tenth of the queue
+	stopping   = "stop s"      // the server is told to end, and has
+	starting   = "start s"     // start of the server to its greeting
+	waited     = "wait s"      // the destination is back until its first mail
+	peak       = "peak"        // transactions at the destination at once, at most
+	dials      = "dials"       // connections tried
+	dialsAgain = "after retry" // connections tried after queue retry
+	burst      = "burst %"     // of all connections tried, in the busiest second
+	tried      = "tried %"     // of the messages
+	lost       = "lost"        // acknowledged and never arrived
+	twice      = "twice"       // arrivals beyond the first
+	twiceMax   = "twice/kill"  // the most that one kill caused
 )
 
 // names is the order in which figures are shown.
-var names = []string{acceptRate, endRate, latency50, latency99, cpu, pss, rss, lost, twice}
+func names() []string {
+	return []string{
+		acceptRate, endRate, latency50, latency99, firstMail, trips, tripsMore, gap, behind50, behindMax,
+		cpu, wall, pss, rss, syncCalls, listHead, stats, holdSmall, holdLarge, stopping, starting,
+		waited, peak, dials, dialsAgain, burst, tried, lost, twice, twiceMax,
+	}
+}
 
 // figures are the results of one run; a name that is missing was not measured.
 type figures map[string]float64
+
+// String is the figures on one line, in the order of names.
+func (f figures) String() string {
+	var parts []string
+	for _, name := range names() {
+		if v, ok := f[name]; ok {
+			parts = append(parts, name+" "+number(v))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
 
 // A spread is a figure over the rounds.
 type spread struct {

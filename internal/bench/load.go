@@ -50,9 +50,9 @@ func (l *load) send() (time.Duration, error) {
 				send = s.SendPipelined
 			}
 			for n := l.next.Add(1) - 1; n < int64(l.Messages); n = l.next.Add(1) - 1 {
-				to := fmt.Sprintf("u%d@%s", n, domain(int(n)%l.Destinations))
+				to := l.recipients(int(n))
 				began := time.Now()
-				if _, err := send("load@generator.test", []string{to}, l.content); err != nil {
+				if _, err := send("load@generator.test", to, l.content); err != nil {
 					return fmt.Errorf("message %d: %w", n, err)
 				}
 				l.latencies[i] = append(l.latencies[i], time.Since(began))
@@ -62,6 +62,15 @@ func (l *load) send() (time.Duration, error) {
 	}
 	err := g.Wait()
 	return time.Since(start), err
+}
+
+// recipients are those of message n; the first is its own.
+func (l *load) recipients(n int) []string {
+	to := []string{fmt.Sprintf("u%d@%s", n, domain(n%l.Destinations))}
+	for i := range l.Extra * (n % 2) {
+		to = append(to, fmt.Sprintf("x%d@%s", i, domain(n%l.Destinations)))
+	}
+	return to
 }
 
 // disconnect ends every session.

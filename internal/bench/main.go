@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,8 +14,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/panelmail/panelmail/internal/interop"
 )
 
 func main() {
@@ -29,23 +28,21 @@ func main() {
 // options are the command line.
 type options struct {
 	bench
-	rounds    int
-	messages  int
 	targets   []string
 	workloads []workload
 	json      bool
 }
 
 // parse reads the command line.
-func parse(args []string) (options, error) {
-	var o options
+func parse(args []string) (*options, error) {
+	o := &options{}
 	var targets string
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
-	f.IntVar(&o.rounds, "rounds", 5, "how often each target is run with each workload")
-	f.IntVar(&o.messages, "messages", 0, "messages of one run, if not the workload's own number")
+	rounds := f.Int("rounds", 0, "how often each target is run with each workload, if not the workload's own number, mostly 5")
+	messages := f.Int("messages", 0, "messages of one run, if not the workload's own number")
+	timeout := f.Duration("timeout", 0, "limit of one run, if not the workload's own, mostly 2m; what has not arrived by then is lost")
 	f.StringVar(&targets, "targets", "ceiling,postfix,postfix-tuned,panelmail", "what to measure, in this order")
 	f.StringVar(&o.dir, "dir", os.TempDir(), "where servers keep their data; on a real disk")
-	f.DurationVar(&o.timeout, "timeout", 2*time.Minute, "limit of one run; what has not arrived by then is lost")
 	f.BoolVar(&o.pipelining, "pipelining", false, "the generator sends MAIL, RCPT and DATA together")
 	f.BoolVar(&o.json, "json", false, "print one JSON object")
 	if err := f.Parse(args); err != nil {
@@ -56,16 +53,16 @@ func parse(args []string) (options, error) {
 	if len(wanted) == 0 {
 		wanted = []string{"P1", "P2", "P5", "P9"}
 	}
-	all := workloads()
+	all := workloads(&o.bench)
 	for _, name := range wanted {
 		i := slices.IndexFunc(all, func(w workload) bool { return w.Name == name })
 		if i < 0 {
 			return o, fmt.Errorf("there is no workload %s", name)
 		}
 		w := all[i]
-		if o.messages > 0 {
-			w.Messages = o.messages
-		}
+		w.Messages = cmp.Or(*messages, w.Messages)
+		w.Rounds = cmp.Or(*rounds, w.Rounds, 5)
+		w.timeout = cmp.Or(*timeout, w.timeout, 2*time.Minute)
 		o.workloads = append(o.workloads, w)
 	}
 	return o, nil
@@ -87,11 +84,12 @@ func benchmark(ctx context.Context, args []string, out, progress io.Writer) erro
 	if err := os.Chmod(o.dir, 0o755); err != nil { // Postfix's own users pass here
 		return err
 	}
-	targets, err := o.build(ctx)
+	defer o.forget()
+	targets, err := o.build()
 	if err != nil {
 		return err
 	}
-	r := report{Rounds: o.rounds, Pipelining: o.pipelining}
+	r := report{Pipelining: o.pipelining}
 	if r.Machine, err = examine(ctx, o.dir); err != nil {
 		return err
 	}
@@ -99,7 +97,7 @@ func benchmark(ctx context.Context, args []string, out, progress io.Writer) erro
 		r.print(out)
 	}
 	for _, w := range o.workloads {
-		result, err := o.rotate(ctx, targets, w, progress)
+		result, err := o.rotate(ctx, w.turns(targets), w, progress)
 		if err != nil {
 			return err
 		}
@@ -115,7 +113,7 @@ func benchmark(ctx context.Context, args []string, out, progress io.Writer) erro
 }
 
 // build makes the targets that were asked for.
-func (o *options) build(ctx context.Context) ([]target, error) {
+func (o *options) build() ([]target, error) {
 	var targets []target
 	for _, name := range o.targets {
 		switch name {
@@ -126,11 +124,7 @@ func (o *options) build(ctx context.Context) ([]target, error) {
 		case "postfix-tuned":
 			targets = append(targets, postfix(name, tuned()))
 		case "panelmail":
-			binary, err := interop.BuildStandalone(ctx, o.dir)
-			if err != nil {
-				return nil, err
-			}
-			targets = append(targets, panelmail(binary))
+			targets = append(targets, panelmail(&o.bench))
 		default:
 			return nil, fmt.Errorf("there is no target %s", name)
 		}
@@ -138,20 +132,35 @@ func (o *options) build(ctx context.Context) ([]target, error) {
 	return targets, nil
 }
 
-// rotate gives each target its turn in each round.
-func (o *options) rotate(ctx context.Context, targets []target, w workload, progress io.Writer) (result, error) {
-	r := result{workload: w, Runs: map[string][]figures{}, targets: o.targets}
-	for round := range o.rounds {
-		for _, t := range targets {
-			if t.name == "ceiling" && w.Held {
-				continue // nothing is accepted by a destination that is held
-			}
-			f, err := o.run(ctx, t, w)
+// turns are what a workload compares: its cases, or what happens to each target.
+func (w workload) turns(targets []target) []scenario {
+	if w.cases != nil {
+		return w.cases
+	}
+	var turns []scenario
+	for _, t := range targets {
+		if t.name == "ceiling" && w.Held {
+			continue // nothing is accepted by a destination that is held
+		}
+		turns = append(turns, t.scenario())
+	}
+	return turns
+}
+
+// rotate gives each scenario its turn in each round.
+func (o *options) rotate(ctx context.Context, turns []scenario, w workload, progress io.Writer) (result, error) {
+	r := result{workload: w, Runs: map[string][]figures{}}
+	for _, s := range turns {
+		r.rows = append(r.rows, s.name)
+	}
+	for round := range w.Rounds {
+		for _, s := range turns {
+			f, err := s.run(ctx, &o.bench, w)
 			if err != nil {
-				return r, err
+				return r, fmt.Errorf("%s, %s: %w", w.Name, s.name, err)
 			}
-			r.Runs[t.name] = append(r.Runs[t.name], f)
-			fmt.Fprintf(progress, "%s round %d %s: %.0f accepted/s, %.0f/s end to end\n", w.Name, round+1, t.name, f[acceptRate], f[endRate])
+			r.Runs[s.name] = append(r.Runs[s.name], f)
+			fmt.Fprintf(progress, "%s round %d %s: %v\n", w.Name, round+1, s.name, f)
 		}
 	}
 	r.judge()

@@ -11,17 +11,16 @@ import (
 type report struct {
 	Machine    machine  `json:"machine"`
 	Pipelining bool     `json:"pipelining"`
-	Rounds     int      `json:"rounds"`
 	Results    []result `json:"results"`
 }
 
 // A result is one workload over all rounds.
 type result struct {
 	workload
-	Runs    map[string][]figures         `json:"runs"`    // by target, in the order of rounds
-	Summary map[string]map[string]spread `json:"summary"` // by target and figure
+	Runs    map[string][]figures         `json:"runs"`    // by target or case, in the order of rounds
+	Summary map[string]map[string]spread `json:"summary"` // likewise, by figure
 	Goals   []verdict                    `json:"goals"`
-	targets []string
+	rows    []string                     // targets or cases, in the order they ran
 }
 
 // A verdict is a goal and what was reached.
@@ -46,12 +45,12 @@ func (r *result) judge() {
 		var values []float64
 		if g.relative {
 			var others [][]figures
-			for _, p := range peers() {
+			for _, p := range g.others() {
 				others = append(others, r.Runs[p])
 			}
-			values = ratios(g, r.Runs[ours], others)
+			values = ratios(g, r.Runs[g.subject()], others)
 		} else {
-			for _, f := range r.Runs[ours] {
+			for _, f := range r.Runs[g.subject()] {
 				values = append(values, f[g.figure])
 			}
 		}
@@ -68,22 +67,22 @@ func (r *report) print(out io.Writer) {
 	m := r.Machine
 	fmt.Fprintf(out, "%s, %d cores, Linux %s, %s, %.0f fdatasync/s of 4 KiB\n", m.CPU, m.Cores, m.Kernel, m.FileSystem, m.Syncs)
 	fmt.Fprintf(out, "panelmail %s built with %s, Postfix %s\n", m.Panelmail, m.Go, m.Postfix)
-	fmt.Fprintf(out, "%d rounds, targets in turn; median (min-max); pipelining in the generator: %t\n", r.Rounds, r.Pipelining)
+	fmt.Fprintf(out, "all in turn in each round; median (min-max); pipelining in the generator: %t\n", r.Pipelining)
 }
 
-// print writes one workload as a table, targets in the order they ran.
+// print writes one workload as a table.
 func (r *result) print(out io.Writer) {
-	fmt.Fprintf(out, "\n%s  %s (%d messages)\n", r.Name, r.Text, r.Messages)
+	fmt.Fprintf(out, "\n%s  %s (%d messages, %d rounds)\n", r.Name, r.Text, r.Messages, r.Rounds)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	shown := r.shown()
 	fmt.Fprintf(t, "\t%s\t\n", strings.Join(shown, "\t"))
-	for _, target := range r.targets {
-		if len(r.Runs[target]) == 0 {
+	for _, row := range r.rows {
+		if len(r.Runs[row]) == 0 {
 			continue // not part of this workload
 		}
-		fmt.Fprintf(t, "%s\t", target)
+		fmt.Fprintf(t, "%s\t", row)
 		for _, name := range shown {
-			s, ok := r.Summary[target][name]
+			s, ok := r.Summary[row][name]
 			if !ok {
 				fmt.Fprint(t, "-\t")
 				continue
@@ -102,12 +101,12 @@ func (r *result) print(out io.Writer) {
 	}
 }
 
-// shown are the figures that some target has.
+// shown are the figures that some row has.
 func (r *result) shown() []string {
 	var shown []string
-	for _, name := range names {
-		for _, target := range r.targets {
-			if _, ok := r.Summary[target][name]; ok {
+	for _, name := range names() {
+		for _, row := range r.rows {
+			if _, ok := r.Summary[row][name]; ok {
 				shown = append(shown, name)
 				break
 			}

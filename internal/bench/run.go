@@ -10,16 +10,33 @@ import (
 	"github.com/panelmail/panelmail/internal/interop"
 )
 
-// A bench holds what is common to all runs.
+// A bench holds what is common to all runs. It is for one goroutine.
 type bench struct {
-	dir        string        // below it each run has its own directory
-	timeout    time.Duration // for one run
+	dir        string // below it each run has its own directory
 	pipelining bool
+
+	binary string // the example server, once it is needed
+	shelf  shelf  // what is prepared once for several runs
+}
+
+// program is the example server, built when it is first asked for.
+func (b *bench) program(ctx context.Context) (_ string, err error) {
+	if b.binary == "" {
+		b.binary, err = interop.BuildStandalone(ctx, b.dir)
+	}
+	return b.binary, err
+}
+
+// scenario is what happens to a target in each round.
+func (t target) scenario() scenario {
+	return scenario{name: t.name, run: func(ctx context.Context, b *bench, w workload) (figures, error) {
+		return b.run(ctx, t, w)
+	}}
 }
 
 // run starts a target afresh, gives it the workload once, and stops it.
 func (b *bench) run(ctx context.Context, t target, w workload) (figures, error) {
-	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
 	dir, err := os.MkdirTemp(b.dir, t.name)
 	if err != nil {
@@ -33,16 +50,22 @@ func (b *bench) run(ctx context.Context, t target, w workload) (figures, error) 
 	defer d.close()
 	server, err := t.start(ctx, scene{dir: dir, nextHops: d.addrs(), size: w.Size, held: w.Held})
 	if err != nil {
-		return nil, fmt.Errorf("starting %s: %w", t.name, err)
+		return nil, fmt.Errorf("starting: %w", err)
 	}
 	f, err := b.measure(ctx, server, d, w)
+	return f, server.end(err)
+}
+
+// end stops the server. To the error of a measurement it adds what the server
+// has to say.
+func (r running) end(err error) error {
 	if err != nil {
-		err = fmt.Errorf("%s, %s: %w\nend of its log: %s", t.name, w.Name, err, tail(server.log(), 2000))
+		err = fmt.Errorf("%w\nend of the server's log: %s", err, tail(r.log(), 2000))
 	}
-	if serr := server.stop(); err == nil && serr != nil {
-		err = fmt.Errorf("stopping %s: %w", t.name, serr)
+	if serr := r.stop(); err == nil && serr != nil {
+		err = fmt.Errorf("stopping: %w", serr)
 	}
-	return f, err
+	return err
 }
 
 // measure submits the workload, waits for its arrival, and reads the meters.
@@ -52,7 +75,7 @@ func (b *bench) measure(ctx context.Context, server running, d *destinations, w 
 	if err := l.connect(ctx, server.addr); err != nil {
 		return nil, err
 	}
-	m, err := openMeter(server.pid, w)
+	m, err := openMeter(server.pid, often(w))
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +85,7 @@ func (b *bench) measure(ctx context.Context, server running, d *destinations, w 
 	if err == nil && !w.Held {
 		arrival(ctx, d, start, f)
 	}
-	m.close(w, f)
+	m.close(w.Messages, f)
 	var all []time.Duration
 	for _, s := range l.latencies {
 		all = append(all, s...)
@@ -74,15 +97,11 @@ func (b *bench) measure(ctx context.Context, server running, d *destinations, w 
 // arrival waits until every message is at its destination, or until time is up
 // and the rest counts as lost.
 func arrival(ctx context.Context, d *destinations, start time.Time, f figures) {
-	select {
-	case <-d.all:
-	case <-ctx.Done():
-	}
-	missing, repeats, last := d.count()
-	if n := len(d.arrived) - missing; n > 0 {
+	d.drained(ctx)
+	if n, _, last := d.came(); n > 0 {
 		f[endRate] = float64(n) / last.Sub(start).Seconds()
 	}
-	f[lost], f[twice] = float64(missing), float64(repeats)
+	d.tally(f)
 }
 
 // A meter watches the processes of a server.
@@ -94,9 +113,18 @@ type meter struct {
 	peak   interop.Usage
 }
 
+// often is how often a meter looks at memory: where a second is most of a run,
+// more than once in it.
+func often(w workload) time.Duration {
+	if w.Messages < 100 {
+		return 50 * time.Millisecond
+	}
+	return time.Second
+}
+
 // openMeter notes what the processes have used so far and begins to look at
-// their memory: often where little mail makes that cheap, else once a second.
-func openMeter(pid int, w workload) (*meter, error) {
+// their memory.
+func openMeter(pid int, every time.Duration) (*meter, error) {
 	m := &meter{pid: pid, stop: make(chan struct{})}
 	if pid == 0 {
 		return m, nil
@@ -104,10 +132,6 @@ func openMeter(pid int, w workload) (*meter, error) {
 	var err error
 	if m.before, err = interop.MeasureTree(pid); err != nil {
 		return nil, err
-	}
-	every := time.Second
-	if w.Messages < 100 {
-		every = 50 * time.Millisecond
 	}
 	m.done.Go(func() {
 		for {
@@ -132,8 +156,9 @@ func (m *meter) look() interop.Usage {
 	return u
 }
 
-// close lets the server finish its book-keeping and adds what was used.
-func (m *meter) close(w workload, f figures) {
+// close lets the server finish its book-keeping and adds what was used for a
+// number of messages.
+func (m *meter) close(messages int, f figures) {
 	if m.pid == 0 {
 		return
 	}
@@ -141,7 +166,7 @@ func (m *meter) close(w workload, f figures) {
 	close(m.stop)
 	m.done.Wait()
 	u := m.look()
-	f[cpu] = (u.CPU - m.before.CPU).Seconds() * 1000 / float64(w.Messages)
+	f[cpu] = (u.CPU - m.before.CPU).Seconds() * 1000 / float64(messages)
 	f[pss] = float64(m.peak.PSS) / (1 << 20)
 	f[rss] = float64(m.peak.RSS) / (1 << 20)
 }

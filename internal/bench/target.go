@@ -16,6 +16,9 @@ type scene struct {
 	nextHops []string // addresses of the destinations; domain i is sent to the i-th
 	size     int      // octets of the largest message
 	held     bool     // the destinations never answer
+	one      bool     // to each destination one delivery at a time
+
+	environment []string // of all processes of the server, "NAME=value"
 }
 
 // A running server takes mail at addr until it is stopped. pid is the root of
@@ -49,12 +52,22 @@ func ceiling() target {
 
 // panelmail is the example server, with settings that say where mail goes and
 // how large it may be, and nothing else.
-func panelmail(binary string) target {
-	return target{name: "panelmail", start: func(ctx context.Context, s scene) (running, error) {
+func panelmail(b *bench) target {
+	return target{name: ours, start: func(ctx context.Context, s scene) (running, error) {
+		binary, err := b.program(ctx)
+		if err != nil {
+			return running{}, err
+		}
 		p := &interop.Standalone{
 			Binary:   binary,
 			Dir:      s.dir,
 			Settings: []string{fmt.Sprintf("limits.message_size = %q", fmt.Sprintf("%dMiB", s.size>>20+16))},
+		}
+		if s.environment != nil {
+			p.Wrapper = append([]string{"env"}, s.environment...)
+		}
+		if s.one {
+			p.Settings = append(p.Settings, "limits.destination_concurrency = 1")
 		}
 		if len(s.nextHops) == 1 {
 			p.SmartHost = s.nextHops[0]
@@ -64,8 +77,13 @@ func panelmail(binary string) target {
 		if err := p.Start(ctx); err != nil {
 			return running{}, err
 		}
-		return running{addr: p.Addr, pid: p.PID(), stop: p.Stop, log: p.Log}, nil
+		return standing(p), nil
 	}}
+}
+
+// standing is the example server as one that runs.
+func standing(p *interop.Standalone) running {
+	return running{addr: p.Addr, pid: p.PID(), stop: p.Stop, log: p.Log}
 }
 
 // routes gives the server a transport map with one line a domain.
@@ -100,6 +118,12 @@ func postfix(name string, main []string) target {
 		p.Main = append(p.Main[:len(p.Main):len(p.Main)], "message_size_limit = 0", "mailbox_size_limit = 0")
 		if s.held {
 			p.Main = append(p.Main, "smtpd_recipient_restrictions = check_client_access static:HOLD")
+		}
+		if s.environment != nil {
+			p.Main = append(p.Main, "import_environment = MAIL_CONFIG MAIL_DEBUG MAIL_LOGTAG POSTLOG_SERVICE POSTLOG_HOSTNAME LANG=C "+strings.Join(s.environment, " "))
+		}
+		if s.one {
+			p.Main = append(p.Main, "default_destination_concurrency_limit = 1", "initial_destination_concurrency = 1")
 		}
 		if len(s.nextHops) == 1 {
 			host, port, _ := strings.Cut(s.nextHops[0], ":")

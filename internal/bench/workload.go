@@ -1,6 +1,11 @@
 package main
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+)
 
 // A workload is what the generator does to a server.
 type workload struct {
@@ -11,15 +16,33 @@ type workload struct {
 	Size         int    `json:"octets"`       // of content
 	Destinations int    `json:"destinations"` // next hops the messages are spread over
 	Held         bool   `json:"held"`         // the destination never answers
+	Extra        int    `json:"extra"`        // recipients of every other message beyond the first
+	Rounds       int    `json:"rounds"`       // if 0, five
 	goals        []goal
+
+	// cases take turns instead of the targets, if there are any.
+	cases []scenario
+
+	timeout time.Duration        // for one run; if 0, two minutes
+	arrived func(recipients int) // told of each arrival, if set
 }
 
-// A goal is a figure to be reached, absolute or as a ratio to the best peer.
+// A scenario is one of several things that a workload compares, which are not
+// one thing done to several servers. It measures once, afresh.
+type scenario struct {
+	name string
+	run  func(context.Context, *bench, workload) (figures, error)
+}
+
+// A goal is a figure to be reached, absolute or as a ratio to the best of
+// others.
 type goal struct {
 	figure   string // name in [figures]
 	relative bool
 	atLeast  bool
 	value    float64
+	of       string   // whose figure; if "", ours
+	to       []string // what it is compared with; if nil, our peers
 }
 
 func (g goal) String() string {
@@ -28,9 +51,33 @@ func (g goal) String() string {
 		relation = ">="
 	}
 	if g.relative {
-		unit = " x"
+		unit = strings.TrimRight(" x "+strings.Join(g.to, ", "), " ")
 	}
-	return fmt.Sprintf("%s %s %g%s", g.figure, relation, g.value, unit)
+	return fmt.Sprintf("%s%s %s %g%s", prefixed(g.of, ": "), g.figure, relation, g.value, unit)
+}
+
+// prefixed puts more behind a text that is not empty.
+func prefixed(text, more string) string {
+	if text == "" {
+		return ""
+	}
+	return text + more
+}
+
+// subject is whose figures a goal is about, and others with whose it compares
+// them.
+func (g goal) subject() string {
+	if g.of == "" {
+		return ours
+	}
+	return g.of
+}
+
+func (g goal) others() []string {
+	if g.to == nil {
+		return peers()
+	}
+	return g.to
 }
 
 // met reports whether a value reaches the goal.
@@ -43,8 +90,24 @@ func (g goal) met(v float64) bool {
 
 const kib = 1 << 10
 
-// workloads are all there are, in the order of their names.
-func workloads() []workload {
+// workloads are all there are.
+func workloads(b *bench) []workload {
+	return append(loads(),
+		backlogWorkload(),
+		questionsWorkload(),
+		roundTripWorkload(b),
+		fairnessWorkload(),
+		growthWorkload(),
+		syncWorkload(b),
+		killWorkload(),
+		outageWorkload(time.Minute),
+		blackHoleWorkload(),
+		refusalWorkload(),
+	)
+}
+
+// loads are the workloads that are one load put on each target.
+func loads() []workload {
 	return []workload{
 		{
 			Name: "P1", Text: "durable accept, 4 KiB, 50 sessions, destination held",

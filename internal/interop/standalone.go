@@ -55,7 +55,7 @@ func (s *Standalone) Start(ctx context.Context) error {
 	if err := s.configure(); err != nil {
 		return err
 	}
-	command := append(append(slices.Clone(s.Wrapper), s.Binary), s.args("serve")...)
+	command := append(append(slices.Clone(s.Wrapper), s.Binary), s.Arguments("serve")...)
 	s.Process.Path, s.Process.Args, s.File = command[0], command[1:], s.path("log")
 	return s.Process.Start(ctx)
 }
@@ -66,7 +66,7 @@ func (s *Standalone) Command(ctx context.Context, args ...string) (string, error
 	if err := s.configure(); err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, s.Binary, s.args(args...)...)
+	cmd := exec.CommandContext(ctx, s.Binary, s.Arguments(args...)...)
 	var problems bytes.Buffer
 	cmd.Stderr = &problems
 	out, err := cmd.Output()
@@ -81,8 +81,8 @@ func (s *Standalone) path(name string) string { return filepath.Join(s.Dir, name
 // Database is the path of the server's database.
 func (s *Standalone) Database() string { return filepath.Join(s.path("data"), "panelmail.db") }
 
-// args puts the global flags before a command.
-func (s *Standalone) args(command ...string) []string {
+// Arguments are those of the program for a command on this state.
+func (s *Standalone) Arguments(command ...string) []string {
 	return append([]string{"--data", s.path("data"), "--config", s.path("panelmail.toml")}, command...)
 }
 
