@@ -6,8 +6,12 @@ import (
 )
 
 const (
-	addCount = `
-INSERT INTO panelmail_count (minute, site, label, delivered, deferred, bounced) VALUES (?, ?, ?, ?, ?, ?)
+	addCounts = `
+INSERT INTO panelmail_count (minute, site, label, delivered, deferred, bounced) VALUES `
+	countRow  = `(?, ?, ?, ?, ?, ?)`
+	countRow8 = countRow + `,` + countRow + `,` + countRow + `,` + countRow + `,` +
+		countRow + `,` + countRow + `,` + countRow + `,` + countRow
+	toThose = `
 ON CONFLICT DO UPDATE SET delivered = delivered + excluded.delivered,
 	deferred = deferred + excluded.deferred, bounced = bounced + excluded.bounced`
 
@@ -46,10 +50,19 @@ func (c *counter) count(t txn, events []Event) error {
 	for i := range events {
 		c.add(&events[i])
 	}
+	var args []any
 	for k, n := range c.sums {
-		if _, err := t.exec(addCount, k.minute, k.site, k.label, n.Delivered, n.Deferred, n.Bounced); err != nil {
+		args = append(args, k.minute, k.site, k.label, int64(n.Delivered), int64(n.Deferred), int64(n.Bounced))
+	}
+	for len(args) > 0 {
+		n, statement := 6, addCounts+countRow+toThose
+		if len(args) >= 8*6 {
+			n, statement = 8*6, addCounts+countRow8+toThose
+		}
+		if _, err := t.exec(statement, args[:n]...); err != nil {
 			return err
 		}
+		args = args[n:]
 	}
 	return nil
 }

@@ -18,12 +18,16 @@ const (
 	eventColumns = `at, kind, queue_id, previous, site, reverse_path, recipient, label,
 	attempt, code, status, text, host, addr, flags, delay, due, size, recipients, report, transcript`
 
-	eventRow   = `(?, ?, ?, ?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	eventRow4  = eventRow + `, ` + eventRow + `, ` + eventRow + `, ` + eventRow
-	eventRow16 = eventRow4 + `, ` + eventRow4 + `, ` + eventRow4 + `, ` + eventRow4
+	insertEvents = `INSERT INTO panelmail_event (` + eventColumns + `) VALUES `
+	eventRow     = `(?, ?, ?, ?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	eventRows4   = eventRow + `,` + eventRow + `,` + eventRow + `,` + eventRow
+	eventRows16  = eventRows4 + `,` + eventRows4 + `,` + eventRows4 + `,` + eventRows4
 
-	insertEvent   = `INSERT INTO panelmail_event (` + eventColumns + `) VALUES ` + eventRow
-	insertEvent16 = `INSERT INTO panelmail_event (` + eventColumns + `) VALUES ` + eventRow16
+	// Every message has one of these, and most columns would be NULL.
+	insertQueued = `INSERT INTO panelmail_event (kind, at, queue_id, site, reverse_path, size, recipients) VALUES `
+	queuedRow    = `('queued', ?, ?, ?, ?, ?, ?)`
+	queuedRows4  = queuedRow + `,` + queuedRow + `,` + queuedRow + `,` + queuedRow
+	queuedRows16 = queuedRows4 + `,` + queuedRows4 + `,` + queuedRows4 + `,` + queuedRows4
 
 	selectEvent = `
 SELECT seq, at, kind, queue_id, coalesce(previous, ''), coalesce(site, ''), coalesce(reverse_path, ''),
@@ -59,15 +63,11 @@ const (
 )
 
 // writeEvents writes events in the transaction that makes them true, and numbers
-// them.
+// them: several to a statement, because each costs as much as a row.
 func writeEvents(t txn, events []Event) error {
-	const many = 16 // rows of insertEvent16
-	args := make([]any, 0, many*21)
+	args := make([]any, 0, 16*21)
 	for len(events) > 0 {
-		n, statement := 1, insertEvent
-		if len(events) >= many {
-			n, statement = many, insertEvent16
-		}
+		n, statement := insertFor(events)
 		args = args[:0]
 		for i := range n {
 			args = events[i].columns(args)
@@ -84,8 +84,32 @@ func writeEvents(t txn, events []Event) error {
 	return nil
 }
 
-// columns appends the values of eventColumns.
+// insertFor returns a statement for the first n of events.
+func insertFor(events []Event) (n int, statement string) {
+	queued := events[0].Kind == Queued
+	for n < min(16, len(events)) && (events[n].Kind == Queued) == queued {
+		n++
+	}
+	switch {
+	case n == 16 && queued:
+		return 16, insertQueued + queuedRows16
+	case n == 16:
+		return 16, insertEvents + eventRows16
+	case n >= 4 && queued:
+		return 4, insertQueued + queuedRows4
+	case n >= 4:
+		return 4, insertEvents + eventRows4
+	case queued:
+		return 1, insertQueued + queuedRow
+	}
+	return 1, insertEvents + eventRow
+}
+
+// columns appends the values of a row.
 func (e *Event) columns(args []any) []any {
+	if e.Kind == Queued {
+		return append(args, micros(e.Time), e.ID, orNone(e.Site), orNone(e.ReversePath), orNull(e.Size), orNull(int64(e.Recipients)))
+	}
 	o := &e.Outcome
 	var due any
 	if !e.Due.IsZero() {
