@@ -24,9 +24,18 @@ func Sabotage(q *Queue, defect string) {
 		q.store = noPriorities{s}
 	case "leases are not renewed":
 		q.store = noExtend{s}
+	case "what is deleted stays in the file":
+		s.pragma(`PRAGMA secure_delete = OFF`)
 	case "the answer to a claim is lost":
 		q.store = &lostAnswer{engine: s}
 	}
+}
+
+// pragma changes the connection that writes.
+func (e *engine) pragma(statement string) {
+	_ = e.writer.do(context.Background(), &op{class: classPeek, peek: func(t txn) error {
+		return e.writer.tx.discard(statement)
+	}})
 }
 
 // lostSettle says that it settled, and did not.

@@ -82,6 +82,12 @@ type Options struct {
 	// it is not looked at.
 	MinFree int64
 
+	// Retention is how long the history is kept: see [Queue.Events]. While the
+	// queue is run older events are deleted, within about ten minutes and also
+	// if their message is still in the queue. If zero, 30 days; if negative, all
+	// is kept for ever. Nothing else depends on it.
+	Retention time.Duration
+
 	// Observe is told what was committed, in the order of commits, on a
 	// goroutine of its own. Events wait in memory while it runs. A panic in it
 	// is logged. If nil, nobody is told.
@@ -117,6 +123,7 @@ func (o Options) withDefaults() Options {
 	orElse(&o.Grace, 3*time.Second)
 	orElse(&o.LockWait, 5*time.Second)
 	orElse(&o.Poll, time.Second)
+	orElse(&o.Retention, 30*day)
 	orElse(&o.MinFree, 64<<20)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

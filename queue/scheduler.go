@@ -66,7 +66,7 @@ func (s *scheduler) run(ctx context.Context) {
 	s.q.scheduler.Store(s)
 	defer s.q.scheduler.Store(nil)
 	var helpers sync.WaitGroup
-	for _, f := range []func(context.Context){s.renew, s.watch, s.expire, s.tidy, s.forgetKeys} {
+	for _, f := range []func(context.Context){s.renew, s.watch, s.expire, s.tidy, s.forgetKeys, s.prune} {
 		helpers.Go(func() { f(ctx) })
 	}
 	for ctx.Err() == nil {

@@ -13,7 +13,6 @@ import (
 const (
 	walLimit    = 32 << 20    // octets of log above which readers are waited for
 	walPause    = time.Minute // between two tries to cut a log that does not grow
-	walEvery    = 64          // commits between two looks at the log
 	foreignTail = time.Second // how long after a foreign writer we go easy on the lock
 )
 
@@ -111,11 +110,7 @@ func (c *checkpointed) due(now time.Time, size int64) bool {
 // checkpoint keeps the log small where readers keep SQLite's own checkpoints
 // from ever coming to its end.
 func (w *writer) checkpoint() {
-	w.commits++
-	if w.commits%walEvery != 0 || w.db == nil {
-		return
-	}
-	if !w.tried.due(time.Now(), w.logSize()) {
+	if w.db == nil || !w.tried.due(time.Now(), w.logSize()) {
 		return
 	}
 	_, _ = w.tx.exec(`PRAGMA busy_timeout = 100`)

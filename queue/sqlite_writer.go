@@ -43,7 +43,6 @@ type writer struct {
 	tx      *prepared
 	seen    time.Time // when a foreign writer was last met
 	debt    time.Duration
-	commits int
 	tried   checkpointed
 	events  []Event // of the batch
 	counter counter

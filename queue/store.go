@@ -113,6 +113,12 @@ type store interface {
 	// forgetKeys removes some keys whose time is over.
 	forgetKeys(ctx context.Context, now int64) (more bool, err error)
 
+	// prune deletes a step's worth of what the history keeps no longer: events of
+	// before an instant, and counts. vacuum returns a step's worth of what
+	// is free in the file, if that is much; begun says that it was much before.
+	prune(ctx context.Context, before, now int64) (more bool, err error)
+	vacuum(ctx context.Context, begun bool) (more bool, err error)
+
 	// content returns where the content of a message is, and its first part;
 	// chunk a piece of an upload, numbered from 0. Both return ErrNotFound for
 	// what is not there.

@@ -23,6 +23,9 @@ type File struct {
 // Path is the absolute name of the file.
 func (f *File) Path() string { return f.path }
 
+// Owned reports whether the file is only ours: one of [Own].
+func (f *File) Owned() bool { return f.own }
+
 // Own is the database file at path, for the default driver. A file that is
 // missing is created empty with mode 0600, a directory that is missing with
 // mode 0700.

@@ -23,6 +23,8 @@ var historyCases = []testCase{
 	{name: "AFollowerIsTold", run: followers},
 	{name: "ATrailIsFiltered", run: filters},
 	{name: "HistoryKnowsEachNameOfAMessage", run: names},
+	{name: "OldEventsGoAndACursorBeforeThemIsToldSo", options: queue.Options{Retention: time.Hour}, run: retention},
+	{name: "EventsMayBeKeptForEver", options: queue.Options{Retention: -1}, run: keptForEver},
 	{name: "OutcomesAreCountedBySiteAndDestination", run: flow},
 }
 
@@ -306,6 +308,58 @@ func names(l *lab) {
 	}
 	if _, err := l.q.History(l.Context(), queue.NewID(time.Now())); !errors.Is(err, queue.ErrNotFound) {
 		l.Errorf("history of a stranger: %v", err)
+	}
+}
+
+func retention(l *lab) {
+	l.run()
+	const many = 700 // messages: more events than one step takes
+	for i := range many {
+		l.send(fmt.Sprintf("r%d@d%d.test", i, i%7))
+	}
+	l.sleep(45 * time.Minute)
+	l.send("later@far.test")
+	check := func(first, last int64) {
+		l.Helper()
+		var got []int64
+		for _, e := range l.history(queue.Trail{}) {
+			got = append(got, e.Seq)
+		}
+		var want []int64
+		for i := first; i <= last; i++ {
+			want = append(want, i)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			l.Errorf("kept (-want +got):\n%s", diff)
+		}
+		for _, after := range []int64{1, max(1, first-2), max(1, first-1), last} {
+			var err error
+			for _, err = range l.q.Events(l.Context(), queue.Trail{After: after}) {
+				if err != nil {
+					break
+				}
+			}
+			if lost := after < first-1; errors.Is(err, queue.ErrPruned) != lost {
+				l.Errorf("after %d, with %d to %d kept: %v", after, first, last, err)
+			}
+		}
+	}
+	check(1, 2*many+2)
+	l.sleep(30 * time.Minute)
+	check(2*many+1, 2*many+2)
+	l.sleep(time.Hour)
+	check(2*many+3, 2*many+2)
+	l.send("last@far.test")
+	l.sleep(time.Minute)
+	check(2*many+3, 2*many+4)
+}
+
+func keptForEver(l *lab) {
+	l.run()
+	l.send("bob@far.test")
+	l.sleep(40 * day)
+	if n := len(l.history(queue.Trail{})); n != 2 {
+		l.Errorf("%d of 2 events are kept", n)
 	}
 }
 
