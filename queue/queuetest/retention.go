@@ -24,6 +24,7 @@ func retention(l *lab) {
 	}
 	l.sleep(45 * time.Minute)
 	l.send("later@far.test")
+	l.sleep(time.Minute)
 	check := func(first, last int64) {
 		l.Helper()
 		var got []int64
