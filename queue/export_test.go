@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -16,6 +17,8 @@ func Sabotage(q *Queue, defect string) {
 		q.store = &leaseIgnored{engine: s}
 	case "bounce outside the settle transaction":
 		q.store = bounceOutside{s}
+	case "acknowledged before it is stored":
+		q.store = earlyAck{s}
 	case "attempt written after it was made":
 		q.store = lateClaim{s}
 	case "newcomers wait for what was claimed":
@@ -79,6 +82,19 @@ func (s bounceOutside) settle(ctx context.Context, x *settlement) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// earlyAck stores messages a moment after it has said so.
+type earlyAck struct{ *engine }
+
+func (s earlyAck) enqueue(ctx context.Context, r *record) error {
+	own := *r
+	own.body = slices.Clone(r.body)
+	go func() {
+		time.Sleep(time.Second)
+		_ = s.engine.enqueue(ctx, &own)
+	}()
 	return nil
 }
 

@@ -22,6 +22,16 @@ func TestConformance(t *testing.T) {
 	})
 }
 
+func TestCrashes(t *testing.T) {
+	outer := t
+	queuetest.TestCrashes(t, func(t testing.TB, o queue.Options) (*queue.Queue, func(queue.Options) *queue.Queue) {
+		path := newPath(outer)
+		q := open(t, path, o)
+		queue.Sabotage(q, os.Getenv(defectVariable))
+		return q, func(o queue.Options) *queue.Queue { return open(t, copyOf(outer, path), o) }
+	})
+}
+
 // TestTheSuiteFindsSeededDefects runs the conformance test in another process on
 // queues that break a promise each.
 func TestTheSuiteFindsSeededDefects(t *testing.T) {
@@ -29,18 +39,24 @@ func TestTheSuiteFindsSeededDefects(t *testing.T) {
 		t.Skip("this is that process")
 	}
 	for _, c := range []struct{ defect, finder string }{
-		{"lost settle", "WhatIsDeliveredIsDone"},
-		{"lease ignored", "NoRecipientIsTriedTwiceAtOnce"},
-		{"bounce outside the settle transaction", "OutcomeAndBounceCommitTogether"},
-		{"attempt written after it was made", "TheAttemptIsWrittenBeforeItIsMade"},
-		{"newcomers wait for what was claimed", "AMessageWaitsForOneOfEachOtherSite"},
-		{"priorities are lost", "InteractiveMailGoesFirstAndStarvesNobody"},
+		{"lost settle", "Conformance/WhatIsDeliveredIsDone"},
+		{"lease ignored", "Conformance/NoRecipientIsTriedTwiceAtOnce"},
+		{"bounce outside the settle transaction", "Conformance/OutcomeAndBounceCommitTogether"},
+		{"attempt written after it was made", "Conformance/TheAttemptIsWrittenBeforeItIsMade"},
+		{"newcomers wait for what was claimed", "Conformance/AMessageWaitsForOneOfEachOtherSite"},
+		{"priorities are lost", "Conformance/InteractiveMailGoesFirstAndStarvesNobody"},
+		{"lost settle", "Crashes"},
+		{"bounce outside the settle transaction", "Crashes"},
+		{"acknowledged before it is stored", "Crashes"},
 	} {
-		t.Run(c.defect, func(t *testing.T) {
-			cmd := exec.Command(os.Args[0], "-test.timeout=30s", "-test.run=^TestConformance$/^"+c.finder+"$")
+		t.Run(c.defect+" by "+c.finder, func(t *testing.T) {
+			if testing.Short() && c.finder == "Crashes" {
+				t.Skip("drives other processes; not with -short")
+			}
+			cmd := exec.Command(os.Args[0], "-test.timeout=60s", "-test.run=^Test"+strings.ReplaceAll(c.finder, "/", "$/^")+"$")
 			cmd.Env = append(os.Environ(), defectVariable+"="+c.defect)
 			out, err := cmd.CombinedOutput()
-			if err == nil || !strings.Contains(string(out), "--- FAIL: TestConformance/"+c.finder) {
+			if err == nil || !strings.Contains(string(out), "--- FAIL: Test"+c.finder) {
 				t.Errorf("the suite did not find it: %v\n%s", err, out)
 			}
 		})
