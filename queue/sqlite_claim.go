@@ -87,10 +87,7 @@ func (e *engine) claim(ctx context.Context, c claim) ([]*attempt, error) {
 	err := e.writer.do(ctx, &op{class: classOther, apply: func(t txn) ([]Event, error) {
 		k := &claiming{txn: t, claim: &c, rows: c.rows}
 		for i := range c.wants {
-			if err := k.lane(&c.wants[i]); err != nil {
-				return nil, err
-			}
-			if err := k.file(&c.wants[i]); err != nil {
+			if err := k.want(&c.wants[i]); err != nil {
 				return nil, err
 			}
 		}
@@ -111,22 +108,8 @@ type claiming struct {
 	rows  int // recipients that may still be taken
 }
 
-// file sets when the lane of a want is due again.
-func (k *claiming) file(w *want) error {
-	if w.attempts == 0 {
-		return nil // of newcomers alone: it is as due as it was
-	}
-	delete(k.lanes(), w.label) // its due time is another one now
-	if w.more == [priorities]bool{} {
-		return refile(k, w.lane)
-	}
-	// More is due: behind the lanes that have waited longer.
-	_, err := k.exec(setLaneDue, k.claim.now, w.lane)
-	return err
-}
-
-// lane takes attempts from a lane.
-func (k *claiming) lane(w *want) error {
+// want takes attempts from a lane, and sets when it is due again.
+func (k *claiming) want(w *want) error {
 	for _, f := range w.flows {
 		got, _, err := k.take(w, f, 1)
 		if err != nil {
@@ -136,11 +119,43 @@ func (k *claiming) lane(w *want) error {
 			a.extra = true
 		}
 	}
-	w.more = [priorities]bool{}
 	if w.attempts == 0 {
-		return nil
+		return nil // of newcomers alone: the lane is as due as it was
 	}
-	classes, err := classesOf(k, w)
+	delete(k.lanes(), w.label) // its due time is another one now
+	w.more = [priorities]bool{}
+	first, waiting, err := firstOf(k, w.lane)
+	switch {
+	case err != nil:
+		return err
+	case waiting == 0:
+		return k.file(w, nil)
+	case waiting == 1 && first.due > k.claim.now:
+		return k.file(w, first.due)
+	case waiting == 1:
+		if _, w.more[first.class], err = k.take(w, first.flow, 1); err != nil || w.more[first.class] {
+			return err
+		}
+		return k.file(w, nil)
+	}
+	if err := k.lane(w, first); err != nil {
+		return err
+	}
+	if w.more == [priorities]bool{} {
+		return refile(k, w.lane)
+	}
+	return k.file(w, k.claim.now) // more is due: behind the lanes that have waited longer
+}
+
+// file sets when a lane is due again; nil: nobody waits.
+func (k *claiming) file(w *want, due any) error {
+	_, err := k.exec(setLaneDue, due, w.lane)
+	return err
+}
+
+// lane takes attempts from a lane, class by class. first is its first flow.
+func (k *claiming) lane(w *want, first flowDue) error {
+	classes, err := classesOf(k, w, first)
 	if err != nil {
 		return err
 	}
@@ -199,6 +214,7 @@ func (k *claiming) take(w *want, f flow, n int) (got []*attempt, more bool, err 
 		return nil, false, err
 	}
 	for _, a := range got {
+		a.next = f.site
 		a.token = k.claim.token + int64(len(k.got))
 		if err := lease(k, k.claim, a); err != nil {
 			return nil, false, err

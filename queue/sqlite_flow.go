@@ -16,6 +16,12 @@ SELECT class, site, count(*) FROM (
 	ORDER BY due LIMIT ?)
 GROUP BY class, site ORDER BY class, site`
 
+	// The first two recipients that wait: if there is one, it is all.
+	firstTwo = `
+SELECT class, site, due FROM panelmail_recipient
+WHERE state = 0 AND lane = ?
+ORDER BY class, site, due LIMIT 2`
+
 	// The index ranges on its first column only, so the next flow of the class
 	// and the next class are two questions.
 	nextSite = `
@@ -42,12 +48,31 @@ type flowDue struct {
 	due int64
 }
 
+// firstOf returns the first flow that waits in a lane, with how many recipients
+// wait: two means that many or more.
+func firstOf(t txn, lane int64) (first flowDue, n int, err error) {
+	rows, err := t.query(firstTwo, lane)
+	if err != nil {
+		return first, 0, err
+	}
+	defer func() { _ = rows.Close() }()
+	for ; rows.Next(); n++ {
+		if n > 0 {
+			continue
+		}
+		if err := rows.Scan(&first.class, &first.site, &first.due); err != nil {
+			return first, 0, err
+		}
+	}
+	return first, n, rows.Err()
+}
+
 // classesOf lists the first flow of each class that waits in the lane of a want,
-// in the order in which the classes are served.
-func classesOf(t txn, w *want) (first []flowDue, err error) {
-	for class := -1; class < priorities-1; {
-		var f flowDue
-		err := t.row(nextClass, w.lane, class).Scan(&f.class, &f.site, &f.due)
+// in the order in which the classes are served. The first of all is known.
+func classesOf(t txn, w *want, f flowDue) (first []flowDue, err error) {
+	first = append(first, f)
+	for f.class < priorities-1 {
+		err := t.row(nextClass, w.lane, f.class).Scan(&f.class, &f.site, &f.due)
 		if errors.Is(err, sql.ErrNoRows) {
 			break
 		}
@@ -55,7 +80,6 @@ func classesOf(t txn, w *want) (first []flowDue, err error) {
 			return nil, err
 		}
 		first = append(first, f)
-		class = f.class
 	}
 	if w.yield && w.attempts == 1 && len(first) > 1 {
 		first = append(first[1:], first[0])
