@@ -14,9 +14,9 @@ const (
 // the destinations are like and what the labels used lately stood for. Its zero
 // value is ready for use.
 //
-// What it remembers is bounded. Of those lanes that are dead, and of the quotas
-// that are spent, no more than maxLanes outlast two generations; one that is
-// forgotten before its time begins anew.
+// What it remembers is bounded: 4 maxLanes lanes and as many quotas, and what is under
+// way. Dead lanes and spent quotas are kept for their time, while there are no more
+// than maxLanes of them in a generation; what is forgotten sooner begins anew.
 type lanes struct {
 	mu        sync.Mutex
 	labels    generations[string, bounds]
@@ -105,7 +105,7 @@ func (l *lanes) revive(label string, guess func(label string) bounds) {
 	}
 	l.lock()
 	defer l.mu.Unlock()
-	if w, ok := l.windows.get(b.lane); ok && w.dead {
+	if w, ok := l.windows.get(b.lane); ok && b.windowed() && w.dead {
 		*w = window{busy: w.busy, size: b.initial, idle: w.idle}
 	}
 }

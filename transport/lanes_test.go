@@ -131,43 +131,52 @@ func (w *ward) release(i int, found finding, now time.Time) {
 	}
 }
 
-// An outage of many destinations, and mail that never comes back to a lane, take no
-// more memory than is allowed; who is under way is never forgotten.
+// Neither mail that never comes back to a lane nor an outage of many destinations takes
+// more memory than is allowed. Who is under way is never forgotten, and in ordinary
+// times what lasts is not either.
 func TestTheMemoryForLanesIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l lanes
-		at := func(lane string) bounds {
+		now := time.Now()
+		at := func(lane string, delay time.Duration) bounds {
 			return bounds{lane: load{key: lane}, limit: 20, initial: 1, cohorts: 1, rest: time.Hour,
-				quota: load{"slow", lane}, delay: time.Hour}
+				quota: load{"slow", lane}, each: 20, delay: delay}
 		}
-		guess := func(label string) bounds { return at(label) }
-		busy, _ := l.admit("busy", at("busy"), time.Now())
-		dead, _ := l.admit("dead", at("dead"), time.Now())
-		dead.release(unreachable, Reply{Code: 451}, time.Now())
-		for i := range 8 * maxLanes {
-			name := strconv.Itoa(i)
-			p, _ := l.admit(name, at(name), time.Now())
-			found := nothing
-			if i > 3*maxLanes {
-				found = unreachable
-			} else if l.room("dead", guess, time.Now()).Until.IsZero() {
-				t.Fatalf("a dead destination is forgotten after %d others", i)
+		deliver := func(lane string, delay time.Duration, found finding) {
+			p, r := l.admit(lane, at(lane, delay), now)
+			if r.Free < 1 {
+				t.Fatalf("%s has no room", lane)
 			}
-			p.release(found, Reply{Code: 451}, time.Now())
+			p.release(found, Reply{Code: 451}, now)
+		}
+		busy, _ := l.admit("busy", at("busy", 0), now)
+		deliver("dead", 0, unreachable)
+		deliver("paused", time.Minute, reached)
+		for i := range 3 * maxLanes {
+			deliver(strconv.Itoa(i), 0, reached)
+		}
+		for _, lane := range []string{"dead", "paused"} {
+			guess := func(label string) bounds { return at(label, time.Minute) }
+			if r := l.room(lane, guess, now); r.Until.IsZero() {
+				t.Errorf("that a destination is %s is forgotten", lane)
+			}
+		}
+		for i := range 6 * maxLanes {
+			deliver(fmt.Sprint("out", i), time.Minute, unreachable)
 		}
 		for name, n := range map[string]int{
 			"windows": len(l.windows.young) + len(l.windows.old),
 			"quotas":  len(l.quotas.young) + len(l.quotas.old),
 			"labels":  len(l.labels.young) + len(l.labels.old),
 		} {
-			if n > 4*maxLanes {
+			if n > 4*maxLanes+1 {
 				t.Errorf("%d %s are remembered", n, name)
 			}
 		}
 		if w, _ := l.windows.get(load{key: "busy"}); w != busy.window {
 			t.Error("a delivery under way is forgotten")
 		}
-		busy.release(reached, Reply{}, time.Now())
+		busy.release(reached, Reply{}, now)
 	})
 }
 
