@@ -20,7 +20,7 @@ var answers = map[string]answer{
 	"error":   {class: 5, code: 550, text: undeliverable},
 	"retry":   {class: 4, code: 450, text: undeliverable},
 	"discard": {class: 2, code: 250, text: "discarded"},
-	"hold":    {class: 4, code: 450, text: "held by the transport map", hold: true},
+	"hold":    {text: "held by the transport map", hold: true},
 }
 
 // Deliver implements [Transport]. The text of the reply is the next hop, whose
@@ -34,6 +34,9 @@ func (a answer) Deliver(_ context.Context, d *Delivery) Report {
 		}
 	}
 	r.Text = cmp.Or(r.Text, a.text)
+	if a.hold {
+		r = Reply{Text: r.Text} // a reason, and nobody's reply
+	}
 	return d.All(Outcome{Reply: r, Hold: a.hold, Mailbox: a.class == 2})
 }
 

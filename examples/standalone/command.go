@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,9 +9,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"golang.org/x/term"
 
 	"github.com/panelmail/panelmail/mailcore"
 )
@@ -25,6 +29,10 @@ type command struct {
 	// one this process opens for the purpose.
 	run func(ctx context.Context, c *call) error
 
+	// postfix says that it is a program of Postfix's: the options are that
+	// program's, so that -h is not for help, and so are errors and exit status.
+	postfix bool
+
 	// here runs in this process, without a server.
 	here func(ctx context.Context, a *app, args []string) error
 
@@ -38,7 +46,7 @@ type command struct {
 func commands() []command {
 	var all []command
 	for _, group := range [][]command{
-		serverCommands(), queueCommands(), routingCommands(), siteCommands(), configCommands(),
+		serverCommands(), queueCommands(), postfixCommands(), routingCommands(), siteCommands(), configCommands(),
 	} {
 		all = append(all, group...)
 	}
@@ -82,7 +90,10 @@ func (a *app) dispatch(ctx context.Context, args []string) error {
 	if cmd.name == "help" || cmd.name == "sendmail" {
 		return cmd.here(ctx, a, rest)
 	}
-	if slices.Contains(rest, "-h") || slices.Contains(rest, "--help") {
+	if cmd.postfix {
+		a.tool = cmd.name
+	}
+	if !cmd.postfix && slices.Contains(rest, "-h") || slices.Contains(rest, "--help") {
 		return help(ctx, a, strings.Fields(cmd.name))
 	}
 	if err := a.load(); err != nil {
@@ -115,10 +126,16 @@ func (a *app) inProcess(ctx context.Context, cmd command, args []string) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, srv.Close()) }()
-	return cmd.run(ctx, &call{
+	return (&call{
 		server: srv, settings: a.settings, command: cmd, args: args,
-		stdin: a.stdin, stdout: a.stdout, stderr: a.stderr, json: a.json,
-	})
+		stdin: a.stdin, json: a.json, terminal: a.terminal(),
+	}).carryOut(ctx, newOutput(a.stdout, a.stderr))
+}
+
+// terminal reports whether a person looks at standard error.
+func (a *app) terminal() bool {
+	f, ok := a.stderr.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // A call is one run of a command.
@@ -129,7 +146,16 @@ type call struct {
 	args           []string
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	flush          func() error // has what is in stdout appear
 	json           bool
+	terminal       bool // stderr is one
+	serving        bool // in the server's process
+}
+
+// carryOut runs the command.
+func (c *call) carryOut(ctx context.Context, out output) error {
+	c.stdout, c.stderr, c.flush = out, out.stderr(), out.Flush
+	return cmp.Or(c.command.run(ctx, c), out.Flush())
 }
 
 // parse reads the flags that define declares, which may stand between the

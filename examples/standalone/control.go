@@ -24,9 +24,10 @@ import (
 
 // request is what the client asks.
 type request struct {
-	Args  []string `json:"args"` // the words of the command included
-	Stdin []byte   `json:"stdin,omitempty"`
-	JSON  bool     `json:"json,omitempty"`
+	Args     []string `json:"args"` // the words of the command included
+	Stdin    []byte   `json:"stdin,omitempty"`
+	JSON     bool     `json:"json,omitempty"`
+	Terminal bool     `json:"terminal,omitempty"` // standard error is one
 }
 
 // frame is a piece of the answer.
@@ -62,7 +63,7 @@ func (a *app) remote(ctx context.Context, cmd command, args []string) (done bool
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	req := request{Args: append([]string{cmd.name}, args...), JSON: a.json}
+	req := request{Args: append([]string{cmd.name}, args...), JSON: a.json, Terminal: a.terminal()}
 	if cmd.prepare != nil && a.stdin != nil {
 		if req.Stdin, err = io.ReadAll(io.LimitReader(a.stdin, maxRequest/2)); err != nil {
 			return true, err
@@ -163,10 +164,29 @@ func (a *app) answer(ctx context.Context, conn net.Conn, srv *mailcore.Server, l
 	if err := json.NewDecoder(io.LimitReader(conn, maxRequest)).Decode(&req); err != nil {
 		return
 	}
+	ctx, stop := watch(ctx, conn)
+	defer stop()
 	out := &frames{conn: conn}
 	remote := &app{stdout: out.stream(false), stderr: out.stream(true), json: req.JSON, settings: a.settings}
 	status := remote.exit(remote.carryOut(ctx, srv, req, log))
 	_ = out.send(frame{Exit: &status})
+}
+
+// watch returns a context that is done when the client has left, of whom nothing
+// more is expected to be heard. After stop nobody reads from conn.
+func watch(ctx context.Context, conn net.Conn) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	_ = conn.SetReadDeadline(time.Time{})
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		_, _ = io.Copy(io.Discard, conn)
+		cancel()
+	}()
+	return ctx, func() {
+		_ = conn.SetReadDeadline(time.Unix(1, 0))
+		<-gone
+	}
 }
 
 // carryOut runs the command of a request. A panic is an error of this command,
@@ -179,16 +199,19 @@ func (a *app) carryOut(ctx context.Context, srv *mailcore.Server, req request, l
 	if cmd.run == nil {
 		return usagef("%s is not a command for a server", cmd.name)
 	}
+	if cmd.postfix {
+		a.tool = cmd.name
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			log.Error("a command panicked", "command", cmd.name, "panic", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("%s: the server made a mistake, which is in its log", cmd.name)
 		}
 	}()
-	return cmd.run(ctx, &call{
-		server: srv, settings: a.settings, command: cmd, args: req.Args[1:],
-		stdin: bytes.NewReader(req.Stdin), stdout: a.stdout, stderr: a.stderr, json: a.json,
-	})
+	return (&call{
+		server: srv, settings: a.settings, command: cmd, args: req.Args[1:], stdin: bytes.NewReader(req.Stdin),
+		json: a.json, terminal: req.Terminal, serving: true,
+	}).carryOut(ctx, newOutput(a.stdout, a.stderr))
 }
 
 // patience is how long a client may take to read a frame: who looks at a long

@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/panelmail/panelmail/queue"
 )
 
 func main() {
@@ -27,15 +29,13 @@ func main() {
 // run is the program: argument vector in, exit status out.
 func run(ctx context.Context, argv []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	args := argv[1:]
-	switch filepath.Base(argv[0]) {
-	case "sendmail":
-		args = append([]string{"sendmail"}, args...)
-	case "mailq":
-		args = append([]string{"mailq"}, args...)
+	switch name := filepath.Base(argv[0]); name {
+	case "sendmail", "mailq", "postqueue", "postsuper", "postcat":
+		args = append([]string{name}, args...)
 	case "newaliases":
 		return 0 // aliases are in the database, there is nothing to rebuild
 	}
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, data: dataDirectory()}
+	a := &app{stdin: stdin, stdout: reader{stdout}, stderr: stderr, data: dataDirectory()}
 	args, err := a.globalFlags(args)
 	if err == nil {
 		if len(args) > 0 && args[0] == "sendmail" {
@@ -50,6 +50,7 @@ func run(ctx context.Context, argv []string, stdin io.Reader, stdout, stderr io.
 type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	tool           string // the program of Postfix's that is played; "": none
 	data           string // the data directory
 	config         string // the configuration file, if it was named
 	json           bool
@@ -114,18 +115,27 @@ func usagef(format string, args ...any) error { return usageError{fmt.Sprintf(fo
 func (a *app) exit(err error) int {
 	var usage usageError
 	var remote remoteExit
+	var fatal fatalError
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, errGone):
 		return 0
 	case errors.Is(err, errNo):
 		return 1
 	case errors.As(err, &remote):
 		return int(remote)
-	case errors.As(err, &usage):
-		fmt.Fprintf(a.stderr, "panelmail: %v\n", err)
-		return 2
-	default:
-		fmt.Fprintf(a.stderr, "panelmail: %v\n", err)
-		return 1
+	case errors.Is(err, queue.ErrLocked):
+		err = errors.New("another program is writing to the database and does not come to an end: try again later")
 	}
+	if status, ok := toolStatus[a.tool]; ok {
+		if errors.As(err, &fatal) {
+			status = fatal.status
+		}
+		fmt.Fprintf(a.stderr, "%s: fatal: %s\n", a.tool, printable(err.Error()))
+		return status
+	}
+	fmt.Fprintf(a.stderr, "panelmail: %v\n", err)
+	if errors.As(err, &usage) {
+		return 2
+	}
+	return 1
 }

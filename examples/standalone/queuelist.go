@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/panelmail/panelmail/queue"
+	"github.com/panelmail/panelmail/transport"
+)
+
+// listed is a message as printed: the fields of postqueue -j, and ours.
+type listed struct {
+	Queue      string            `json:"queue_name"`
+	ID         string            `json:"queue_id"`
+	Arrival    int64             `json:"arrival_time"`
+	Size       int64             `json:"message_size"`
+	Sender     string            `json:"sender"`
+	Recipients []listedRecipient `json:"recipients"`
+	State      string            `json:"state"`
+	Site       string            `json:"site,omitempty"`
+	Login      string            `json:"login,omitempty"`
+	Via        transport.Via     `json:"via,omitempty"`
+	UID        *int              `json:"uid,omitempty"`
+	Client     string            `json:"client,omitempty"`
+	Script     string            `json:"script,omitempty"`
+	Expires    int64             `json:"expires"`
+}
+
+type listedRecipient struct {
+	Address  string `json:"address"`
+	Reason   string `json:"delay_reason,omitempty"`
+	State    string `json:"state"`
+	Attempts int    `json:"attempts"`
+	Due      int64  `json:"due,omitempty"`
+	Lane     string `json:"lane,omitempty"`
+}
+
+func listedOf(e queue.Entry) listed {
+	l := listed{
+		Queue: queueName(e), ID: e.ID, Arrival: e.Arrived.Unix(), Size: e.Size, Sender: e.Envelope.ReversePath,
+		State: e.State.String(), Site: e.Origin.Site, Login: e.Origin.Login, Via: e.Origin.Via,
+		Client: e.Origin.Client, Script: e.Origin.Script, Expires: e.Expires.Unix(), Recipients: []listedRecipient{},
+	}
+	if e.Origin.UID >= 0 {
+		l.UID = &e.Origin.UID
+	}
+	for _, r := range left(e) {
+		row := listedRecipient{Address: r.Address, Reason: reason(r), State: r.State.String(), Attempts: r.Attempts, Lane: r.Lane}
+		if !r.Due.IsZero() {
+			row.Due = r.Due.Unix()
+		}
+		l.Recipients = append(l.Recipients, row)
+	}
+	return l
+}
+
+// reason is why a recipient is still here.
+func reason(r queue.RecipientEntry) string {
+	if r.Reply.Code == 0 {
+		return r.Reply.Text
+	}
+	if r.Host == "" {
+		return r.Reply.Error()
+	}
+	return "host " + r.Host + " said: " + r.Reply.Error()
+}
+
+// senderText is a reverse-path for people.
+func senderText(path string) string {
+	if path == "" {
+		return "<>"
+	}
+	return printable(path)
+}
+
+// entries lists the messages that a match selects.
+func (c *call) entries(ctx context.Context) func(queue.Match) iter.Seq2[queue.Entry, error] {
+	return func(m queue.Match) iter.Seq2[queue.Entry, error] { return c.server.Queue().Entries(ctx, m) }
+}
+
+func queueList(ctx context.Context, c *call) error {
+	f, err := c.filter(true, nil)
+	if err != nil {
+		return err
+	}
+	n := 0
+	for e, err := range c.server.Queue().Entries(ctx, f.match) {
+		if err != nil {
+			return err
+		}
+		n++
+		if err := c.listMessage(e); err != nil {
+			return err
+		}
+	}
+	switch {
+	case n == 0 && !f.match.All:
+		fmt.Fprintln(c.stderr, "no message matches")
+		return errNo
+	case n == 0 && !c.json:
+		fmt.Fprintln(c.stdout, "the queue is empty")
+	}
+	return nil
+}
+
+// listMessage prints a message of a list.
+func (c *call) listMessage(e queue.Entry) error {
+	l := listedOf(e)
+	if c.json {
+		return c.object(l)
+	}
+	_, err := fmt.Fprintf(c.stdout, "%s  %-8s %8d  %s  %s\n", l.ID, l.Queue, l.Size, e.Arrived.Format("2006-01-02 15:04:05"), senderText(l.Sender))
+	for _, r := range l.Recipients {
+		_, err = fmt.Fprintf(c.stdout, "    %s%s\n", printable(r.Address), prefixed("  (", printable(r.Reason), ")"))
+	}
+	return err
+}
+
+func prefixed(before, text, after string) string {
+	if text == "" {
+		return ""
+	}
+	return before + text + after
+}
+
+// entry finds the message with an ID.
+func (c *call) entry(ctx context.Context, id string) (queue.Entry, error) {
+	for e, err := range c.server.Queue().Entries(ctx, queue.Match{IDs: []string{id}}) {
+		return e, err
+	}
+	return queue.Entry{}, fmt.Errorf("%s: %w", id, queue.ErrNotFound)
+}
+
+func queueShow(ctx context.Context, c *call) error {
+	words, err := c.parse(1, 1, nil)
+	if err != nil {
+		return err
+	}
+	e, err := c.entry(ctx, words[0])
+	if err != nil {
+		return err
+	}
+	l := listedOf(e)
+	if c.json {
+		return c.object(l)
+	}
+	fmt.Fprintf(c.stdout, "queue ID   %s\nstate      %s\nsize       %d octets\narrived    %v\nexpires    %v\nsender     %s\norigin     %s\n",
+		l.ID, l.Queue, l.Size, e.Arrived.Format(time.RFC3339), e.Expires.Format(time.RFC3339), senderText(l.Sender), originText(e.Origin))
+	for _, r := range e.Recipients {
+		fmt.Fprintf(c.stdout, "recipient  %s\n  state    %v after %d %s\n", r.Address, r.State, r.Attempts, plural(r.Attempts, "attempt"))
+		if !r.State.Final() {
+			fmt.Fprintf(c.stdout, "  due      %v\n  lane     %s\n", r.Due.Format(time.RFC3339), r.Lane)
+		}
+		if text := printable(reason(r)); text != "" {
+			fmt.Fprintf(c.stdout, "  reason   %s\n", text)
+		}
+	}
+	return nil
+}
+
+func originText(o transport.Origin) string {
+	parts := []string{string(o.Via)}
+	for _, p := range []string{prefixed("site ", o.Site, ""), prefixed("login ", o.Login, ""), prefixed("client ", o.Client, ""), prefixed("script ", o.Script, "")} {
+		if p != "" {
+			parts = append(parts, p)
+		}
+	}
+	if o.UID >= 0 {
+		parts = append(parts, fmt.Sprintf("uid %d", o.UID))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func queueCat(ctx context.Context, c *call) error {
+	words, err := c.parse(1, 1, nil)
+	if err != nil {
+		return err
+	}
+	content, err := c.server.Queue().Content(ctx, words[0])
+	if err != nil {
+		return fmt.Errorf("%s: %w", words[0], err)
+	}
+	defer content.Close()
+	_, err = io.Copy(c.stdout, content)
+	return err
+}
