@@ -59,6 +59,9 @@ func (q *Queue) recover(ctx context.Context) error {
 	if err := q.rescue(ctx, micros(time.Now()), never); err != nil {
 		return err
 	}
+	if err := q.setBack(ctx); err != nil {
+		return err
+	}
 	for dead, more := true, true; more; dead = false {
 		var err error
 		if more, err = q.store.sweep(ctx, dead); err != nil {

@@ -79,6 +79,11 @@ type store interface {
 	// outcome.
 	rescue(ctx context.Context, now, before int64) (recipients int, err error)
 
+	// setBack lets the time of messages begin at now that arrived after an
+	// instant and expire after another: some at a time, until there are none.
+	// Those that were tried are due again at due.
+	setBack(ctx context.Context, now, arrived, expires, due int64) (messages int, err error)
+
 	// overdue lists waiting recipients in parked lanes whose message expires
 	// after a place in the order of expiry and no later than an instant;
 	// nextOverdue tells when the next message expires.

@@ -195,7 +195,7 @@ func (s *scheduler) expire(ctx context.Context) {
 	for after := int64(0); ; {
 		now := micros(time.Now())
 		after = min(after, now) // the clock may have been set back
-		if err := s.q.expireParked(ctx, after, now); err != nil {
+		if err := errors.Join(s.q.setBack(ctx), s.q.expireParked(ctx, after, now)); err != nil {
 			if ctx.Err() != nil {
 				return
 			}
