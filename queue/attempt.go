@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,7 @@ func (s *scheduler) try(ctx context.Context, a *attempt) (report transport.Repor
 	d := &transport.Delivery{
 		ID: a.id, Envelope: a.envelope, Origin: a.origin, Attempt: a.rows[0].attempts,
 		Arrived: instant(a.arrived), Size: a.size, Label: a.label,
-		Open: func(ctx context.Context) (io.ReadCloser, error) { return openContent(ctx, s.q.store, a.message) },
+		Open: func(ctx context.Context) (io.ReadCloser, error) { return a.open(ctx, s.q.store) },
 	}
 	defer func() {
 		if p := recover(); p != nil {
@@ -34,6 +35,14 @@ func (s *scheduler) try(ctx context.Context, a *attempt) (report transport.Repor
 	ctx, end := s.leased(ctx, a)
 	defer end()
 	return s.t.Deliver(ctx, d)
+}
+
+// open returns the content: what is in memory, or else what is stored.
+func (a *attempt) open(ctx context.Context, s store) (io.ReadCloser, error) {
+	if a.content != nil {
+		return io.NopCloser(bytes.NewReader(a.content)), nil
+	}
+	return openContent(ctx, s, a.message)
 }
 
 func throttled(report transport.Report, n int) bool {

@@ -71,7 +71,6 @@ func (q *Queue) Enqueue(ctx context.Context, m Message, content io.Reader) (id s
 	case r.twin != "":
 		return r.twin, nil
 	}
-	q.stored(r)
 	return r.id, nil
 }
 
@@ -83,7 +82,7 @@ func (q *Queue) finish(ctx context.Context, m *Message, r *record) (err error) {
 		}
 		r.size += int64(len(r.head))
 	}
-	return q.store.enqueue(ctx, r)
+	return q.storeRecord(ctx, r)
 }
 
 // EnqueueTx stores a message in the caller's own transaction, on the database

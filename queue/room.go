@@ -204,11 +204,7 @@ func (s *scheduler) wantDue(d laneDue, budget int) (w want, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.picks++
-	l := s.lanes[d.lane]
-	if l == nil {
-		l = &lane{id: d.lane, label: d.label}
-		s.lanes[l.id], s.labels[l.label] = l, l
-	}
+	l := s.lane(d.lane, d.label)
 	for class := range l.more {
 		l.more[class] = true
 	}

@@ -30,6 +30,7 @@ type scheduler struct {
 	mu       sync.Mutex
 	lanes    map[int64]*lane // those with work in memory, or full
 	labels   map[string]*lane
+	places   map[string]int // kept for messages about to be stored, by label
 	sites    map[string]int // deliveries under way, by site
 	running  int            // deliveries under way
 	claimed  int            // attempts in memory: ready or under way
@@ -50,7 +51,7 @@ type scheduler struct {
 }
 
 func newScheduler(q *Queue, t transport.Transport) *scheduler {
-	s := &scheduler{q: q, t: t, signal: make(chan struct{}, 1), lanes: map[int64]*lane{}, labels: map[string]*lane{},
+	s := &scheduler{q: q, t: t, signal: make(chan struct{}, 1), lanes: map[int64]*lane{}, labels: map[string]*lane{}, places: map[string]int{},
 		sites: map[string]int{}, tokens: map[int64]*attempt{}, token: rand.Int64N(1<<62) + 1, parks: map[int64]parking{},
 		rests: rests{}, stale: true, next: never}
 	s.admit, _ = t.(transport.Admitter)
@@ -170,6 +171,17 @@ func (s *scheduler) answered(wants []want, got []*attempt, err error) {
 		}
 		s.forget(l)
 	}
+}
+
+// lane returns a lane, for work that is about to enter it. The scheduler's lock is
+// held.
+func (s *scheduler) lane(id int64, label string) *lane {
+	l := s.lanes[id]
+	if l == nil {
+		l = &lane{id: id, label: label}
+		s.lanes[id], s.labels[label] = l, l
+	}
+	return l
 }
 
 // forget drops a lane that has nothing in memory.

@@ -99,6 +99,11 @@ func (e *engine) insert(t txn, r *record) error {
 }
 
 func insertRecipients(t txn, r *record, message int64) error {
+	if r.express != nil && r.held == nil {
+		if ok, err := insertExpress(t, r, message); ok || err != nil {
+			return err
+		}
+	}
 	for i := range r.envelope.Recipients {
 		c := &r.envelope.Recipients[i]
 		state, reason := Waiting, ""

@@ -161,6 +161,7 @@ type record struct {
 	head      []byte
 	body      []byte // if upload is 0
 	upload    int64
+	express   *express // nil: no place is kept for it
 
 	// What the store found.
 	held []string // why each recipient is on hold, "" if it is not; nil: none is
@@ -243,7 +244,8 @@ type attempt struct {
 	size     int64
 	lifetime int64 // as in the record
 	clock    clock
-	rows     []row // in the order of the envelope's recipients
+	rows     []row  // in the order of the envelope's recipients
+	content  []byte // nil: to be read from the store
 
 	lease int64         // until when the attempt may go on
 	rest  time.Duration // of the lane, if something was handed back
