@@ -26,7 +26,7 @@ const (
 type express struct {
 	s     *scheduler
 	label string
-	room  transport.Room // of a lane that had nothing in memory
+	room  transport.Room // if it was asked: of a lane that had nothing in memory
 	token int64
 	lease int64
 	now   int64 // when the attempt begins
@@ -107,6 +107,9 @@ func (x *express) board(r *record, stored bool) (taken bool) {
 	defer s.live.Done()
 	taken = stored && x.lane != 0
 	a := x.attempt(r)
+	if taken && x.room.Free < 1 {
+		x.room, _ = s.room(x.label) // the lane may be forgotten by now
+	}
 	s.mu.Lock()
 	if s.places[x.label]--; s.places[x.label] == 0 {
 		delete(s.places, x.label)

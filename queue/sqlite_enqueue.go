@@ -40,6 +40,9 @@ func (e *engine) enqueue(ctx context.Context, r *record) error {
 
 // enqueueIn stores r, unless a message with its key is there.
 func (e *engine) enqueueIn(t txn, r *record) ([]Event, error) {
+	if r.express != nil {
+		r.express.lane = 0 // of an earlier try
+	}
 	if err := takeKey(t, r); err != nil || r.twin != "" {
 		return nil, err
 	}

@@ -21,7 +21,6 @@ VALUES (?, 0, ?, ?, ?, ?,  ?, ?, ?, 1, ?, 1, ?, ?, ?)`
 // begun, if nothing else is due in its lane.
 func insertExpress(t txn, r *record, message int64) (ok bool, err error) {
 	x := r.express
-	x.lane = 0
 	lane, ok, err := idleLane(t, x)
 	if err != nil || !ok {
 		return false, err
