@@ -85,6 +85,10 @@ type Config struct {
 	// Retry holds how long and how often a deferred message is tried.
 	Retry Retry
 
+	// ForbidPriority makes all mail equal, whatever its header or the code that
+	// submits it says of its priority.
+	ForbidPriority bool
+
 	// Workers is how many deliveries run at once. If zero, 200.
 	Workers int
 
@@ -127,6 +131,14 @@ type Retry struct {
 	Lifetime       time.Duration // until a message expires; if zero, 5 days
 	BounceLifetime time.Duration // the same for bounces; if zero, 5 days
 	DelayWarning   time.Duration // until its sender is told of a delay; if zero, 4 hours; negative: never
+
+	// Schedules replace these bounds by the reason of a deferral: see
+	// [queue.Options].
+	Schedules map[queue.Deferral]transport.Schedule
+
+	// HoldUncertain holds what may have been taken, because the connection was
+	// lost after the message was sent, instead of sending it again.
+	HoldUncertain bool
 }
 
 // Check reports every problem of the configuration at once, as [Open] does.

@@ -23,6 +23,8 @@ func (s *Server) queueOptions() queue.Options {
 		BackoffMin:     c.Retry.BackoffMin,
 		BackoffMax:     c.Retry.BackoffMax,
 		DelayWarning:   c.Retry.DelayWarning,
+		Schedules:      c.Retry.Schedules,
+		HoldUncertain:  c.Retry.HoldUncertain,
 		Workers:        c.Workers,
 		Concurrency:    c.Concurrency,
 		MinFree:        c.MinFree,

@@ -38,6 +38,7 @@ type draft struct {
 	protocol string // for Received: ESMTPSA, …
 	tls      string // for Received: version and cipher
 	ours     bool   // from a submitter of ours: we mend it and add what is missing
+	request  request
 }
 
 // add adds a recipient that was authorized. One that is there already, as given
@@ -95,16 +96,22 @@ func (s *Server) stamp(d *draft, content io.Reader) (queue.Message, io.Reader, e
 		if d.origin.Script == "" {
 			d.origin.Script = plainText(header.Get(scriptField), maxScript)
 		}
+		d.once(header)
 		header.Del("Bcc")
 		header.Del("Resent-Bcc")
 		header.Del(submissionField)
 		head = append(head, rfc5322.Missing(header, author(d), now, id, s.config.Hostname)...)
 	}
 	return queue.Message{
-		ID:       id,
-		Envelope: d.envelope,
-		Origin:   d.origin,
-		Head:     func() ([]byte, error) { return head, nil },
+		ID:          id,
+		Envelope:    d.envelope,
+		Origin:      d.origin,
+		Priority:    s.priority(d, header),
+		NotBefore:   d.request.notBefore,
+		Lifetime:    d.request.lifetime,
+		Key:         d.request.key,
+		Fingerprint: d.request.fingerprint,
+		Head:        func() ([]byte, error) { return head, nil },
 	}, io.MultiReader(bytes.NewReader(header.Bytes()), body), nil
 }
 
@@ -184,6 +191,10 @@ func (s *Server) refusal(err error) error {
 		return transport.Replyf(550, "5.5.2", "Error: bare <CR>, <LF> or NUL received")
 	case errors.Is(err, rfc5322.ErrTooLarge), errors.Is(err, rfc5322.ErrTooManyFields):
 		return transport.Replyf(552, "5.3.4", "Error: message header too big")
+	case errors.Is(err, queue.ErrInvalid):
+		return transport.Replyf(554, "5.5.4", "%v", err)
+	case errors.Is(err, queue.ErrKeyReused):
+		return fmt.Errorf("%w: %w", transport.Replyf(554, "5.5.0", "this key belongs to another message"), err)
 	case errors.Is(err, queue.ErrFull):
 		s.config.Log.Error("no room to store a message", "error", err)
 		return transport.Replyf(452, "4.3.1", "Insufficient system storage")

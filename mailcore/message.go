@@ -2,7 +2,9 @@ package mailcore
 
 import (
 	"io"
+	"time"
 
+	"github.com/panelmail/panelmail/queue"
 	"github.com/panelmail/panelmail/transport"
 )
 
@@ -29,4 +31,26 @@ type Message struct {
 	EnvID  string
 	Ret    transport.Ret
 	Notify transport.Notify
+
+	// Key makes it safe to submit a message again when it is not known whether
+	// it was before. For seven days after a message was stored under a key of
+	// its site, the same key with the same envelope and content stores nothing
+	// and gets the queue ID of the first; with others it gets
+	// [queue.ErrKeyReused]. Up to 255 octets; if "", the message is a new one.
+	Key string
+
+	// NotBefore is when the message is first due, at most a year ahead; zero, or
+	// past: at once. Its lifetime begins then.
+	NotBefore time.Time
+
+	// Lifetime is how long the message is tried, at most 30 days; if zero,
+	// [Retry.Lifetime]; if negative, one attempt.
+	Lifetime time.Duration
+
+	// Priority says what the message goes before, among those that wait for one
+	// destination. If it is normal, the header may say so: Priority with urgent
+	// or non-urgent (RFC 2156), or Precedence with bulk, junk or list; and so it
+	// may for the mail of logins and of the sendmail command. See
+	// [Config.ForbidPriority].
+	Priority queue.Priority
 }

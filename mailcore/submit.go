@@ -19,7 +19,8 @@ var ErrNoForwarding = errors.New("mailcore: forwarding needs sender rewriting (S
 // returns without an error the message is on disk.
 //
 // A refusal is a [transport.Reply], found with [errors.As]: class 5 if the
-// message is at fault, class 4 if a later try may work. ctx bounds the wait for
+// message is at fault, class 4 if a later try may work. [queue.ErrKeyReused] is in
+// it if the message's Key belongs to another. ctx bounds the wait for
 // the disk. Submit may be called from many goroutines, before and while Run
 // runs.
 func (s *Server) Submit(ctx context.Context, m Message) (id string, err error) {
@@ -66,7 +67,7 @@ func (s *Server) Forward(ctx context.Context, m Message) (id string, err error) 
 // draft checks the envelope of m as it is checked for any other way in.
 func (s *Server) draft(ctx context.Context, m Message) (*draft, error) {
 	var problems []error
-	d := &draft{protocol: "API", ours: true}
+	d := &draft{protocol: "API", ours: true, request: requestOf(&m)}
 	d.envelope = transport.Envelope{EnvID: m.EnvID, Ret: m.Ret}
 	d.origin = transport.Origin{Via: transport.ViaAPI, Site: m.Site, Login: m.Login, Script: m.Script, UID: -1}
 	if m.Content == nil {

@@ -33,7 +33,7 @@ const (
 // A message whose [Message.Key] was used before is compared with the first, and not
 // stored again.
 //
-// Errors: [ErrKeyReused] if the key belongs to another message, [ErrFull] if there is no room on the disk, [ErrLocked] if somebody
+// Errors: [ErrInvalid] if the message cannot be one, [ErrKeyReused] if the key belongs to another message, [ErrFull] if there is no room on the disk, [ErrLocked] if somebody
 // else held the file's write lock until the context's deadline or too long,
 // [ErrDuplicate] if the queue ID is taken, the context's. After any other error
 // the message may be stored or not: a sender that tries again may send it twice.
@@ -138,7 +138,7 @@ func (q *Queue) EnqueueTx(ctx context.Context, tx *sql.Tx, m Message, content io
 // record makes a record of a message without its content.
 func (q *Queue) record(ctx context.Context, m *Message) (*record, error) {
 	if err := m.check(); err != nil {
-		return nil, fmt.Errorf("queue: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err

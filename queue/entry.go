@@ -21,6 +21,7 @@ type Entry struct {
 	State      State // active if any recipient is, else on hold if any is, else waiting
 	Size       int64 // octets of content, header included
 	Arrived    time.Time
+	Priority   Priority
 	NotBefore  time.Time     // as in [Message]; zero: none was given, or it was past
 	Expires    time.Time     // an attempt after this that fails is the last
 	Lifetime   time.Duration // as in [Message]

@@ -68,6 +68,9 @@ const (
 	maxLifetime   = 30 * day
 )
 
+// ErrInvalid says that a [Message] cannot be one; the error's text says why.
+var ErrInvalid = errors.New("queue: no valid message")
+
 func (m *Message) check() error {
 	var errs []error
 	if m.ID != "" && !validID(m.ID) {

@@ -27,4 +27,14 @@ func (p Priority) class() int {
 	}
 }
 
+// priorityOf is the priority of a class.
+func priorityOf(class int) Priority {
+	for p := range Priority(priorities) {
+		if p.class() == class {
+			return p
+		}
+	}
+	return Normal
+}
+
 func (p Priority) valid() bool { return p >= Normal && p <= Bulk }

@@ -135,7 +135,7 @@ func listRecipients(tx *sql.Tx, entries []Entry) error {
 		return err
 	}
 	rows, err := tx.Query(`
-SELECT r.message, r.position, r.address, r.reverse_path, r.notify, r.orcpt,
+SELECT r.message, r.position, r.address, r.reverse_path, r.notify, r.orcpt, r.class,
 	r.state, r.due, r.attempts, coalesce(r.first, 0), r.code, r.status, r.text, r.host,
 	coalesce(l.key, ''), coalesce(l.parked, 0), coalesce(l.reason, '')
 FROM panelmail_recipient AS r LEFT JOIN panelmail_lane AS l ON l.id = r.lane
@@ -149,11 +149,12 @@ ORDER BY r.message, r.position`, string(list))
 	for rows.Next() {
 		var (
 			message, due, parked int64
+			class                int
 			status, reason       string
 			p                    transport.Recipient
 			r                    RecipientEntry
 		)
-		if err := rows.Scan(&message, &r.position, &p.Address, &p.ReversePath, &p.Notify, &p.ORcpt,
+		if err := rows.Scan(&message, &r.position, &p.Address, &p.ReversePath, &p.Notify, &p.ORcpt, &class,
 			&r.State, &due, &r.Attempts, &r.first, &r.Reply.Code, &status, &r.Reply.Text, &r.Host, &r.Lane, &parked, &reason); err != nil {
 			return err
 		}
@@ -165,6 +166,7 @@ ORDER BY r.message, r.position`, string(list))
 			i++
 		}
 		n := &entries[i]
+		n.Priority = priorityOf(class)
 		n.Envelope.Recipients = append(n.Envelope.Recipients, p)
 		n.Recipients = append(n.Recipients, r)
 		n.State = n.State.with(r.State)

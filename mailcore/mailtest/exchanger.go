@@ -50,6 +50,7 @@ type Exchanger struct {
 	lab    *Lab
 	server *smtp.Server
 	tls    *tls.Config
+	noDSN  bool
 
 	mu       sync.Mutex
 	script   map[Stage][]transport.Reply
@@ -91,7 +92,7 @@ func (x *Exchanger) Up() {
 	}
 	x.server = smtp.NewServer(smtp.BackendFunc(x.newSession))
 	x.server.Domain = x.Host
-	x.server.EnableDSN, x.server.EnableSMTPUTF8 = true, true
+	x.server.EnableDSN, x.server.EnableSMTPUTF8 = !x.noDSN, true
 	x.server.AllowInsecureAuth = true
 	x.server.MaxLineLength = 128 << 10
 	x.server.TLSConfig = x.tls
@@ -127,6 +128,13 @@ func (x *Exchanger) Require(name, password string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.login = [2]string{name, password}
+}
+
+// OfferNoDSN has the exchanger not offer DSN (RFC 3461), as it does otherwise.
+func (x *Exchanger) OfferNoDSN() {
+	x.Down()
+	x.noDSN = true
+	x.Up()
 }
 
 // OfferTLS has the exchanger offer STARTTLS from now on, with a self-signed
