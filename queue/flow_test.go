@@ -179,6 +179,14 @@ func TestTheScheduleIsReadFromItsIndexes(t *testing.T) {
 		{"the first of a lane", firstTwo, "COVERING INDEX panelmail_recipient_waiting (lane=?)", []any{1}},
 		{"the next site", nextSite, "panelmail_recipient_waiting (lane=? AND class=? AND site>?)", []any{1, 1, ""}},
 		{"the next class", nextClass, "panelmail_recipient_waiting (lane=? AND class>?)", []any{1, 1}},
+		{"lanes due", selectDue, "panelmail_lane_wake", []any{"[]", 1}},
+		{"lanes due last", selectLatest, "panelmail_lane_wake (wake<?)", []any{"[]", 1, 1}},
+		{"attempts lost", selectLost, "panelmail_recipient_leased (lease<?)", []any{1}},
+		{"lanes of attempts lost", lowerLost, "panelmail_recipient_leased (lease<?)", []any{1}},
+		{"the end of attempts lost", endLost, "panelmail_recipient_leased (lease<?)", []any{1, "", "", 1}},
+		{"uploads of others", disownUploads, "panelmail_upload_open (owner>?)", []any{1}},
+		{"uploads of nobody", selectOrphan, "panelmail_upload_open (owner=?)", nil},
+		{"what expires next", selectNextOverdue, "panelmail_message_expires (expires>?)", []any{1, 1}},
 		{"the head of a flow", headOfFlow, "panelmail_recipient_waiting (lane=? AND class=? AND site=? AND due<?)", []any{1, 1, "", 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -7,6 +7,10 @@ import (
 )
 
 const (
+	// From the index of uploads that are no message's: it is as good as empty.
+	disownUploads = `UPDATE panelmail_upload SET owner = 0 WHERE owner >= 0 AND owner <> 0 AND owner <> ?`
+	selectOrphan  = `SELECT id FROM panelmail_upload WHERE owner >= 0 AND owner = 0 LIMIT 1`
+
 	selectContent = `
 SELECT m.size, c.head, c.body, coalesce(c.upload, 0)
 FROM panelmail_content AS c JOIN panelmail_message AS m ON m.id = c.message
@@ -81,12 +85,12 @@ func (e *engine) dropUpload(ctx context.Context, upload int64) error {
 func (e *engine) sweep(ctx context.Context, dead bool) (more bool, err error) {
 	err = e.writer.do(ctx, &op{class: classOther, apply: func(t txn) ([]Event, error) {
 		if dead {
-			if _, err := t.exec(`UPDATE panelmail_upload SET owner = 0 WHERE owner > 0 AND owner <> ?`, e.owner); err != nil {
+			if _, err := t.exec(disownUploads, e.owner); err != nil {
 				return nil, err
 			}
 		}
 		var upload int64
-		err := t.row(`SELECT id FROM panelmail_upload WHERE owner = 0 LIMIT 1`).Scan(&upload)
+		err := t.row(selectOrphan).Scan(&upload)
 		if errors.Is(err, sql.ErrNoRows) {
 			more = false
 			return nil, nil

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 )
 
 const (
@@ -15,10 +16,11 @@ WHERE id > ?1 AND due IS NULL AND parked <= ?2
 ORDER BY id LIMIT ?3`
 
 	// What is final may name a lane that is gone.
-	deleteLane = `
-DELETE FROM panelmail_lane WHERE id = ?1 AND due IS NULL AND parked <= ?2
-	AND NOT EXISTS (SELECT 1 FROM panelmail_recipient WHERE state = 0 AND lane = ?1)
-	AND NOT EXISTS (SELECT 1 FROM panelmail_recipient WHERE state = 2 AND lane = ?1)
+	deleteLanes = `
+DELETE FROM panelmail_lane AS l
+WHERE id IN (SELECT value FROM json_each(?1)) AND due IS NULL AND parked <= ?2
+	AND NOT EXISTS (SELECT 1 FROM panelmail_recipient AS r WHERE r.state = 0 AND r.lane = l.id)
+	AND NOT EXISTS (SELECT 1 FROM panelmail_recipient AS r WHERE r.state = 2 AND r.lane = l.id)
 	AND id NOT IN (SELECT lane FROM panelmail_recipient WHERE token IS NOT NULL)`
 )
 
@@ -41,14 +43,14 @@ func (e *engine) tidy(ctx context.Context, now, from int64) (next int64, err err
 	if err != nil || len(idle) == 0 {
 		return 0, err
 	}
+	list, err := json.Marshal(idle)
+	if err != nil {
+		return 0, err
+	}
 	err = e.writer.do(ctx, &op{class: classOther, apply: func(t txn) ([]Event, error) {
-		for _, lane := range idle {
-			if _, err := t.exec(deleteLane, lane, now); err != nil {
-				return nil, err
-			}
-		}
 		clear(t.lanes()) // what the batch has filed so far may name one of them
-		return nil, nil
+		_, err := t.exec(deleteLanes, string(list), now)
+		return nil, err
 	}})
 	if len(idle) < tidyStep {
 		return 0, err

@@ -17,6 +17,8 @@ WHERE m.expires >= ?1 AND m.expires <= ?2 AND (m.expires, m.id, r.position) > (?
 	AND r.state = 0 AND l.parked > ?2
 ORDER BY m.expires, m.id, r.position LIMIT ?5`
 
+	selectNextOverdue = `SELECT coalesce((SELECT min(expires) FROM panelmail_message WHERE expires > ?), ?)`
+
 	selectGivenUp = `
 SELECT` + attemptColumns + `, l.id, l.key, r.state, r.last
 FROM panelmail_recipient AS r
@@ -80,7 +82,6 @@ func byMessage(rows *sql.Rows) ([]*attempt, error) {
 }
 
 func (e *engine) nextOverdue(ctx context.Context, after int64) (at int64, err error) {
-	err = e.read.QueryRowContext(ctx, `
-SELECT coalesce((SELECT min(expires) FROM panelmail_message WHERE expires > ?), ?)`, after, never).Scan(&at)
+	err = e.read.QueryRowContext(ctx, selectNextOverdue, after, never).Scan(&at)
 	return at, err
 }

@@ -6,6 +6,28 @@ import (
 	"github.com/panelmail/panelmail/transport"
 )
 
+// All three read the index of leases: what else is in the queue costs nothing.
+const (
+	selectLost = `
+SELECT m.queue_id, m.site, m.reverse_path, m.arrived, r.address, r.attempts, r.due, l.key
+FROM panelmail_recipient AS r
+	CROSS JOIN panelmail_message AS m ON m.id = r.message
+	CROSS JOIN panelmail_lane AS l ON l.id = r.lane
+WHERE r.token IS NOT NULL AND r.lease < ?`
+
+	lowerLost = `
+UPDATE panelmail_lane SET due = min(coalesce(panelmail_lane.due, x.due), x.due)
+FROM (SELECT lane, min(due) AS due FROM panelmail_recipient
+	WHERE token IS NOT NULL AND lease < ? AND state = 1 GROUP BY lane) AS x
+WHERE panelmail_lane.id = x.lane`
+
+	endLost = `
+UPDATE panelmail_recipient
+SET state = CASE state WHEN 1 THEN 0 ELSE state END, token = NULL, lease = NULL,
+	code = ?, status = ?, text = ?, host = ''
+WHERE token IS NOT NULL AND lease < ?`
+)
+
 // rescue ends attempts whose lease ran out before an instant. They were counted
 // and their next due time written when they began; both stay. Somebody may have
 // taken the message: the outcome is uncertain.
@@ -19,30 +41,17 @@ func (e *engine) rescue(ctx context.Context, now, before int64) (recipients int,
 		if recipients == 0 {
 			return nil, nil
 		}
-		if _, err := t.exec(`
-UPDATE panelmail_lane SET due = min(coalesce(panelmail_lane.due, x.due), x.due)
-FROM (SELECT lane, min(due) AS due FROM panelmail_recipient
-	WHERE token IS NOT NULL AND lease < ? AND state = 1 GROUP BY lane) AS x
-WHERE panelmail_lane.id = x.lane`, before); err != nil {
+		if _, err := t.exec(lowerLost, before); err != nil {
 			return nil, err
 		}
-		_, err = t.exec(`
-UPDATE panelmail_recipient
-SET state = CASE state WHEN 1 THEN 0 ELSE state END, token = NULL, lease = NULL,
-	code = ?, status = ?, text = ?, host = ''
-WHERE token IS NOT NULL AND lease < ?`, reply.Code, reply.Status(), reply.Text, before)
+		_, err = t.exec(endLost, reply.Code, reply.Status(), reply.Text, before)
 		return events, err
 	}})
 	return recipients, err
 }
 
 func lostAttempts(t txn, now, before int64, reply transport.Reply) ([]Event, error) {
-	rows, err := t.query(`
-SELECT m.queue_id, m.site, m.reverse_path, m.arrived, r.address, r.attempts, r.due, l.key
-FROM panelmail_recipient AS r
-	JOIN panelmail_message AS m ON m.id = r.message
-	JOIN panelmail_lane AS l ON l.id = r.lane
-WHERE r.token IS NOT NULL AND r.lease < ?`, before)
+	rows, err := t.query(selectLost, before)
 	if err != nil {
 		return nil, err
 	}

@@ -106,7 +106,7 @@ CREATE TABLE panelmail_upload (
 	id    INTEGER PRIMARY KEY AUTOINCREMENT,
 	owner INTEGER NOT NULL                    -- the process that writes it; -1: a message; 0: nobody, to be swept
 ) STRICT;
-CREATE INDEX panelmail_upload_swept ON panelmail_upload(owner) WHERE owner = 0;
+CREATE INDEX panelmail_upload_open ON panelmail_upload(owner) WHERE owner >= 0;
 
 CREATE TABLE panelmail_chunk (
 	upload INTEGER NOT NULL REFERENCES panelmail_upload(id),
