@@ -19,6 +19,11 @@ type Match struct {
 	// DryRun has a method that changes the queue change nothing, and return how
 	// many messages it would have touched.
 	DryRun bool
+
+	// Progress is told by a method that changes the queue how many messages it
+	// has touched so far, after each of its steps and on its caller's goroutine.
+	// No transaction is open then, but the next step waits. If nil, nobody is.
+	Progress func(messages int)
 }
 
 // InState is a value for [Match.State].

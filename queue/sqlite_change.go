@@ -48,6 +48,9 @@ func (e *engine) change(ctx context.Context, c change) (messages int, err error)
 			}
 			after = s
 		}
+		if c.match.Progress != nil {
+			c.match.Progress(messages)
+		}
 		more = len(step) == changeStep
 	}
 	return messages, err

@@ -101,6 +101,7 @@ type store interface {
 	affected(ctx context.Context, c change) (messages int, err error)
 
 	stats(ctx context.Context, now int64) (Stats, error)
+	ages(ctx context.Context, now int64, bounds []time.Duration) ([]AgeStats, error)
 
 	// cursor turns a trail's zero or negative one into the number of an event.
 	// events reads the first of a trail's events after a number; next is the

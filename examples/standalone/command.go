@@ -21,7 +21,7 @@ import (
 
 // A command is a row of the command table. Either run or here is set.
 type command struct {
-	name  string // one or two words
+	name  string // one to three words
 	args  string // for the usage line
 	short string
 
@@ -46,7 +46,7 @@ type command struct {
 func commands() []command {
 	var all []command
 	for _, group := range [][]command{
-		serverCommands(), queueCommands(), postfixCommands(), routingCommands(), siteCommands(), configCommands(),
+		serverCommands(), queueCommands(), ruleCommands(), trailCommands(), postfixCommands(), routingCommands(), siteCommands(), configCommands(),
 	} {
 		all = append(all, group...)
 	}
@@ -58,7 +58,7 @@ func find(args []string) (command, []string, error) {
 	if len(args) == 0 {
 		return command{}, nil, usagef("a command is missing: see panelmail help")
 	}
-	for words := min(2, len(args)); words > 0; words-- {
+	for words := min(3, len(args)); words > 0; words-- {
 		name := strings.Join(args[:words], " ")
 		for _, c := range commands() {
 			if c.name == name {
@@ -66,14 +66,17 @@ func find(args []string) (command, []string, error) {
 			}
 		}
 	}
-	var more []string
-	for _, c := range commands() {
-		if second, found := strings.CutPrefix(c.name, args[0]+" "); found {
-			more = append(more, second)
+	for words := min(2, len(args)); words > 0; words-- {
+		name := strings.Join(args[:words], " ")
+		var more []string
+		for _, c := range commands() {
+			if next, found := strings.CutPrefix(c.name, name+" "); found {
+				more = append(more, next)
+			}
 		}
-	}
-	if more != nil {
-		return command{}, nil, usagef("%s what? %s", args[0], strings.Join(more, ", "))
+		if more != nil {
+			return command{}, nil, usagef("%s what? %s", name, strings.Join(more, ", "))
+		}
 	}
 	return command{}, nil, usagef("unknown command %q: see panelmail help", args[0])
 }

@@ -3,12 +3,25 @@ package main
 // jsonHelp documents the fields of --json.
 const jsonHelp = `With --json a list prints one object a line, a single answer one object.
 
-queue list, queue show   queue_name queue_id arrival_time message_size sender
-                         recipients[].address .delay_reason .state .attempts .due .lane
-                         state site login via uid client script expires
-queue hold … delete      messages dry_run
-queue stats              messages size waiting deferred active hold oldest
-                         lanes[].lane .waiting .active .hold  sites[].site .waiting .active .hold
+queue list     queue_name queue_id arrival_time message_size sender
+               recipients[].address .delay_reason .state .attempts .due .lane
+                            .parked .parked_why (when nothing is tried there, and why)
+               state site login via uid client script not_before expires
+queue show     the same, and history[] with the fields of trail; of a message that
+               has left the queue the state is gone, and queue_name is empty
+queue hold, release, retry, requeue, fail, delete
+               messages dry_run
+queue stats    messages size waiting deferred active hold oldest
+               lanes[].lane .waiting .active .hold .due .parked .parked_why
+               sites[].site .waiting .active .hold
+               flow[].site .lane .minute .hour .day, each .delivered .deferred .bounced
+               ages[].lane .count[] (--ages; younger than 5 10 20 40 80 160 320 640
+               1280 minutes, and the rest)
+queue rule add, list, delete
+               id site sender domain via reason created
+trail          seq time event queue_id previous_id site sender recipient lane
+               code status reply host address attempt delay due size recipients
+               report_id transcript
 route list, set          pattern value
 route lookup             transport nexthop rule
 explain                  transport nexthop source{name ipv4 ipv6 helo} tls credential lane limit
@@ -21,5 +34,9 @@ site list, add           name uids contact suspended
 domain list, add         domain site class
 login list, add          name site
 
-Times are seconds since 1970, sizes octets.
+Times are seconds since 1970, delays seconds, sizes octets. A field that has
+nothing to say is left out, except those of postqueue -j and numbers that count.
+The events of trail are queued, delivered, deferred, uncertain, failed, expired,
+held, released, requeued and removed; seq is the cursor for --after.
+postqueue -j has the fields of Postfix, with or without --json.
 `

@@ -248,6 +248,7 @@ func (l *lab) steps(ids []string, all ...step) {
 		}
 		got := l.run(s.stdin, words...)
 		stdout := date.ReplaceAllString(mask.Replace(got.Stdout), "DATE")
+		stdout = delay.ReplaceAllString(seq.ReplaceAllString(stdout, `"seq":N`), `"delay":D`)
 		if got.Status != s.status || stdout != s.stdout || !strings.Contains(got.Stderr, s.stderr) || s.stderr == "" && got.Stderr != "" {
 			l.t.Errorf("%s: exit status %d, want %d\nstderr: %s(want %q)\nstdout (-want +got):\n%s",
 				s.args, got.Status, s.status, got.Stderr, s.stderr, cmp.Diff(s.stdout, stdout))
@@ -255,4 +256,9 @@ func (l *lab) steps(ids []string, all ...step) {
 	}
 }
 
-var date = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ|\b1[78]\d{8}\b`)
+var date = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ|\b1[78]\d{8}(\.\d{6})?\b`)
+
+var (
+	seq   = regexp.MustCompile(`"seq":\d+`)
+	delay = regexp.MustCompile(`"delay":[\d.]+`)
+)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -49,6 +50,9 @@ recipient  x@held.example
   due      DATE
   lane     /hold:
   reason   waits for a person
+history
+  DATE  queued     from me@shop.example, 254 octets, 1 recipient
+  DATE  held       to x@held.example  attempt 1  (waits for a person)
 `},
 			step{args: "queue show nope", status: 1, stderr: "nope: queue: no such message"},
 			step{args: "queue show", status: 2, stderr: "usage: panelmail queue show ID"},
@@ -73,7 +77,17 @@ func TestTheQueueIsChangedByIDAndByFilter(t *testing.T) {
 			step{args: "queue retry ID1 --dry-run --json", stdout: `{"dry_run":true,"messages":1}` + "\n"},
 			step{args: "queue retry nope", status: 1, stdout: "0 messages due now\n"},
 			step{args: "queue delete ID3", stdout: "1 message deleted\n"},
-			step{args: "queue show ID3", status: 1, stderr: "no such message"},
+			step{args: "queue show ID3", stdout: `queue ID   ID3
+state      not in the queue any more
+size       254 octets
+sender     me@shop.example
+recipient  x@held.example
+  state    removed after 1 attempt
+history
+  DATE  queued     from me@shop.example, 254 octets, 1 recipient
+  DATE  held       to x@held.example  attempt 1  (waits for a person)
+  DATE  removed    to x@held.example  attempt 1
+`},
 			step{args: "queue delete", status: 2, stderr: "nothing is selected"},
 			step{args: "queue delete --all", status: 2, stderr: "say --yes"},
 			step{args: "queue delete --all=true", status: 2, stderr: "say --yes"},
@@ -118,19 +132,33 @@ func TestAFailedMessageIsReportedToItsSender(t *testing.T) {
 // Programs read these names: postqueue's, and after them our own.
 func TestTheFieldsOfAListHaveStableNames(t *testing.T) {
 	eachWay(t, func(t *testing.T, l *lab, ids []string) {
-		want := `{"queue_name":"deferred","queue_id":"ID1","arrival_time":DATE,"message_size":233,"sender":"me@shop.example",` +
+		head := `{"queue_name":"deferred","queue_id":"ID1","arrival_time":DATE,"message_size":233,"sender":"me@shop.example",` +
 			`"recipients":[{"address":"u@late.example","delay_reason":"450 4.7.1 come back later","state":"waiting","attempts":1,"due":DATE,"lane":"/retry:"},` +
 			`{"address":"v@late.example","delay_reason":"450 4.7.1 come back later","state":"waiting","attempts":1,"due":DATE,"lane":"/retry:"}],` +
-			`"state":"waiting","site":"shop","via":"api","expires":DATE}` + "\n"
+			`"state":"waiting","site":"shop","via":"api","expires":DATE`
+		queued := `{"seq":N,"time":DATE,"event":"queued","queue_id":"ID1","site":"shop","sender":"me@shop.example","size":233,"recipients":2}`
+		deferred := `{"seq":N,"time":DATE,"event":"deferred","queue_id":"ID1","site":"shop","sender":"me@shop.example","recipient":"u@late.example",` +
+			`"lane":"/retry:","code":450,"status":"4.7.1","reply":"come back later","attempt":1,"delay":D,"due":DATE,"size":233}`
+		history := queued + "\n" + deferred + "\n" + strings.Replace(deferred, "u@late", "v@late", 1) + "\n"
+		show := head + `,"history":[` + strings.ReplaceAll(strings.TrimSpace(history), "\n", ",") + "]}\n"
 		l.steps(ids,
-			step{args: "queue list --json ID1", stdout: want},
-			step{args: "--json queue show ID1", stdout: want},
-			step{args: "queue --json show ID1", stdout: want},
+			step{args: "queue list --json ID1", stdout: head + "}\n"},
+			step{args: "--json queue show ID1", stdout: show},
+			step{args: "queue --json show ID1", stdout: show},
+			step{args: "trail --json --id ID1", stdout: history},
+			step{args: "trail --json --id ID1 --recipient v@late.example", stdout: strings.SplitAfterN(history, "\n", 3)[2]},
 			step{args: "queue stats --json", stdout: `{"messages":3,"size":781,"waiting":3,"deferred":3,"active":0,"hold":1,"oldest":DATE,` +
-				`"lanes":[{"lane":"/retry:","waiting":3,"active":0,"hold":0},{"lane":"/hold:","waiting":0,"active":0,"hold":1}],` +
-				`"sites":[{"site":"shop","waiting":2,"active":0,"hold":1},{"site":"","waiting":1,"active":0,"hold":0}]}` + "\n"},
+				`"lanes":[{"lane":"/retry:","waiting":3,"active":0,"hold":0,"due":DATE},{"lane":"/hold:","waiting":0,"active":0,"hold":1}],` +
+				`"sites":[{"site":"shop","waiting":2,"active":0,"hold":1},{"site":"","waiting":1,"active":0,"hold":0}],` +
+				`"flow":[{"site":"shop","lane":"/retry:",` + lately(2) + `},{"site":"","lane":"/retry:",` + lately(1) + `}]}` + "\n"},
 		)
 	})
+}
+
+// lately is a flow of the last minute, in which so many were deferred.
+func lately(deferred int) string {
+	n := fmt.Sprintf(`{"delivered":0,"deferred":%d,"bounced":0}`, deferred)
+	return `"minute":` + n + `,"hour":` + n + `,"day":` + n
 }
 
 func TestStatisticsWarnAboveADepth(t *testing.T) {

@@ -30,7 +30,12 @@ func (c *call) change(ctx context.Context, f filter, done string, do func(contex
 	if f.dryRun {
 		done = "selected"
 	}
+	end, err := c.progress(ctx, &f.match, done, do)
+	if err != nil {
+		return err
+	}
 	n, err := do(ctx, f.match)
+	end()
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func queueCommands() []command {
 		{name: "queue requeue", args: filterArgs, short: "start over, under a new queue ID", run: changeQueue("requeued", (*queue.Queue).Requeue)},
 		{name: "queue fail", args: filterArgs + " [--reason TEXT]", short: "bounce messages now", run: failQueue},
 		{name: "queue delete", args: filterArgs + " [--yes]", short: "delete messages; nobody is told", run: deleteQueue, prepare: confirmDelete},
-		{name: "queue stats", args: "[--alert-above N]", short: "depth by state, destination and site", run: queueStats},
+		{name: "queue stats", args: "[--ages] [--alert-above N]", short: "depth by state, destination and site; with --ages by age too", run: queueStats},
 	}
 }
 

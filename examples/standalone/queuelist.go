@@ -3,10 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"iter"
-	"strings"
-	"time"
 
 	"github.com/panelmail/panelmail/queue"
 	"github.com/panelmail/panelmail/transport"
@@ -27,7 +24,9 @@ type listed struct {
 	UID        *int              `json:"uid,omitempty"`
 	Client     string            `json:"client,omitempty"`
 	Script     string            `json:"script,omitempty"`
-	Expires    int64             `json:"expires"`
+	NotBefore  int64             `json:"not_before,omitempty"`
+	Expires    int64             `json:"expires,omitempty"`
+	History    []listedEvent     `json:"history,omitempty"` // queue show
 }
 
 type listedRecipient struct {
@@ -37,6 +36,8 @@ type listedRecipient struct {
 	Attempts int    `json:"attempts"`
 	Due      int64  `json:"due,omitempty"`
 	Lane     string `json:"lane,omitempty"`
+	Parked   int64  `json:"parked,omitempty"`     // until when nothing is tried in the lane
+	Why      string `json:"parked_why,omitempty"` // what made its destination dead
 }
 
 func listedOf(e queue.Entry) listed {
@@ -48,10 +49,16 @@ func listedOf(e queue.Entry) listed {
 	if e.Origin.UID >= 0 {
 		l.UID = &e.Origin.UID
 	}
+	if !e.NotBefore.IsZero() {
+		l.NotBefore = e.NotBefore.Unix()
+	}
 	for _, r := range left(e) {
 		row := listedRecipient{Address: r.Address, Reason: reason(r), State: r.State.String(), Attempts: r.Attempts, Lane: r.Lane}
 		if !r.Due.IsZero() {
 			row.Due = r.Due.Unix()
+		}
+		if !r.Parked.IsZero() {
+			row.Parked, row.Why = r.Parked.Unix(), r.Reason
 		}
 		l.Recipients = append(l.Recipients, row)
 	}
@@ -133,58 +140,4 @@ func (c *call) entry(ctx context.Context, id string) (queue.Entry, error) {
 		return e, err
 	}
 	return queue.Entry{}, fmt.Errorf("%s: %w", id, queue.ErrNotFound)
-}
-
-func queueShow(ctx context.Context, c *call) error {
-	words, err := c.parse(1, 1, nil)
-	if err != nil {
-		return err
-	}
-	e, err := c.entry(ctx, words[0])
-	if err != nil {
-		return err
-	}
-	l := listedOf(e)
-	if c.json {
-		return c.object(l)
-	}
-	fmt.Fprintf(c.stdout, "queue ID   %s\nstate      %s\nsize       %d octets\narrived    %v\nexpires    %v\nsender     %s\norigin     %s\n",
-		l.ID, l.Queue, l.Size, e.Arrived.Format(time.RFC3339), e.Expires.Format(time.RFC3339), senderText(l.Sender), originText(e.Origin))
-	for _, r := range e.Recipients {
-		fmt.Fprintf(c.stdout, "recipient  %s\n  state    %v after %d %s\n", r.Address, r.State, r.Attempts, plural(r.Attempts, "attempt"))
-		if !r.State.Final() {
-			fmt.Fprintf(c.stdout, "  due      %v\n  lane     %s\n", r.Due.Format(time.RFC3339), r.Lane)
-		}
-		if text := printable(reason(r)); text != "" {
-			fmt.Fprintf(c.stdout, "  reason   %s\n", text)
-		}
-	}
-	return nil
-}
-
-func originText(o transport.Origin) string {
-	parts := []string{string(o.Via)}
-	for _, p := range []string{prefixed("site ", o.Site, ""), prefixed("login ", o.Login, ""), prefixed("client ", o.Client, ""), prefixed("script ", o.Script, "")} {
-		if p != "" {
-			parts = append(parts, p)
-		}
-	}
-	if o.UID >= 0 {
-		parts = append(parts, fmt.Sprintf("uid %d", o.UID))
-	}
-	return strings.Join(parts, ", ")
-}
-
-func queueCat(ctx context.Context, c *call) error {
-	words, err := c.parse(1, 1, nil)
-	if err != nil {
-		return err
-	}
-	content, err := c.server.Queue().Content(ctx, words[0])
-	if err != nil {
-		return fmt.Errorf("%s: %w", words[0], err)
-	}
-	defer content.Close()
-	_, err = io.Copy(c.stdout, content)
-	return err
 }

@@ -2,6 +2,7 @@ package queuetest
 
 import (
 	"fmt"
+	"slices"
 	"testing/synctest"
 	"time"
 
@@ -28,6 +29,7 @@ var changeCases = []testCase{
 	{name: "AChangeOfThousandsTakesThemAll", run: manyChanges},
 	{name: "ADryRunCountsWhatItWouldTouchAndTouchesNothing", run: dryRun},
 	{name: "StatsCount", run: counts},
+	{name: "AgesCount", run: ages},
 }
 
 func holdAndRelease(l *lab) {
@@ -310,7 +312,11 @@ func manyChanges(l *lab) {
 		}
 		l.send(to...)
 	}
-	l.count(30)(l.q.Hold(l.Context(), queue.Match{All: true}))
+	var told []int
+	l.count(30)(l.q.Hold(l.Context(), queue.Match{All: true, Progress: func(n int) { told = append(told, n) }}))
+	if len(told) < 3 || !slices.IsSorted(told) || told[len(told)-1] != 30 {
+		l.Errorf("progress of a change of 30 messages: %v", told)
+	}
 	if s := l.stats(); s.Hold != 2100 || s.Waiting != 0 {
 		l.Errorf("stats: %+v", s)
 	}
@@ -323,6 +329,27 @@ func manyChanges(l *lab) {
 	}
 	l.count(30)(l.q.Remove(l.Context(), queue.Match{All: true}))
 	l.empty()
+}
+
+func ages(l *lab) {
+	l.send("old@far.test", "old@near.test")
+	l.sleep(time.Hour)
+	l.send("young@far.test", "young2@far.test")
+	m := message("alice@site.test", "held@far.test")
+	m.Hold = "x"
+	l.enqueue(m, "\r\n")
+	l.sleep(time.Minute)
+	got, err := l.q.Ages(l.Context(), time.Minute, 10*time.Minute)
+	if err != nil {
+		l.Fatal(err)
+	}
+	want := []queue.AgeStats{{Label: "/far.test", Count: []int{0, 3, 1}}, {Label: "/near.test", Count: []int{0, 0, 1}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		l.Errorf("ages (-want +got):\n%s", diff)
+	}
+	if _, err := l.q.Ages(l.Context(), time.Hour, time.Minute); err == nil {
+		l.Error("bounds that do not ascend are taken")
+	}
 }
 
 func (l *lab) stats() queue.Stats {
