@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -80,7 +81,7 @@ func (c *contest) deliver(ctx context.Context, d *transport.Delivery) transport.
 	if d.Origin.Site == probeSite {
 		lane.probe <- n
 	}
-	time.Sleep(deliveryTime)
+	time.Sleep(deliveryTime/2 + rand.N(deliveryTime)) // not all at once: those have no order
 	return d.All(transport.Outcome{Reply: transport.Replyf(250, "2.0.0", "Ok")})
 }
 

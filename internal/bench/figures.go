@@ -21,6 +21,8 @@ const (
 	behindMax  = "behind max"  //
 	cpu        = "CPU s/1000"  // of the server's processes
 	wall       = "wall s/1000" // time that passes for 1,000 messages
+	readIn     = "KiB in/msg"  // read from files, cached or not
+	writtenTo  = "KiB out/msg" // written to files
 	pss        = "PSS MiB"     // highest seen
 	rss        = "RSS MiB"     // highest seen
 	syncCalls  = "syncs/msg"   // calls of fsync and fdatasync, as counted by the shim
@@ -45,7 +47,7 @@ const (
 func names() []string {
 	return []string{
 		acceptRate, endRate, latency50, latency99, firstMail, trips, tripsMore, gap, behind50, behindMax,
-		cpu, wall, pss, rss, syncCalls, listHead, stats, holdSmall, holdLarge, stopping, starting,
+		cpu, wall, readIn, writtenTo, pss, rss, syncCalls, listHead, stats, holdSmall, holdLarge, stopping, starting,
 		waited, peak, dials, dialsAgain, burst, tried, lost, twice, twiceMax,
 	}
 }

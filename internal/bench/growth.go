@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -110,15 +111,18 @@ func (c *carousel) turn(ctx context.Context, n int) (f figures, err error) {
 	if err := c.await(ctx, n/10); err != nil { // warmed up
 		return nil, err
 	}
-	start, used := time.Now(), processTime()
-	before := c.settled.Load()
+	start, used, before := time.Now(), processTime(), c.settled.Load()
+	in, out := transferred()
 	if err := c.await(ctx, n); err != nil {
 		return nil, err
 	}
 	messages := float64(c.settled.Load() - before)
+	inNow, outNow := transferred()
 	return figures{
-		wall: time.Since(start).Seconds() * 1000 / messages,
-		cpu:  (processTime() - used).Seconds() * 1000 / messages,
+		wall:      time.Since(start).Seconds() * 1000 / messages,
+		cpu:       (processTime() - used).Seconds() * 1000 / messages,
+		readIn:    (inNow - in) / kib / messages,
+		writtenTo: (outNow - out) / kib / messages,
 	}, nil
 }
 
@@ -141,6 +145,16 @@ func processTime() time.Duration {
 		return 0
 	}
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+}
+
+// transferred is how many octets this process has read and written, from and to
+// files or what the kernel remembers of them.
+func transferred() (in, out float64) {
+	read := func(name string) float64 {
+		n, _ := strconv.ParseFloat(field("/proc/self/io", name), 64) // 0 where it is not to be read
+		return n
+	}
+	return read("rchar"), read("wchar")
 }
 
 // costs measures a queue of rows messages in a number of lanes; both follow from

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -38,6 +39,11 @@ func measured(t *testing.T, w workload, messages int) map[string]figures {
 		for _, g := range w.goals {
 			if _, ok := f[g.figure]; g.subject() == s.name && !ok {
 				t.Errorf("%s, %s: %q has a goal and is not measured", w.Name, s.name, g.figure)
+			}
+		}
+		for name := range f {
+			if !slices.Contains(names(), name) {
+				t.Errorf("%s, %s: %q would not be shown", w.Name, s.name, name)
 			}
 		}
 		if f[lost] != 0 {
@@ -254,17 +260,13 @@ func TestRefusalsAreCounted(t *testing.T) {
 func TestEachGoalIsAboutSomethingThatRuns(t *testing.T) {
 	b := &bench{}
 	targets := []target{ceiling(), postfix("postfix", nil), postfix("postfix-tuned", nil), panelmail(b)}
-	known := map[string]bool{}
-	for _, name := range names() {
-		known[name] = true
-	}
 	for _, w := range workloads(b) {
 		rows := map[string]bool{}
 		for _, s := range w.turns(targets) {
 			rows[s.name] = true
 		}
 		for _, g := range w.goals {
-			if !known[g.figure] || !rows[g.subject()] {
+			if !slices.Contains(names(), g.figure) || !rows[g.subject()] {
 				t.Errorf("%s: %v", w.Name, g)
 			}
 			for _, other := range g.others() {
