@@ -45,3 +45,26 @@ func TestAClientThatDoesNotReadIsGivenUp(t *testing.T) {
 		<-done
 	})
 }
+
+func TestACommandIsToldWhenItsClientLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		ctx, stop := watch(t.Context(), there)
+		_, err := here.Write([]byte("\n"))
+		must(t, err)
+		synctest.Wait()
+		must(t, ctx.Err())
+		here.Close()
+		<-ctx.Done()
+		stop()
+		there.Close()
+
+		here, there = net.Pipe()
+		defer here.Close()
+		ctx, stop = watch(t.Context(), there)
+		stop() // while he waits for the answer
+		if ctx.Err() == nil {
+			t.Error("the context is not done after stop")
+		}
+	})
+}

@@ -261,4 +261,6 @@ var date = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|[A-Z][a-z]{2} [A-Z
 var (
 	seq   = regexp.MustCompile(`"seq":\d+`)
 	delay = regexp.MustCompile(`"delay":[\d.]+`)
+
+	asctime = regexp.MustCompile(`[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}`)
 )

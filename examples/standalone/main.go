@@ -119,6 +119,8 @@ func (a *app) exit(err error) int {
 	switch {
 	case err == nil, errors.Is(err, errGone):
 		return 0
+	case errors.Is(err, context.Canceled):
+		return 130 // as a shell has it for what was interrupted
 	case errors.Is(err, errNo):
 		return 1
 	case errors.As(err, &remote):
