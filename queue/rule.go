@@ -95,27 +95,23 @@ func (r *Rule) hold() string {
 	return text
 }
 
-// condition is what the rule selects in the queue. It must say the same as
+// selection is what the rule selects in the queue. It must say the same as
 // ruleSet.find.
-func (r *Rule) condition() (w where) {
-	w.and(`r.state < 3`)
+func (r *Rule) selection() selection {
+	s := everything()
 	if r.Site != "" {
-		w.and(`m.site = ?`, r.Site)
+		s.site(r.Site)
 	}
-	switch r.Sender {
-	case "":
-	case nullSender:
-		w.and(`m.reverse_path = ''`)
-	default:
-		w.and(`lower(m.reverse_path) = ?`, r.Sender)
+	if r.Sender != "" {
+		s.sender(r.Sender)
 	}
 	if r.Domain != "" {
-		w.and(`lower(r.address) LIKE '%@' || ? ESCAPE '\'`, escapeLike(r.Domain))
+		s.domain(r.Domain)
 	}
 	if r.Via != "" {
-		w.and(`m.via = ?`, string(r.Via))
+		s.message.and(`m.via = ?`, string(r.Via))
 	}
-	return w
+	return s
 }
 
 // nullSender is how the null reverse-path is written where "" is anybody.

@@ -27,56 +27,78 @@ type target struct {
 	attempts      int
 }
 
+// change looks for messages on a connection that reads, however long that takes,
+// and changes those that it finds in transactions that only have to look at
+// them.
 func (e *engine) change(ctx context.Context, c change) (messages int, err error) {
-	after := target{message: 0, position: -1}
-	last := int64(0)
-	for more := true; more && err == nil; {
-		var step []target
-		err = e.writer.do(ctx, &op{class: classOther, apply: func(t txn) (events []Event, err error) {
-			if step, err = targets(t, &c, after); err != nil {
-				return nil, err
-			}
-			return e.changeAll(t, &c, step, last)
-		}})
-		if err != nil {
+	var last target
+	for {
+		found, err := e.numbers(ctx, c, last.message, changeStep)
+		if err != nil || len(found) == 0 {
 			return messages, err
 		}
-		for _, s := range step {
-			if s.message != last {
-				messages++
-				last = s.message
+		for more := true; more; {
+			var step []target
+			err = e.writer.do(ctx, &op{class: classOther, apply: func(t txn) (events []Event, err error) {
+				if step, err = targets(t, &c, found, place{last.message, last.position}); err != nil {
+					return nil, err
+				}
+				return e.changeAll(t, &c, step, last.message)
+			}})
+			if err != nil {
+				return messages, err
 			}
-			after = s
+			for _, s := range step {
+				if s.message != last.message {
+					messages++
+				}
+				last = s
+			}
+			if f := c.match.Progress; f != nil && len(step) > 0 {
+				f(messages)
+			}
+			more = len(step) == changeStep
 		}
-		if c.match.Progress != nil {
-			c.match.Progress(messages)
-		}
-		more = len(step) == changeStep
+		last = target{message: found[len(found)-1]}
 	}
-	return messages, err
+}
+
+// numbers lists messages with a recipient that c applies to.
+func (e *engine) numbers(ctx context.Context, c change, after int64, limit int) (found []int64, err error) {
+	s, err := c.selection()
+	if err != nil {
+		return nil, err
+	}
+	err = e.view(ctx, func(tx *sql.Tx) error {
+		found, err = numbersIn(tx, s, after, limit)
+		return err
+	})
+	return found, err
 }
 
 // affected counts the messages with a recipient that c applies to.
 func (e *engine) affected(ctx context.Context, c change) (messages int, err error) {
-	w, err := c.condition()
+	s, err := c.selection()
 	if err != nil {
 		return 0, err
 	}
-	w.and(c.kind.applies())
+	query, args := s.numbers(0, -1)
 	err = e.view(ctx, func(tx *sql.Tx) error {
-		return tx.QueryRow(`
-SELECT count(*) FROM panelmail_message AS m
-WHERE EXISTS (SELECT 1 FROM panelmail_recipient AS r WHERE r.message = m.id AND `+w.String()+`)`, w.args...).Scan(&messages)
+		return tx.QueryRow(`SELECT count(*) FROM (`+query+`)`, args...).Scan(&messages)
 	})
 	return messages, err
 }
 
-// condition selects what the change is about, in whatever state.
-func (c *change) condition() (where, error) {
+// selection is what the change applies to.
+func (c *change) selection() (s selection, err error) {
 	if c.rule != nil {
-		return c.rule.condition(), nil
+		s = c.rule.selection()
+	} else if s, err = c.match.selection(instant(c.now)); err != nil {
+		return s, err
 	}
-	return c.match.condition(instant(c.now))
+	s.recipient.and(c.kind.applies())
+	s.narrow = s.narrow || c.kind == changeRelease
+	return s, nil
 }
 
 // applies is the condition on the states a change is about.
@@ -93,19 +115,20 @@ func (k changeKind) applies() string {
 	}
 }
 
-func targets(t txn, c *change, after target) ([]target, error) {
-	w, err := c.condition()
+// targets reads the first recipients after a place that c applies to, of some
+// messages.
+func targets(t txn, c *change, messages []int64, after place) ([]target, error) {
+	s, err := c.selection()
 	if err != nil {
 		return nil, err
 	}
-	w.and(c.kind.applies())
-	w.and(`(r.message, r.position) > (?, ?)`, after.message, after.position)
+	tail, args, err := s.among(messages, after, changeStep)
+	if err != nil {
+		return nil, err
+	}
 	rows, err := t.query(`
 SELECT r.message, r.position, r.lane, r.due, r.token IS NOT NULL, r.address, r.attempts,
-	m.queue_id, m.site, m.reverse_path, m.via, m.arrived, m.lifetime
-FROM panelmail_recipient AS r JOIN panelmail_message AS m ON m.id = r.message
-WHERE `+w.String()+`
-ORDER BY r.message, r.position LIMIT ?`, append(w.args, changeStep)...)
+	m.queue_id, m.site, m.reverse_path, m.via, m.arrived, m.lifetime`+tail, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,7 @@ CREATE TABLE panelmail_message (
 	script       TEXT    NOT NULL
 ) STRICT;
 CREATE INDEX panelmail_message_expires ON panelmail_message(expires);
+CREATE INDEX panelmail_message_site ON panelmail_message(site, id, arrived, size); -- a site's messages in order; statistics
 
 CREATE TABLE panelmail_recipient (
 	message      INTEGER NOT NULL REFERENCES panelmail_message(id) ON DELETE CASCADE,
@@ -77,10 +78,10 @@ CREATE TABLE panelmail_recipient (
 	CHECK (state IN (1, 2) OR token IS NULL),
 	CHECK (attempts >= 0 AND (attempts = 0) = (first IS NULL))
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX panelmail_recipient_waiting ON panelmail_recipient(lane, class, site, due) WHERE state = 0;
+CREATE INDEX panelmail_recipient_waiting ON panelmail_recipient(lane, class, site, due, attempts) WHERE state = 0;
 CREATE INDEX panelmail_recipient_due ON panelmail_recipient(lane, due, class, site) WHERE state = 0;
 CREATE INDEX panelmail_recipient_leased ON panelmail_recipient(lease) WHERE token IS NOT NULL;
-CREATE INDEX panelmail_recipient_held ON panelmail_recipient(lane) WHERE state = 2;
+CREATE INDEX panelmail_recipient_held ON panelmail_recipient(lane, site) WHERE state = 2;
 CREATE INDEX panelmail_recipient_last ON panelmail_recipient(message, position) WHERE last IS NOT NULL;
 
 CREATE TABLE panelmail_lane (
