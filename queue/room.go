@@ -221,17 +221,17 @@ func (s *scheduler) wantDue(d laneDue, budget int) (w want, ok bool) {
 }
 
 // share is how many attempts may be claimed for a lane now, of a budget for all
-// of them.
+// of them. None has more in memory than is left for the others.
 func (s *scheduler) share(l *lane, budget int) int {
 	most, free := 0, budget-s.q.o.Workers
 	for class := range l.more {
 		most = max(most, l.ahead(class))
 	}
-	switch {
-	case free > 0:
-		return min(most, max(1, free/shareOfBudget))
-	case l.doubt+l.ready.n > 0:
-		return 0 // the reserve is for the others
+	switch has := l.doubt + l.ready.n; {
+	case free > has:
+		return min(most, max(1, min(free/shareOfBudget, free-has)))
+	case has > 0:
+		return 0 // what is left is for the others
 	}
 	return min(most, budget, 1)
 }

@@ -136,13 +136,14 @@ func TestLanesBehindADeadDestinationCostALookEach(t *testing.T) {
 		}}
 		s.Func = func(_ context.Context, d *transport.Delivery) transport.Report { return d.All(delivered) }
 		runShaped(t, q, s)
-		for range 30 {
+		const more = 30 // whose first attempt could have been stored with them
+		for range more {
 			time.Sleep(time.Minute)
 			mustEnqueue(t, q, message("u@d1.test"))
 		}
 		synctest.Wait()
 		s.mu.Lock()
-		if s.asked != lanes || calls.Claims.Load() != 0 || calls.Parked.Load() != lanes || calls.Parks.Load() > lanes/200 {
+		if s.asked > lanes+more || calls.Claims.Load() != 0 || calls.Parked.Load() != lanes || calls.Parks.Load() > lanes/200 {
 			t.Errorf("the transport was asked %d times, %d claims, %d lanes parked in %d transactions",
 				s.asked, calls.Claims.Load(), calls.Parked.Load(), calls.Parks.Load())
 		}

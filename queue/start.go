@@ -27,7 +27,9 @@ func (s *scheduler) start() {
 			continue
 		}
 		for _, l := range lanes {
-			begin = append(begin, s.begin(l, now))
+			if s.spares(l) {
+				begin = append(begin, s.begin(l, now))
+			}
 		}
 	}
 	s.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 var fairCases = []testCase{
 	{name: "SlowLanesLeaveAWorkerForAnother", run: slowLanes},
 	{name: "SlowLanesOfOneLeaveAWorkerForAnother", options: queue.Options{Concurrency: 1}, run: slowLanesOfOne},
+	{name: "DestinationsThatDoNotAnswerNeverHoldAllWorkers", run: blackHoles},
 	{name: "LanesBehindAFullDestinationTryLessAndLess", run: oneDestination},
 	{name: "LanesThatWereInEachOthersWayDoNotMeetAgain", run: collisions},
 	{name: "ASiteThatMailsManyDomainsKeepsNobodyWaiting", run: bulkMail},
@@ -46,6 +47,31 @@ func beside(l *lab, lanes, messages int) {
 		}
 	}
 	l.Errorf("a message waits for %d slow lanes, %d deliveries under way", lanes, len(l.seen()))
+}
+
+// blackHoles has twenty destinations that do not answer, each with more mail than
+// it may have deliveries, and one that does.
+func blackHoles(l *lab) {
+	l.answer(func(d *transport.Delivery) transport.Report {
+		if strings.HasPrefix(d.Envelope.Recipients[0].Address, "slow") {
+			time.Sleep(10 * time.Minute)
+		}
+		time.Sleep(100 * time.Millisecond)
+		return d.All(ok)
+	})
+	for i := range 600 {
+		l.send(fmt.Sprintf("slow@d%d.test", i%20))
+	}
+	l.run()
+	l.sleep(time.Minute)
+	before := len(l.seen())
+	for range 200 {
+		l.send("bob@far.test")
+	}
+	l.sleep(6 * time.Second)
+	if n := len(l.seen()) - before; n < 200 {
+		l.Errorf("%d of 200 were delivered beside destinations that do not answer", n)
+	}
 }
 
 // bulkMail has a site's mail fill many lanes, and another site send one message.
