@@ -8,7 +8,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -85,9 +84,6 @@ func (h *blackHoles) fill(ctx context.Context, l *net.TCPListener) error {
 	dialer := net.Dialer{Timeout: 200 * time.Millisecond}
 	for range 8 {
 		c, err := dialer.DialContext(ctx, "tcp", l.Addr().String())
-		if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, syscall.ETIMEDOUT) {
-			return nil
-		}
 		var ne net.Error
 		if errors.As(err, &ne) && ne.Timeout() {
 			return nil

@@ -8,13 +8,13 @@
 // # Loads
 //
 // P1, P2, P3, P5, P6 and P9 are loads put on servers. Each is run in rounds. In
-// a round every target has its turn, each
-// started afresh with an empty queue: the load generator straight into the sink
-// (the ceiling of the measurement), Postfix with Debian's settings, Postfix
-// tuned (target.go says how), and panelmail. What is compared are medians over
-// the rounds and ratios within a round, against the better of the two
-// Postfixes. All data is on the file system of -dir, with fsync as the file
-// system does it; the command says which one it is and how many it does.
+// a round every target has its turn, each started afresh with an empty queue:
+// the load generator straight into the sink (the ceiling of the measurement),
+// Postfix with Debian's settings, Postfix tuned (target.go says how), and
+// panelmail. What is compared are medians over the rounds and ratios within a
+// round, against the better of the two Postfixes. All data is on the file system
+// of -dir, with fsync as the file system does it; the command says which one it
+// is and how many it does.
 //
 // The generator keeps one connection per session and waits for each reply
 // before it sends the next command, as Postfix's own smtp-source does with -d;

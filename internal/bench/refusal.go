@@ -26,10 +26,10 @@ func (c *dialCounter) Dial(ctx context.Context, local netip.Addr, remote netip.A
 	return transport.System{}.Dial(ctx, local, remote)
 }
 
-// turnedAway has a server in this process try to deliver to an address, from
-// where everything is refused: connections if answer is nil, else recipients.
-// It counts the connections until there are no more, and again after a retry.
-func turnedAway(ctx context.Context, b *bench, w workload, addr string, attempts func() int) (_ figures, err error) {
+// turnedAway has a server in this process try to deliver to an address that
+// refuses everything. It counts the connections until there are no more, and
+// again after a retry. asked tells how many recipients the address has heard of.
+func turnedAway(ctx context.Context, b *bench, w workload, addr string, asked func() int) (_ figures, err error) {
 	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
 	dir, err := os.MkdirTemp(b.dir, "refusal")
@@ -67,7 +67,7 @@ func turnedAway(ctx context.Context, b *bench, w workload, addr string, attempts
 		return nil, err
 	}
 	first := network.n.Load()
-	f[dials], f[tried] = float64(first), 100*float64(attempts())/float64(w.Messages)
+	f[dials], f[tried] = float64(first), 100*float64(asked())/float64(w.Messages)
 	if _, err := server.Queue().Retry(ctx, queue.Match{All: true}); err != nil {
 		return nil, err
 	}
@@ -103,19 +103,19 @@ func connectionsRefused(ctx context.Context, b *bench, w workload) (figures, err
 
 // recipientsRefused is a destination that defers each recipient.
 func recipientsRefused(ctx context.Context, b *bench, w workload) (figures, error) {
-	var asked atomic.Int64
+	var heard atomic.Int64
 	sink := &interop.Sink{Answer: func(verb, _ string) string {
 		if verb != "RCPT" {
 			return ""
 		}
-		asked.Add(1)
+		heard.Add(1)
 		return "450 4.2.1 Not now"
 	}}
 	if err := sink.Start(); err != nil {
 		return nil, err
 	}
 	defer sink.Close()
-	return turnedAway(ctx, b, w, sink.Addr, func() int { return int(asked.Load()) })
+	return turnedAway(ctx, b, w, sink.Addr, func() int { return int(heard.Load()) })
 }
 
 // refusalWorkload is about dead destinations. One is declared dead when three

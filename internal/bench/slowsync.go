@@ -24,7 +24,7 @@ type slowDisk struct {
 	delay   time.Duration
 }
 
-// slowDisk compiles the shim into dir.
+// newSlowDisk compiles the shim into dir.
 func newSlowDisk(ctx context.Context, dir string, delay time.Duration) (*slowDisk, error) {
 	s := &slowDisk{library: filepath.Join(dir, "slowsync.so"), counter: filepath.Join(dir, "slowsync.count"), delay: delay}
 	source := filepath.Join(dir, "slowsync.c")

@@ -25,11 +25,11 @@ import (
 type shelf map[string]io.Closer
 
 // keep returns what is on the shelf under a name, or makes it.
-func keep[T io.Closer](b *bench, name string, make func() (T, error)) (T, error) {
+func keep[T io.Closer](b *bench, name string, prepare func() (T, error)) (T, error) {
 	if c, ok := b.shelf[name]; ok {
 		return c.(T), nil
 	}
-	c, err := make()
+	c, err := prepare()
 	if err != nil {
 		return c, err
 	}
@@ -66,9 +66,9 @@ type stock struct {
 	dir    string
 }
 
-// stock makes one in dir. Domain i goes to the i-th of the next hops; which
-// domains the messages go to, and whose they are, write says of each. The
-// messages get in as through any API of a program that embeds the server.
+// stock makes one in dir, with n messages. Mail for domain i goes to the i-th of
+// the next hops; write says of each message whose it is and where it goes. They
+// are handed in by a program that embeds the server, on the same file.
 func (b *bench) stock(ctx context.Context, dir string, nextHops []string, n, size int, write func(i int) letter) (*stock, error) {
 	binary, err := b.program(ctx)
 	if err != nil {
