@@ -35,7 +35,7 @@ func TestPostsuperTellsWhatPostfixTells(t *testing.T) {
 			{args: "-h all", stderr: "Placed on hold: 0 messages\n"},
 			{args: "-h../x", stderr: "warning: invalid mail queue id: ../x\nPlaced on hold: 0 messages\n"},
 			{args: "-h ALL deferred", stderr: "Placed on hold: 1 message\n"},
-			{args: "-H - hold", stdin: one + "\n" + two + "\n\n", stderr: "warning: invalid mail queue id: \nID1: released from hold\nID2: released from hold\nReleased from hold: 2 messages\n"},
+			{args: "-H - hold", stdin: one + "\n" + two + "\n\n", stderr: "ID1: released from hold\nID2: released from hold\nwarning: invalid mail queue id: \nReleased from hold: 2 messages\n"},
 			{args: "-d " + three + " deferred active", stderr: "Deleted: 0 messages\n"},
 			{args: "-d " + three + " bogus", status: 1, stderr: "fatal: invalid directory name: bogus\n"},
 			{args: "-e ALL maildrop", stderr: "Force-expired: 0 messages\n"},
@@ -58,6 +58,18 @@ func TestPostsuperTellsWhatPostfixTells(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestGivingEverythingUpLeavesAloneWhatIsOnHold(t *testing.T) {
+	l := newLab(t)
+	ids := l.seed()
+	if got, want := l.played("", "postsuper", "-e", "ALL"), (answer{0, "", "postsuper: Force-expired: 2 messages\n"}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	l.steps(ids,
+		step{args: "queue list ID3", stdout: "ID3  hold          254  DATE  me@shop.example\n    x@held.example  (waits for a person)\n"},
+		step{args: "queue list ID1", status: 1, stderr: "no message matches"},
+	)
 }
 
 func TestPostqueueListsAndFlushes(t *testing.T) {
@@ -162,7 +174,7 @@ func TestALineIsNotCutAndItsEndIsThisSystems(t *testing.T) {
 		"A: b\r\n\r\nbody\r\n":                                     "A: b\n|\nbody\n",
 		"A: b\r\nC: " + long + "\r\n\r\nb\r\n":                     "A: b\nC: " + long + "\n|\nb\n",
 		"A: b\r\n\r\n" + long + "\r\nend":                          "A: b\n|\n" + long + "\nend",
-		"A: b\r\n\r\n" + strings.Repeat("x", 32<<10-9) + "\r\nend": "A: b\n|\n" + strings.Repeat("x", 32<<10-9) + "\nend",
+		"A: b\r\n\r\n" + strings.Repeat("x", 32<<10-1) + "\r\nend": "A: b\n|\n" + strings.Repeat("x", 32<<10-1) + "\nend",
 		"A: b\r\nno body\r\n":                                      "A: b\nno body\n|",
 		"\r\nno header\r\n":                                        "|\nno header\n",
 	} {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -41,8 +40,8 @@ func superActions() []superAction {
 		return q.Fail(ctx, m, "message is administratively expired")
 	}
 	return []superAction{
-		{'r', "requeued", "Requeued", everywhere, func(ctx context.Context, q *queue.Queue, m queue.Match) (int, error) { return q.Requeue(ctx, m) }},
 		{'d', "removed", "Deleted", everywhere, func(ctx context.Context, q *queue.Queue, m queue.Match) (int, error) { return q.Remove(ctx, m) }},
+		{'r', "requeued", "Requeued", everywhere, func(ctx context.Context, q *queue.Queue, m queue.Match) (int, error) { return q.Requeue(ctx, m) }},
 		{'e', "expired", "Force-expired", everywhere[:3], giveUp},
 		{'f', "expired", "Force-expired", everywhere, giveUp},
 		{'h', "placed on hold", "Placed on hold", everywhere[:3], func(ctx context.Context, q *queue.Queue, m queue.Match) (int, error) { return q.Hold(ctx, m) }},
@@ -149,35 +148,39 @@ func (c *call) super(ctx context.Context, a superAction, s superuser, ids []stri
 		return superCount{}, err
 	}
 	if slices.Contains(ids, "ALL") {
+		for _, id := range ids {
+			c.checkID(id)
+		}
 		return c.superAll(ctx, a, s.queues)
 	}
 	return c.superEach(ctx, a, s.queues, ids)
 }
 
 // queueIDs are the queue IDs that were named, those of standard input included.
-// What cannot be one is only warned about.
 func (c *call) queueIDs(named []string) (ids []string, err error) {
-	take := func(id string) {
-		if !validQueueID(id) {
-			fmt.Fprintf(c.stderr, "postsuper: warning: invalid mail queue id: %s\n", printable(id))
-			return
-		}
-		ids = append(ids, id)
-	}
 	for _, id := range named {
 		if id != "-" {
-			take(id)
+			ids = append(ids, id)
 			continue
 		}
 		lines := bufio.NewScanner(c.stdin)
 		for lines.Scan() {
-			take(string(bytes.TrimSuffix(lines.Bytes(), []byte("\r"))))
+			ids = append(ids, lines.Text())
 		}
 		if err := lines.Err(); err != nil {
 			return nil, fmt.Errorf("standard input: %w", err)
 		}
 	}
 	return ids, nil
+}
+
+// checkID warns of what cannot be a queue ID.
+func (c *call) checkID(id string) bool {
+	if !validQueueID(id) {
+		fmt.Fprintf(c.stderr, "postsuper: warning: invalid mail queue id: %s\n", printable(id))
+		return false
+	}
+	return true
 }
 
 // superBatch is how many messages one change takes.
@@ -237,6 +240,9 @@ func (c *call) superEach(ctx context.Context, a superAction, queues, ids []strin
 		}
 		err := group.Wait()
 		for i, id := range page {
+			if !c.checkID(id) {
+				continue
+			}
 			total.add(done[i])
 			if done[i].changed > 0 {
 				fmt.Fprintf(c.stderr, "postsuper: %s: %s\n", id, a.done)
@@ -254,6 +260,9 @@ func (c *call) superEach(ctx context.Context, a superAction, queues, ids []strin
 
 // superOne does it to a message if it is there, and in one of the queues.
 func (c *call) superOne(ctx context.Context, a superAction, queues []string, id string) (superCount, error) {
+	if !validQueueID(id) {
+		return superCount{}, nil
+	}
 	if len(queues) > 0 || a.letter == 'e' {
 		e, err := c.entry(ctx, id)
 		if errors.Is(err, queue.ErrNotFound) {
