@@ -53,7 +53,10 @@
 //
 // The vault files each recipient in a lane (where from, where to), claims those
 // that are due, and writes the attempt and the next due time down before anybody
-// dials, so that a crash cannot turn into a hammer.
+// dials, so that a crash cannot turn into a hammer. In a lane sites take turns, and
+// what somebody waits for goes before what nobody does. The file is the schedule;
+// memory holds a window of it. Where nothing else is due, the commit that accepts a
+// message is the one that claims it.
 //
 // The dock plans the recipient afresh (transport, next hop, source, TLS,
 // credential, limits: a pure function of the tables), makes one attempt, and
@@ -69,13 +72,13 @@
 // # RFC coverage
 //
 //	RFC 1870  SIZE                     yes
-//	RFC 1894/3464 delivery reports     yes: failed and delayed; success reports not yet
+//	RFC 1894/3464 delivery reports     yes: failed, delayed and relayed
 //	RFC 2033  LMTP                     no
 //	RFC 2034, 3463 enhanced codes      yes
 //	RFC 2920  PIPELINING               yes, both ways
 //	RFC 3030  CHUNKING                 server: yes; client: no; BINARYMIME: no
 //	RFC 3207  STARTTLS                 yes
-//	RFC 3461  DSN parameters           yes, except success reports of our own
+//	RFC 3461  DSN parameters           yes
 //	RFC 4954  AUTH                     PLAIN and LOGIN
 //	RFC 5321  SMTP                     yes; no VRFY, EXPN or source routes
 //	RFC 5322  message format           the header block, as far as a server touches it
