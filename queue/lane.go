@@ -27,7 +27,9 @@ type lane struct {
 	skipped   bool               // left out when the schedule was read
 	extra     int                // claimed for newcomers and not settled
 
-	begun []time.Time // when the latest deliveries began, as far as learn needs them
+	begun  []time.Time // when the latest deliveries began, as far as learn needs them
+	latest time.Time   // when the latest of all did
+	told   bool        // the transport was asked since, when it had counted it
 }
 
 const (
@@ -63,10 +65,17 @@ func (l *lane) resting(now time.Time) bool {
 	return l.full || l.asked || l.backs > 0 || now.Before(l.until)
 }
 
+// guessed reports whether the lane is as full as the transport said before the
+// latest delivery began. Where that counts deliveries by time, it would say
+// something else now, though none ends.
+func (l *lane) guessed() bool { return !l.told && l.ready.n > 0 && l.busy >= l.limit && l.busy > 0 }
+
 // toAsk reports whether the transport may say something new about room. ended says
 // that a delivery has ended since the last time.
 func (l *lane) toAsk(now time.Time, ended bool) bool {
 	switch {
+	case l.guessed():
+		return now.Sub(l.latest) >= countDelay
 	case l.until.IsZero():
 		return ended && (l.full || l.starved())
 	case now.Before(l.until):
@@ -141,6 +150,7 @@ func (l *lane) learn(now time.Time, room, most int) {
 		l.limit = min(max(l.limit, room+counted), room+l.busy)
 	}
 	l.limit = min(l.limit, most)
+	l.told = len(l.begun) == 0
 }
 
 // begin counts a delivery that begins at now.
@@ -149,5 +159,6 @@ func (l *lane) begin(now time.Time) *attempt {
 	l.busy++
 	l.doubt++
 	l.begun = append(l.begun, now)
+	l.latest, l.told = now, false
 	return a
 }

@@ -134,9 +134,11 @@ func (s *scheduler) alarm() (wake int64) {
 	wake = s.next
 	for _, l := range s.lanes {
 		switch {
-		case !l.full && l.ready.n == 0:
 		case l.until.After(now):
 			wake = min(wake, micros(l.until)+1) // the store's instants are less exact
+		case s.admit != nil && l.guessed():
+			wake = min(wake, micros(l.latest.Add(countDelay))+1)
+		case !l.full && l.ready.n == 0:
 		case l.toAsk(now, s.running == 0):
 			wake = min(wake, micros(now.Add(untriedPause)))
 		}

@@ -97,6 +97,9 @@ func (s *scheduler) wants(ctx context.Context) (wants []want, rows int, again bo
 func (s *scheduler) hungry(now time.Time, budget int) (wants []want, left int) {
 	var lanes []*lane
 	for _, l := range s.lanes {
+		if l.skipped && !l.resting(now) && !l.stocked() {
+			l.skipped, s.stale = false, true // it can take what it was left out for
+		}
 		if !l.resting(now) && (len(l.newcomers) > 0 || l.hungry()) {
 			lanes = append(lanes, l)
 		}

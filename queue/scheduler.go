@@ -247,6 +247,7 @@ func (s *scheduler) settled(a *attempt, begun bool, due, parked int64) {
 			l.backs--
 			l.until = instant(parked)
 			l.more = [priorities]bool{} // the schedule knows how long it rests
+			s.next = min(s.next, parked)
 		}
 		s.forget(l)
 	}

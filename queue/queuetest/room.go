@@ -66,10 +66,19 @@ type mortal struct {
 	l     *lab
 	until map[string]time.Time
 	asked map[string]int
+	busy  map[string]int
 }
 
 func (m *mortal) Deliver(ctx context.Context, d *transport.Delivery) transport.Report {
+	m.count(d.Label, 1)
+	defer m.count(d.Label, -1)
 	return m.l.deliver(ctx, d)
+}
+
+func (m *mortal) count(label string, n int) {
+	m.l.mu.Lock()
+	defer m.l.mu.Unlock()
+	m.busy[label] += n
 }
 
 func (m *mortal) Room(label string) transport.Room {
@@ -79,7 +88,7 @@ func (m *mortal) Room(label string) transport.Room {
 	if until := m.until[label]; time.Now().Before(until) {
 		return transport.Room{Until: until, Reply: transport.Replyf(451, "4.4.1", "delivery temporarily suspended: nobody is there")}
 	}
-	return transport.Room{Free: 5}
+	return transport.Room{Free: 5 - m.busy[label]}
 }
 
 func (m *mortal) Revive(label string) {
@@ -99,7 +108,7 @@ func (m *mortal) kill(d time.Duration, labels ...string) {
 
 // runMortal starts delivering to destinations that may die.
 func (l *lab) runMortal(d time.Duration, labels ...string) *mortal {
-	m := &mortal{l: l, until: map[string]time.Time{}, asked: map[string]int{}}
+	m := &mortal{l: l, until: map[string]time.Time{}, asked: map[string]int{}, busy: map[string]int{}}
 	m.kill(d, labels...)
 	ctx, cancel := context.WithCancel(l.Context())
 	l.cancel, l.ended = cancel, make(chan error, 1)
