@@ -12,6 +12,34 @@
 // The database is the schedule: memory holds what is under way and a little
 // more, however long the queue is.
 //
+// # Whose turn it is
+//
+// In a lane, mail of a higher [Priority] goes first, but for every tenth turn. Among
+// mail of one priority the sites take turns; a large message counts as one delivery
+// more for each 256 KiB, and its site lets others pass until it has paid.
+//
+// So what a site sends, if nothing of its own is before it, waits for one delivery of
+// each other site: where n others have mail of the same priority in the lane, it is
+// no later than the delivery n+1 of that priority that begins after Enqueue has
+// returned. That holds whatever the others have waiting or claimed, with two
+// exceptions. If a claim for the lane was just being committed, those deliveries come
+// first that begin at once when it is: at most the lane's concurrency. And where more
+// new sites come at once than six times that, or a message is stored by another
+// process or by EnqueueTx, it is found when what is claimed ahead runs short, up to
+// six times the concurrency later, and then in turn with the lane's other sites.
+//
+// Of the lanes that are due those go first that have been for longest, but every
+// fourth claim is for the one that became due last: the only message of a site does
+// not wait for ten thousand lanes of another's. Workers that are short go to the
+// sites with the fewest deliveries under way, and the last quarter of them to lanes
+// with few: destinations that do not answer never hold all.
+//
+// A lane that has no room until a known instant, because its destination is dead or
+// a rate is used up, is parked in the database until then, also across a restart.
+// [Queue.Retry] has it tried at once.
+//
+// # Attempts
+//
 // [Queue.Run] gives attempts to a [transport.Transport]: recipients of one message
 // and lane together. What it reports settles them. Delivered and failed are
 // final. A deferral is tried again after as long as the recipient has been tried

@@ -24,7 +24,8 @@ type Message struct {
 	// sites where they share a lane.
 	Origin transport.Origin
 
-	// Priority says what it goes before, where mail waits in one lane.
+	// Priority says what it goes before, where mail waits in one lane. What goes
+	// first among mail of one priority is said in the package's overview.
 	Priority Priority
 
 	// Hold is the reason for which the message is stored on hold; if "", it is

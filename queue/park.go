@@ -15,9 +15,13 @@ const (
 
 	// maxFull is how many lanes without room are remembered here, and maxAsked how
 	// many of them are asked for room again when a delivery has ended. Lanes above
-	// are parked for a moment.
+	// are parked for a while: behind one busy provider there may be any number.
 	maxFull  = 1000
 	maxAsked = 100
+
+	// crowdTick is what the ends of those pauses are multiples of, so that many
+	// lanes are read and parked again together.
+	crowdTick = 5 * time.Second
 )
 
 // A parking says until when nothing is claimed in a lane, and why.
@@ -45,11 +49,11 @@ func (s *scheduler) learn(l *lane, now time.Time, r transport.Room) {
 	s.suspend(l, r.Until, reason)
 }
 
-// crowd parks a full lane for a moment if there are too many of them. The
+// crowd parks a full lane for a while if there are too many of them. The
 // scheduler's lock is held.
 func (s *scheduler) crowd(l *lane, now time.Time) {
 	if s.fulls++; s.fulls > maxFull {
-		s.suspend(l, now.Add(untriedPause+rand.N(untriedPause)), "")
+		s.suspend(l, now.Add(restMax/2+rand.N(restMax/2)).Truncate(crowdTick), "")
 	}
 }
 

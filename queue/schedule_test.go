@@ -156,6 +156,43 @@ func TestLanesBehindADeadDestinationCostALookEach(t *testing.T) {
 	})
 }
 
+// TestLanesBehindABusyDestinationAreNotAskedAllTheTime has three thousand labels
+// stand for a destination that has no room and does not know until when.
+func TestLanesBehindABusyDestinationAreNotAskedAllTheTime(t *testing.T) {
+	path := newPath(t)
+	synctest.Test(t, func(t *testing.T) {
+		q := open(t, path, queue.Options{Poll: -1})
+		defer q.Close()
+		calls := queue.Watch(q)
+		const lanes = 3000
+		mustEnqueue(t, q, message(manyDomains(lanes)...))
+		busy := true
+		s := &shaped{room: func(string) transport.Room {
+			if busy {
+				return transport.Room{}
+			}
+			return transport.Room{Free: 20}
+		}}
+		s.Func = func(_ context.Context, d *transport.Delivery) transport.Report { return d.All(delivered) }
+		runShaped(t, q, s)
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		s.mu.Lock()
+		busy = false
+		// A thousand are asked every second, two thousand every 10 seconds at most;
+		// those are looked at every five seconds.
+		if most := 300*1000 + 30*2000; s.asked > most || calls.Parks.Load() > 60*10 || calls.Claims.Load() > 0 {
+			t.Errorf("asked %d times, lanes parked in %d transactions, %d claims", s.asked, calls.Parks.Load(), calls.Claims.Load())
+		}
+		s.mu.Unlock()
+		time.Sleep(31 * time.Second)
+		synctest.Wait()
+		if left := ids(t, q); len(left) != 0 {
+			t.Errorf("%d messages are left", len(left))
+		}
+	})
+}
+
 // TestARetryByAnotherProcessRevives has the command line retry one of two dead
 // destinations while the server runs.
 func TestARetryByAnotherProcessRevives(t *testing.T) {
