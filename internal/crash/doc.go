@@ -1,6 +1,6 @@
-// Package crash takes a mail server's life in two ways, and counts what that
+// Package crash takes a mail server's life in three ways, and counts what that
 // cost: a [Harness] kills the process again and again while it works, and a
-// [Replay] pulls the plug on its disk.
+// [Replay] or [Snapshots] pull the plug on its disk.
 //
 // In a harness, submitters hand in messages over SMTP and note each one at the
 // moment its 250 arrives. A sink at the other end remembers what reaches it. In
@@ -23,7 +23,11 @@
 // the model: a sync covers the writes that ended before it began, sectors are
 // written whole or not at all, and file names are on disk at once.
 //
-// Both have positive controls, without which a "0 lost" means nothing. Command
+// Where there is the right to mount, a third way trusts a real file system instead
+// of a model: [Snapshots] takes the disk from under a frozen server as it is, without
+// what the kernel has not written yet.
+//
+// All have positive controls, without which a "0 lost" means nothing. Command
 // earlyack, below this package, is a server that says 250 before it stores; and
 // a replay can leave out syncs, as synchronous=OFF would.
 package crash
