@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -18,9 +17,8 @@ import (
 )
 
 const (
-	chunkSize   = 128 << 10 // a body above this is stored in pieces of this
-	uploadBatch = 8         // pieces in one commit
-	maxTxSize   = 1 << 20   // EnqueueTx: content is written under the caller's lock
+	chunkSize = 128 << 10 // a body above this is stored in pieces of this
+	maxTxSize = 1 << 20   // EnqueueTx: content is written under the caller's lock
 )
 
 // Enqueue stores a message and returns its queue ID. When it returns without an
@@ -182,84 +180,7 @@ func readBody(b *bytes.Buffer, content io.Reader, sum *keyed) (rest *upload, err
 	if b.Len() <= chunkSize {
 		return nil, nil
 	}
-	return &upload{front: b.Bytes(), rest: clean}, nil
-}
-
-// An upload is a large body being read.
-type upload struct {
-	front []byte
-	rest  io.Reader
-}
-
-// chunk reads the next piece; it is short or empty at the end.
-func (u *upload) chunk() ([]byte, error) {
-	piece := make([]byte, chunkSize)
-	n := copy(piece, u.front)
-	u.front = u.front[n:]
-	if n == chunkSize {
-		return piece, nil
-	}
-	k, err := io.ReadFull(u.rest, piece[n:])
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = nil
-	}
-	return piece[:n+k], err
-}
-
-// upload stores a large body in pieces, a few to a commit. Nobody sees them
-// until the message is stored.
-func (q *Queue) upload(ctx context.Context, r *record, u *upload) (err error) {
-	if r.upload, err = q.store.beginUpload(ctx); err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			q.drop(ctx, r.upload)
-		}
-	}()
-	for part, last := 0, false; !last; {
-		if err := q.checkSpace(); err != nil {
-			return err
-		}
-		var chunks [][]byte
-		for len(chunks) < uploadBatch && !last {
-			c, err := u.chunk()
-			if err != nil {
-				return err
-			}
-			if len(c) > 0 {
-				chunks = append(chunks, c)
-			}
-			last = len(c) < chunkSize
-			r.size += int64(len(c))
-		}
-		if err := q.store.appendUpload(ctx, r.upload, part, chunks); err != nil {
-			return err
-		}
-		part += len(chunks)
-	}
-	return nil
-}
-
-// drop gives up an upload, also when the producer's context is what ended it.
-func (q *Queue) drop(ctx context.Context, upload int64) {
-	ctx = context.WithoutCancel(ctx)
-	if err := q.store.dropUpload(ctx, upload); err != nil {
-		q.o.Log.WarnContext(ctx, "upload left behind", "error", err)
-		return
-	}
-	q.sweep(ctx)
-}
-
-// sweep frees bodies that nobody owns, a step to a commit. What it does not come
-// to is swept when the queue is next run.
-func (q *Queue) sweep(ctx context.Context) {
-	for more := true; more; {
-		var err error
-		if more, err = q.store.sweep(ctx, false); err != nil {
-			return
-		}
-	}
+	return newUpload(b, clean), nil
 }
 
 // checkSpace refuses mail while the disk is nearly full: SQLite cannot even

@@ -29,12 +29,16 @@ type Queue struct {
 	changed   atomic.Bool               // a person, or somebody else, changed something: see recall
 	closing   context.Context
 	stop      context.CancelFunc
-	buffers   sync.Pool // of *bytes.Buffer: small bodies on their way in
+	buffers   sync.Pool    // of *bytes.Buffer: small bodies on their way in
+	uploads   atomic.Int32 // large bodies being read
 	closeOne  sync.Once
 	mu        sync.Mutex
 	closed    bool
 	running   sync.WaitGroup // nobody joins when closed is set
 }
+
+// bufferSize is what a buffer for a small body has at first, in octets.
+const bufferSize = 16 << 10
 
 // Open opens the queue in the file at path, for itself. The file is created with
 // mode 0600, and its directory with 0700, if missing. An existing directory must
@@ -78,7 +82,7 @@ func start(ctx context.Context, file *sqlitedb.File, o Options) (*Queue, error) 
 		return nil, fmt.Errorf("queue: %w", err)
 	}
 	q := &Queue{o: o, path: file.Path(), store: s, pump: p, news: news, wake: make(chan struct{}, 1), outside: make(chan struct{}, 1)}
-	q.buffers.New = func() any { return bytes.NewBuffer(make([]byte, 0, 16<<10)) }
+	q.buffers.New = func() any { return bytes.NewBuffer(make([]byte, 0, bufferSize)) }
 	q.closing, q.stop = context.WithCancel(context.Background())
 	return q, nil
 }

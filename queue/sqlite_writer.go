@@ -54,7 +54,7 @@ const (
 	classSettle = iota
 	classEnqueue
 	classOther
-	classUpload // one in a batch: a piece fills it
+	classUpload
 	classLend
 	classPeek
 	classes
@@ -279,7 +279,7 @@ func (w *writer) take() []*op {
 	for class := range classLend {
 		q := w.queues[class]
 		n := 0
-		for n < len(q) && (n == 0 || class != classUpload && len(ops) < batchMessages && (q[n].size == 0 || octets < batchOctets)) {
+		for n < len(q) && (n == 0 || len(ops) < batchMessages && (q[n].size == 0 || octets < batchOctets)) {
 			octets += q[n].size
 			ops = append(ops, q[n])
 			n++

@@ -23,6 +23,12 @@ type smallDisk struct {
 
 func newSmallDisk(t *testing.T, octets int) smallDisk {
 	t.Helper()
+	return newDisk(t, fmt.Sprintf("size=%d", octets))
+}
+
+// newDisk takes the options of a tmpfs.
+func newDisk(t *testing.T, options string) smallDisk {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("it drives other processes")
 	}
@@ -33,7 +39,7 @@ func newSmallDisk(t *testing.T, octets int) smallDisk {
 	}
 	t.Cleanup(func() { os.Remove(dir) })
 	d := smallDisk{t, dir}
-	if err := syscall.Mount("none", d.dir, "tmpfs", 0, fmt.Sprintf("size=%d", octets)); err != nil {
+	if err := syscall.Mount("none", d.dir, "tmpfs", 0, options); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatalf("mount a tmpfs: %v", err)
 		}
