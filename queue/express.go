@@ -10,8 +10,10 @@ import (
 
 const (
 	// expressContent is up to how many octets of content are kept in memory with
-	// a message that is claimed as it is stored, until its attempt is over.
+	// a message that is claimed as it is stored, until its attempt is over, and
+	// expressMemory with all of them.
 	expressContent = 32 << 10
+	expressMemory  = 16 << 20
 
 	// expressFactor bounds how many attempts a lane may have ready for more of
 	// them to be claimed so, in multiples of its limit.
@@ -123,6 +125,7 @@ func (x *express) board(r *record, stored bool) (taken bool) {
 		s.tokens[a.token] = a
 	default:
 		s.tokens[a.token] = a
+		s.keep(a, r)
 		l := s.lane(a.lane, a.label)
 		l.ready.add(a)
 		if l.busy == 0 && l.limit == 0 {
@@ -147,8 +150,14 @@ func (x *express) attempt(r *record) *attempt {
 		lease: x.lease,
 	}
 	a.envelope.Recipients = slices.Clone(r.envelope.Recipients)
-	if len(r.head)+len(r.body) <= expressContent {
-		a.content = slices.Concat(r.head, r.body)
-	}
 	return a
+}
+
+// keep keeps the content of a record in memory for its attempt, if there is
+// room. The scheduler's lock is held.
+func (s *scheduler) keep(a *attempt, r *record) {
+	if n := len(r.head) + len(r.body); n <= expressContent && s.kept+n <= expressMemory {
+		a.content = slices.Concat(r.head, r.body)
+		s.kept += n
+	}
 }

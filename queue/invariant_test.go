@@ -82,7 +82,7 @@ func TestTheQueueMayBeLargerThanMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 		mu.Lock()
-		if most != 10 || s.Active > 40 || s.Waiting < 960 {
+		if most != 10 || s.Active > 160 || s.Waiting < 840 {
 			t.Errorf("%d deliveries at once, %d recipients in memory, %d waiting", most, s.Active, s.Waiting)
 		}
 		mu.Unlock()

@@ -15,7 +15,7 @@ const (
 	// have nothing in memory. So whatever lanes claim ahead, there is no idle
 	// worker while another lane is due. As many again as there are workers may
 	// be claimed for newcomers.
-	claimFactor = 4
+	claimFactor = 16
 
 	// maxRows bounds the recipients in memory: where they are reached, nothing
 	// is claimed until some are settled.

@@ -36,6 +36,7 @@ type scheduler struct {
 	claimed  int            // attempts in memory: ready or under way
 	extra    int            // those of them that were claimed for newcomers
 	rows     int            // their recipients
+	kept     int            // octets of content, see keep
 	tokens   map[int64]*attempt
 	token    int64             // the next
 	turn     int64             // of the next claim of a lane
@@ -234,6 +235,7 @@ func (s *scheduler) settled(a *attempt, begun bool, due, parked int64) {
 	delete(s.tokens, a.token)
 	s.claimed--
 	s.rows -= len(a.rows)
+	s.kept -= len(a.content)
 	s.next = min(s.next, max(due, parked))
 	if l := s.lanes[a.lane]; l != nil {
 		if begun {
