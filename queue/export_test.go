@@ -27,6 +27,12 @@ func Sabotage(q *Queue, defect string) {
 		q.store = noPriorities{s}
 	case "leases are not renewed":
 		q.store = noExtend{s}
+	case "the disk is full for a moment":
+		s.pragma(`PRAGMA max_page_count = 1`) // of this connection; as many as there are
+	case "recipients end twice":
+		q.store = endsTwice{s}
+	case "an event is passed over":
+		q.store = passedOver{s}
 	case "what is deleted stays in the file":
 		s.pragma(`PRAGMA secure_delete = OFF`)
 	case "the answer to a claim is lost":
@@ -39,6 +45,24 @@ func (e *engine) pragma(statement string) {
 	_ = e.writer.do(context.Background(), &op{class: classPeek, peek: func(t txn) error {
 		return e.writer.tx.discard(statement)
 	}})
+}
+
+// endsTwice tells once more of what was settled at last.
+type endsTwice struct{ *engine }
+
+func (s endsTwice) settle(ctx context.Context, x *settlement) error {
+	if err := s.engine.settle(ctx, x); err != nil || !x.allFinal() {
+		return err
+	}
+	return s.writer.do(ctx, &op{class: classOther, apply: func(txn) ([]Event, error) { return x.events(nil), nil }})
+}
+
+// passedOver leaves out the last event of a page, as a cursor off by one would.
+type passedOver struct{ *engine }
+
+func (s passedOver) events(ctx context.Context, t Trail, after int64) (page []Event, next int64, more bool, err error) {
+	page, next, more, err = s.engine.events(ctx, t, after)
+	return page[:max(0, len(page)-1)], next, more, err
 }
 
 // lostSettle says that it settled, and did not.

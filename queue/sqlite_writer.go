@@ -106,28 +106,6 @@ func newWriter(ctx context.Context, file *sqlitedb.File, o Options, emit func([]
 	return w, nil
 }
 
-func (w *writer) open(ctx context.Context) error {
-	db, err := w.file.Writer(ctx)
-	if err != nil {
-		return err
-	}
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		_ = db.Close()
-		return err
-	}
-	w.db, w.tx = db, &prepared{conn: conn, statements: map[string]*sql.Stmt{}}
-	return nil
-}
-
-func (w *writer) shut() {
-	if w.db != nil {
-		w.tx.close()
-		_ = w.db.Close()
-		w.db, w.tx = nil, nil
-	}
-}
-
 // do queues an op and waits for its commit.
 func (w *writer) do(ctx context.Context, o *op) error {
 	if err := ctx.Err(); err != nil {
@@ -193,11 +171,10 @@ func (w *writer) pendingLocked() bool {
 // turn makes one commit of what waits, and lets one lender in.
 func (w *writer) turn() {
 	if w.db == nil {
-		if err := w.open(context.Background()); err != nil {
+		if err := w.reopen(); err != nil {
 			w.refuse(w.failed(fmt.Errorf("reopen the queue: %w", err)))
 			return
 		}
-		w.reopened()
 	}
 	w.peek()
 	runtime.Gosched() // whoever was just answered may have more to write: fuller commits
