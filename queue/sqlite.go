@@ -70,6 +70,9 @@ func install(ctx context.Context, file *sqlitedb.File) error {
 		}
 		time.Sleep(time.Millisecond)
 	}
+	if sqlitedb.IsBusy(err) {
+		err = ErrLocked
+	}
 	if err != nil {
 		return fmt.Errorf("prepare the tables in %s: %w", file.Path(), err)
 	}
