@@ -97,6 +97,10 @@ type Config struct {
 	// not looked at.
 	MinFree int64
 
+	// Retention is how long the history of messages is kept: see
+	// [queue.Queue.Events]. If zero, 30 days; if negative, for ever.
+	Retention time.Duration
+
 	// Poll is how often the server looks whether another process has changed
 	// the database. If zero, one second; if negative, never: then messages of
 	// other processes and of transactions wait for [Server.Wake].

@@ -28,6 +28,7 @@ func (s *Server) queueOptions() queue.Options {
 		Workers:        c.Workers,
 		Concurrency:    c.Concurrency,
 		MinFree:        c.MinFree,
+		Retention:      c.Retention,
 		Poll:           c.Poll,
 		Grace:          c.Grace,
 		Observe:        s.observe,

@@ -63,6 +63,17 @@
 // A failure and the report about it (RFC 3464) are one commit. A message with the
 // null reverse-path is never reported on.
 //
+// # History
+//
+// What happens to a message is written in the commit that makes it so, as an
+// [Event] with a number: [Queue.History] has those of one message, also when it has
+// left the queue, and [Queue.Events] those of all, from any number on and as they
+// come. Each recipient has exactly one event that is final. Events are kept for
+// [Options.Retention].
+//
+// What is deleted is overwritten, and space that is free for good goes back to the
+// file system.
+//
 // # With a database of your own
 //
 // [New] keeps the queue in the file of your own database, and
