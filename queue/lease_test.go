@@ -23,8 +23,8 @@ func TestAClaimWhoseAnswerWasLostIsTakenUpAgain(t *testing.T) {
 		}})
 		defer q.Close()
 		queue.Sabotage(q, "the answer to a claim is lost")
+		enqueue(t, q, "x\r\n") // before Run: later it would be claimed with that
 		run(t, q, func(d *transport.Delivery) transport.Report { return d.All(delivered) })
-		enqueue(t, q, "x\r\n")
 		time.Sleep(20 * time.Minute) // a lease of ten minutes, looked at every five
 		synctest.Wait()
 		if diff := cmp.Diff([]queue.Kind{queue.Queued, queue.Uncertain, queue.Delivered}, kinds); diff != "" {
