@@ -77,6 +77,7 @@ func BenchmarkAMillionMessages(b *testing.B) {
 		f    func() error
 	}{
 		{"stats", func() error { _, err := q.Stats(ctx); return err }},
+		{"ages", func() error { _, err := q.Ages(ctx, time.Minute, time.Hour, 24*time.Hour); return err }},
 		{"list", first(Match{All: true})},
 		{"list/id", first(Match{IDs: []string{"0000000000500000"}})},
 		{"list/site", first(Match{Site: "site7"})},
