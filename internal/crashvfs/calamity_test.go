@@ -69,7 +69,7 @@ func TestAFailedWriteIsNeverA250(t *testing.T) {
 			careless := tally{}
 			careless.everywhere(t, mishap{scenario: s, fault: crashvfs.IOError, careless: true}, 1)
 			t.Logf("faults: scenario=%q stride=%d control=careless %v", s.name, *stride, &careless)
-			if careless.lost == 0 {
+			if len(careless.problems) == 0 {
 				t.Error("a queue that does not look at the error of COMMIT was not found out")
 			}
 		})
@@ -90,9 +90,9 @@ func (x *tally) String() string {
 }
 
 // everywhere runs a scenario with one operation after the other failing, until it ends
-// before its turn or, of a careless queue, a loss was found.
+// before its turn or, of a careless queue, something was found.
 func (x *tally) everywhere(t *testing.T, m mishap, step int) {
-	if testing.Short() {
+	if testing.Short() && !m.careless {
 		step *= 5
 	}
 	for at := 1 + step/2; ; at += step {
@@ -101,7 +101,7 @@ func (x *tally) everywhere(t *testing.T, m mishap, step int) {
 			c.T = t
 			c.run()
 		})
-		if c.failed.IsZero() || c.careless && x.lost > 0 {
+		if c.failed.IsZero() || c.careless && len(x.problems) > 0 {
 			return
 		}
 		x.positions++
