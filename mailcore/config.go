@@ -218,7 +218,7 @@ func (c *Config) checkNumbers() (problems []error) {
 	}
 	for _, d := range c.Transports {
 		if err := d.Check(); err != nil {
-			problems = append(problems, fmt.Errorf("Transports: %w", err))
+			problems = append(problems, fmt.Errorf("a definition among Transports: %w", err))
 		}
 	}
 	return problems

@@ -60,12 +60,6 @@ func (w *world) count(domain string, n int) {
 	}
 }
 
-func (w *world) answer(domain string, o transport.Outcome) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.answers = map[string]transport.Outcome{domain: o}
-}
-
 // attempts is how many deliveries to a domain have begun.
 func (w *world) attempts(domain string) int {
 	w.mu.Lock()
@@ -392,7 +386,7 @@ func TestARateSpreadsDeliveriesOverItsInterval(t *testing.T) {
 					if together == 0 {
 						together = sent
 					}
-					if until := x.Room("/a.test").Until; until.Sub(time.Now()) != o.RetryAfter {
+					if until := x.Room("/a.test").Until; time.Until(until) != o.RetryAfter {
 						t.Fatalf("room at %v, handed back with %v", until, o.RetryAfter)
 					}
 					time.Sleep(o.RetryAfter)

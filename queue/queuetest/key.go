@@ -156,7 +156,7 @@ func longKey(l *lab) {
 		l.Error("there was no error")
 	}
 	m.Key, m.Envelope.Recipients = "", []transport.Recipient{{Address: "bob@far.test"}}
-	if l.enqueue(m, "\r\n") == l.enqueue(m, "\r\n") {
+	if first := l.enqueue(m, "\r\n"); first == l.enqueue(m, "\r\n") {
 		l.Error("two messages without a key are one")
 	}
 }
