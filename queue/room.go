@@ -58,7 +58,9 @@ func (s *scheduler) wants(ctx context.Context) (wants []want, rows int, again bo
 	wants, budget = s.hungry(now, budget)
 	read := s.stale || micros(now) >= s.next
 	if !read || budget <= 0 {
-		s.stale = read
+		if read {
+			s.stale, s.next = true, never // it is known that there is work, and needs no alarm
+		}
 		s.mu.Unlock()
 		return wants, rows, false
 	}
