@@ -25,6 +25,10 @@ func Sabotage(q *Queue, defect string) {
 		q.store = noNewcomers{s}
 	case "priorities are lost":
 		q.store = noPriorities{s}
+	case "what is claimed together is tried in reverse":
+		q.store = reversed{s}
+	case "a claim forgets what is due later":
+		q.store = forgetful{s}
 	case "leases are not renewed":
 		q.store = noExtend{s}
 	case "the disk is full for a moment":
@@ -133,6 +137,34 @@ func (s lateClaim) claim(ctx context.Context, c claim) ([]*attempt, error) {
 	return got, s.writer.do(ctx, &op{class: classOther, apply: func(t txn) ([]Event, error) {
 		_, err := t.exec(`UPDATE panelmail_recipient SET attempts = 0, first = NULL, due = ? WHERE state = 1 AND attempts = 1`, c.now)
 		return nil, err
+	}})
+}
+
+// reversed hands out what a claim brings with the latest first.
+type reversed struct{ *engine }
+
+func (s reversed) claim(ctx context.Context, c claim) ([]*attempt, error) {
+	got, err := s.engine.claim(ctx, c)
+	slices.Reverse(got)
+	return got, err
+}
+
+// forgetful takes a lane of which nothing is due any more for one in which nothing
+// waits.
+type forgetful struct{ *engine }
+
+func (s forgetful) claim(ctx context.Context, c claim) ([]*attempt, error) {
+	got, err := s.engine.claim(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return got, s.writer.do(ctx, &op{class: classOther, apply: func(t txn) ([]Event, error) {
+		for _, w := range c.wants {
+			if _, err := t.exec(`UPDATE panelmail_lane SET due = NULL WHERE id = ? AND due > ?`, w.lane, c.now); err != nil {
+				return nil, err
+			}
+		}
+		return nil, nil
 	}})
 }
 

@@ -45,6 +45,8 @@ func TestTheSuiteFindsSeededDefects(t *testing.T) {
 		{"attempt written after it was made", "Conformance/TheAttemptIsWrittenBeforeItIsMade"},
 		{"newcomers wait for what was claimed", "Conformance/AMessageWaitsForOneOfEachOtherSite"},
 		{"priorities are lost", "Conformance/InteractiveMailGoesFirstAndStarvesNobody"},
+		{"a claim forgets what is due later", "Conformance/NothingIsSentBeforeItsTime"},
+		{"what is claimed together is tried in reverse", "Conformance/MailOfASiteLeavesInTheOrderInWhichItCame"},
 		{"lost settle", "Crashes"},
 		{"bounce outside the settle transaction", "Crashes"},
 		{"acknowledged before it is stored", "Crashes"},

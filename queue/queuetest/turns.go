@@ -11,6 +11,7 @@ import (
 )
 
 var turnCases = []testCase{
+	{name: "MailOfASiteLeavesInTheOrderInWhichItCame", options: queue.Options{Concurrency: 1}, run: inOrder},
 	{name: "AMessageWaitsForOneOfEachOtherSite", options: queue.Options{Concurrency: 1}, run: func(l *lab) { takeTurns(l, 1, 300) }},
 	{name: "AMessageWaitsForOneOfEachOtherSiteWhereManyGoAtOnce", run: func(l *lab) { takeTurns(l, 1, 300) }},
 	{name: "AMessageWaitsForOneOfEachOfTenSites", options: queue.Options{Concurrency: 1}, run: func(l *lab) { takeTurns(l, 10, 30) }},
@@ -177,4 +178,29 @@ func reportsSite(l *lab) {
 		l.Errorf("%d deliveries", n)
 	}
 	l.empty()
+}
+
+// inOrder has a backlog of one site in one lane, and some that came one by one.
+func inOrder(l *lab) {
+	var sent, left []string
+	for range 30 {
+		sent = append(sent, l.send("u@far.test"))
+		l.sleep(time.Millisecond)
+	}
+	l.answer(func(d *transport.Delivery) transport.Report {
+		time.Sleep(time.Second)
+		return d.All(ok)
+	})
+	l.run()
+	l.sleep(time.Minute)
+	for range 5 {
+		sent = append(sent, l.send("u@far.test"))
+	}
+	l.sleep(time.Minute)
+	for _, n := range l.seen() {
+		left = append(left, n.ID)
+	}
+	if diff := cmp.Diff(sent, left); diff != "" {
+		l.Errorf("(-sent +left)\n%s", diff)
+	}
 }
