@@ -63,16 +63,21 @@ func (s *scheduler) handBack(a *attempt) { s.settle(s.grace, a, nil, false) }
 func (s *scheduler) settle(ctx context.Context, a *attempt, report transport.Report, begun bool) {
 	due, parked := never, int64(0)
 	defer func() { s.settled(a, begun, due, parked) }()
+	failed := false
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		x, err := s.settleOnce(a, report, begun)
 		if err == nil {
 			due, parked = x.due(), x.parked
+			if failed {
+				s.reread() // what failed may be on the disk, with a report
+			}
 			if a.size > chunkSize {
 				s.q.sweep(ctx)
 			}
 			return
 		}
 		s.q.o.Log.ErrorContext(ctx, "outcome not recorded", "id", a.id, "error", err)
+		failed = true
 		if pause(ctx, wait) != nil {
 			return
 		}

@@ -47,6 +47,9 @@ func (q *Queue) storeRecord(ctx context.Context, r *record) error {
 	if err == nil && !taken {
 		q.stored(r)
 	}
+	if s := q.scheduler.Load(); s != nil && unknown(err) {
+		s.reread() // it may be on the disk
+	}
 	return err
 }
 

@@ -25,6 +25,7 @@ type lane struct {
 	newcomers []flow             // stored since, with nothing claimed: see newcomer
 	passed    bool               // newcomers were claimed: the lane may start, whoever else came
 	skipped   bool               // left out when the schedule was read
+	revived   bool               // it said that a person wants it tried
 	extra     int                // claimed for newcomers and not settled
 
 	begun  []time.Time // when the latest deliveries began, as far as learn needs them

@@ -29,6 +29,8 @@ type parking struct {
 	lane   int64
 	until  int64
 	reason string // "": it is only busy
+
+	revived bool // that a person wants it tried was heard
 }
 
 // learn takes in the room of a lane. The scheduler's lock is held.
@@ -60,7 +62,8 @@ func (s *scheduler) crowd(l *lane, now time.Time) {
 // suspend has a lane parked, and hands back what was claimed ahead. The
 // scheduler's lock is held.
 func (s *scheduler) suspend(l *lane, until time.Time, reason string) {
-	s.parks[l.id] = parking{l.id, micros(until), reason}
+	s.parks[l.id] = parking{l.id, micros(until), reason, l.revived}
+	l.revived = false
 	s.next = min(s.next, micros(until))
 	s.empty(l)
 	l.full, l.until = false, until

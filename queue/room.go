@@ -132,7 +132,7 @@ func (s *scheduler) want(l *lane, w want) want {
 	for class := range w.most {
 		w.most[class] = max(l.ahead(class), 0)
 	}
-	l.asked = true
+	l.asked, l.revived = true, false
 	l.claims++
 	w.yield = l.claims%floorOf == 0
 	l.turn = s.turn
@@ -210,6 +210,7 @@ func (s *scheduler) wantDue(d laneDue, budget int) (w want, ok bool) {
 	defer s.mu.Unlock()
 	s.picks++
 	l := s.lane(d.lane, d.label)
+	l.revived = d.revive
 	for class := range l.more {
 		l.more[class] = true
 	}

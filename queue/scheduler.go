@@ -149,6 +149,9 @@ func (s *scheduler) nextTokens(wants []want) int64 {
 func (s *scheduler) answered(wants []want, got []*attempt, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for i := range wants {
+		s.lanes[wants[i].lane].last = wants[i].after
+	}
 	for _, a := range got {
 		l := s.lanes[a.lane]
 		l.ready.add(a)

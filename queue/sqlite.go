@@ -83,6 +83,7 @@ func install(ctx context.Context, file *sqlitedb.File) error {
 // opened: after an error of the disk no connection is trusted. The writer calls
 // it with its new connection open, which keeps the log in place.
 func (e *engine) renewReaders() {
+	e.version = -1 // another connection counts anew
 	e.read.SetMaxIdleConns(-1)
 	e.read.SetMaxIdleConns(idleReaders)
 }

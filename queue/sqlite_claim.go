@@ -186,6 +186,9 @@ func (k *claiming) class(w *want, first flowDue, n int) (used int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	if len(sites) == 0 {
+		w.after[first.class] = next // whoever is behind those that are not due has a turn too
+	}
 	more := len(sites) == n
 	for i, site := range sites {
 		if used >= n {

@@ -141,7 +141,7 @@ func file(t txn, label string, due int64, state State) (lane int64, err error) {
 	if err := t.row(fileLane, label, at).Scan(&lane); err != nil {
 		return 0, err
 	}
-	known[label] = filed{lane, due}
+	known[label] = filed{lane, due, known[label].idle}
 	return lane, nil
 }
 

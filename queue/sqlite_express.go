@@ -37,7 +37,7 @@ func insertExpress(t txn, r *record, message int64) (ok bool, err error) {
 // idleLane returns the lane of a place, if nothing else is due in it.
 func idleLane(t txn, x *express) (lane int64, ok bool, err error) {
 	known := t.lanes()
-	if k, ok := known[x.label]; ok {
+	if k, ok := known[x.label]; ok && (k.idle || k.due <= x.now) {
 		return k.lane, k.due > x.now, nil
 	}
 	err = t.row(selectIdleLane, x.label, x.now).Scan(&lane)
@@ -50,6 +50,6 @@ func idleLane(t txn, x *express) (lane int64, ok bool, err error) {
 	if err != nil {
 		return 0, false, err
 	}
-	known[x.label] = filed{lane, never}
+	known[x.label] = filed{lane, never, true}
 	return lane, true, nil
 }

@@ -7,7 +7,10 @@ import (
 )
 
 const (
-	suspendLane = `UPDATE panelmail_lane SET parked = ?, reason = ?, revive = 0 WHERE id = ? AND (parked <> ?1 OR reason <> ?2)`
+	// Somebody who wanted the lane tried, and was not heard yet, goes before.
+	suspendLane = `
+UPDATE panelmail_lane SET parked = ?1, reason = ?2, revive = 0
+WHERE id = ?3 AND (parked <> ?1 OR reason <> ?2) AND (?4 OR NOT revive)`
 
 	// Lanes that look as if nobody referred to them.
 	idleLanes = `
@@ -30,7 +33,7 @@ const tidyStep = 100
 func (e *engine) park(ctx context.Context, now int64, lanes []parking) error {
 	return e.writer.do(ctx, &op{class: classOther, apply: func(t txn) ([]Event, error) {
 		for _, p := range lanes {
-			if _, err := t.exec(suspendLane, p.until, p.reason, p.lane); err != nil {
+			if _, err := t.exec(suspendLane, p.until, p.reason, p.lane, p.revived); err != nil {
 				return nil, err
 			}
 		}

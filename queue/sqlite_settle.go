@@ -232,7 +232,10 @@ func (e *engine) report(t txn, s *settlement, settled []bool) (events []Event, e
 	if err != nil || res.changed == 0 {
 		return events, err
 	}
-	return append(events, s.warning.events()...), e.insert(t, s.warning)
+	if err := e.insert(t, s.warning); err != nil {
+		return nil, err
+	}
+	return append(events, s.warning.events()...), nil
 }
 
 func (s *settlement) allFinal() bool {

@@ -27,10 +27,12 @@ type result struct {
 	id      int64
 }
 
-// filed is a lane that this transaction knows to be due no later than due.
+// filed is a lane that this transaction knows to be due no later than due; if it
+// was idle, no earlier either.
 type filed struct {
 	lane int64
 	due  int64
+	idle bool // as idleLane says
 }
 
 // A refusedError is about one op alone: its transaction is sound.
@@ -38,6 +40,12 @@ type refusedError struct{ err error }
 
 func (e *refusedError) Error() string { return e.err.Error() }
 func (e *refusedError) Unwrap() error { return e.err }
+
+// unknown reports whether a step that ended with err may have happened.
+func unknown(err error) bool {
+	var refusal *refusedError
+	return err != nil && !errors.As(err, &refusal) && !errors.Is(err, ErrLocked) && !errors.Is(err, ErrClosed)
+}
 
 // prepared is the writer's connection with its statements, each prepared once.
 type prepared struct {

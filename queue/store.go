@@ -216,7 +216,7 @@ type want struct {
 	label    string
 	attempts int
 	most     [priorities]int    // of each class
-	after    [priorities]string // the site that had the latest turn
+	after    [priorities]string // the site that had the latest turn, or was looked at last in vain
 	yield    bool               // if there is one attempt, it is not the highest class's
 	flows    []flow             // one attempt more of each of these
 
