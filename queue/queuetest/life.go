@@ -30,16 +30,18 @@ var lifeCases = []testCase{
 func notBefore(l *lab) {
 	m := message("alice@site.test", "bob@far.test")
 	m.NotBefore = l.start.Add(3 * day)
-	l.run()
 	l.enqueue(m, "\r\n")
 	l.send("carol@far.test")
-	l.sleep(3*day - time.Second)
+	l.run()
+	l.sleep(time.Second)
+	l.send("dave@far.test")
+	l.sleep(3*day - 2*time.Second)
 	if e := l.only(); !e.NotBefore.Equal(m.NotBefore) || !e.Recipients[0].Due.Equal(m.NotBefore) {
 		l.Errorf("it waits as %+v", e)
 	}
 	l.sleep(2 * time.Second)
 	l.empty()
-	if tries := l.seen(); len(tries) != 2 || tries[1].After != 3*day {
+	if tries := l.seen(); len(tries) != 3 || tries[2].After != 3*day {
 		l.Errorf("tries: %+v", tries)
 	}
 }
