@@ -2,8 +2,8 @@ package queue_test
 
 import (
 	"context"
-	"flag"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -14,167 +14,206 @@ import (
 	"github.com/panelmail/panelmail/transport"
 )
 
-var outage = flag.Int("outage", 5000, "how many messages wait for the end of an outage of an hour; with -short a tenth of them")
+const (
+	hour     = time.Hour
+	together = 20 // deliveries at once to a destination
+)
 
-// TestAQueueDrainsAfterAnOutage has a far end that takes a tenth of a second for
-// each message defer all of them for an hour.
-func TestAQueueDrainsAfterAnOutage(t *testing.T) {
-	const domains, limit = 10, 20
-	n := *outage
-	if testing.Short() {
-		n /= 10
-	}
-	path := newPath(t)
-	synctest.Test(t, func(t *testing.T) {
-		x := &farEnd{busy: map[string]int{}, seconds: map[int64]int{}}
-		q := open(t, path, queue.Options{Poll: -1, Concurrency: limit, Workers: domains * limit, DelayWarning: -1, Observe: x.observe})
-		defer q.Close()
-		stop := x.start(t, q)
-		steady := x.drain(t, q, n, domains)
-		stop()
-		x.set(transport.Outcome{Reply: transport.Replyf(451, "4.3.2", "not now")})
-		stop = x.start(t, q)
-		x.fill(t, q, n, domains)
-		time.Sleep(time.Minute) // the first attempts are over: the others are retries
-		first, _ := x.attempts()
-		time.Sleep(time.Hour)
-		all, most := x.attempts()
-		x.set(delivered)
-		begun := time.Now()
-		if touched, err := q.Retry(t.Context(), queue.Match{All: true}); touched != n || err != nil {
-			t.Errorf("retried %d messages, error %v", touched, err)
-		}
-		x.wait(2 * n)
-		took := time.Since(begun)
-		stop()
-		x.mu.Lock()
-		defer x.mu.Unlock()
-		t.Logf("outage: messages=%d attempts=%d in_one_second=%d most_at_once=%d steady=%v after=%v lost=%d other=%d",
-			n, all, most, x.most, steady, took, 2*n-x.delivered, x.other)
-		switch {
-		case x.delivered != 2*n || x.other != 0:
-			t.Errorf("%d delivered of %d, %d told of as anything else final", x.delivered, 2*n, x.other)
-		case x.most > limit:
-			t.Errorf("%d deliveries to one destination at once, the limit is %d", x.most, limit)
-		case all-first < 3*n || most*20 > all-first:
-			t.Errorf("%d retries, %d of them in one second", all-first, most)
-		case took > steady*5/4:
-			t.Errorf("drained in %v, which takes %v without an outage", took, steady)
+// An outage is a queue that delivers through a Dispatcher to a world of which one
+// domain, far.test, does not do as it should.
+type outage struct {
+	*testing.T
+	q     *queue.Queue
+	start time.Time
+
+	mu       sync.Mutex
+	trouble  transport.Outcome // for far.test; zero: none
+	attempts map[string][]time.Duration
+	taken    []string
+	final    map[string][]queue.Kind
+	bounces  int
+	bounce   string // the latest
+}
+
+func newOutage(t *testing.T, path string, trouble transport.Outcome) *outage {
+	x := &outage{T: t, start: time.Now(), trouble: trouble, attempts: map[string][]time.Duration{}, final: map[string][]queue.Kind{}}
+	planner := &transport.Planner{Limit: together}
+	x.q = open(t, path, queue.Options{Poll: -1, DelayWarning: -1, Label: planner.Label, Observe: x.observe})
+	t.Cleanup(func() { _ = x.q.Close() })
+	dispatcher := &transport.Dispatcher{Planner: planner, Transports: map[string]transport.Transport{"smtp": transport.Func(x.deliver)}}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- x.q.Run(ctx, dispatcher) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("run: %v", err)
 		}
 	})
+	return x
 }
 
-// A farEnd takes a tenth of a second for whatever it says.
-type farEnd struct {
-	mu               sync.Mutex
-	says             transport.Outcome
-	busy             map[string]int // by domain
-	most             int
-	total            int
-	seconds          map[int64]int // attempts, by second
-	delivered, other int           // recipients told of as final
-	ended            chan struct{}
-	until            int
-}
-
-func (x *farEnd) set(o transport.Outcome) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.says, x.total = o, 0
-	clear(x.seconds)
-}
-
-// attempts tells how many there were since the far end says what it says, and how
-// many of those after the first minute in the busiest second.
-func (x *farEnd) attempts() (all, most int) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for _, n := range x.seconds {
-		most = max(most, n)
-	}
-	clear(x.seconds)
-	return x.total, most
-}
-
-func (x *farEnd) observe(events []queue.Event) {
+func (x *outage) observe(events []queue.Event) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, e := range events {
-		switch {
-		case e.Kind == queue.Delivered:
-			x.delivered++
-		case e.Kind.Final():
-			x.other++
+		if e.Kind.Final() && strings.HasSuffix(e.Recipient, "@far.test") {
+			x.final[e.Recipient] = append(x.final[e.Recipient], e.Kind)
 		}
-	}
-	if x.ended != nil && x.delivered+x.other >= x.until {
-		close(x.ended)
-		x.ended = nil
 	}
 }
 
-// wait returns when so many recipients are settled.
-func (x *farEnd) wait(n int) {
-	ended := make(chan struct{})
+// deliver is the world.
+func (x *outage) deliver(ctx context.Context, d *transport.Delivery) transport.Report {
 	x.mu.Lock()
-	x.until, x.ended = n, ended
-	if x.delivered+x.other >= n {
-		close(ended)
-		x.ended = nil
-	}
-	x.mu.Unlock()
-	<-ended
-}
-
-func (x *farEnd) start(t *testing.T, q *queue.Queue) (stop func()) {
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- q.Run(ctx, transport.Func(x.deliver)) }()
-	return func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("run: %v", err)
+	defer x.mu.Unlock()
+	to := d.Envelope.Recipients[0].Address
+	if !strings.HasSuffix(to, "@far.test") {
+		x.bounces++
+		if r, err := d.Open(ctx); err == nil {
+			text, _ := io.ReadAll(r)
+			x.bounce = string(text)
 		}
+		return d.All(delivered)
 	}
+	x.attempts[to] = append(x.attempts[to], time.Since(x.start))
+	if x.trouble != (transport.Outcome{}) {
+		return d.All(x.trouble)
+	}
+	if d.Attempt == 1 {
+		x.taken = append(x.taken, to)
+	}
+	return d.All(transport.Outcome{Reply: delivered.Reply, Host: "mx.far.test"})
 }
 
-func (x *farEnd) fill(t *testing.T, q *queue.Queue, n, domains int) {
-	t.Helper()
-	var producers sync.WaitGroup
-	for p := range 50 {
-		producers.Go(func() {
-			for i := p; i < n; i += 50 {
-				m := message(fmt.Sprintf("m%d@d%d.test", i, i%domains))
-				if _, err := q.Enqueue(context.Background(), m, strings.NewReader("\r\n")); err != nil {
-					t.Error(err)
+func (x *outage) set(trouble transport.Outcome) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.trouble = trouble
+}
+
+// store stores messages of each site, numbered within it.
+func (x *outage) store(sites, from, to int) {
+	x.Helper()
+	var all sync.WaitGroup
+	for site := range sites {
+		all.Go(func() {
+			for i := from; i < to; i++ {
+				m := message(fmt.Sprintf("s%d-%06d@far.test", site, i))
+				m.Envelope.ReversePath = fmt.Sprintf("me@site%d.test", site)
+				m.Origin.Site = fmt.Sprint(site)
+				if _, err := x.q.Enqueue(x.Context(), m, strings.NewReader("Subject: x\r\n\r\n")); err != nil {
+					x.Error(err)
 				}
 			}
 		})
 	}
-	producers.Wait()
+	all.Wait()
 }
 
-// drain tells how long the delivery of n messages takes that are all there.
-func (x *farEnd) drain(t *testing.T, q *queue.Queue, n, domains int) time.Duration {
-	t.Helper()
-	x.set(delivered)
-	x.fill(t, q, n, domains)
-	begun := time.Now()
-	x.wait(n)
-	return time.Since(begun)
+// until lets time pass until so long after the start.
+func (x *outage) until(d time.Duration) {
+	time.Sleep(d - time.Since(x.start))
+	synctest.Wait()
 }
 
-func (x *farEnd) deliver(_ context.Context, d *transport.Delivery) transport.Report {
-	x.mu.Lock()
-	x.busy[d.Label]++
-	x.most = max(x.most, x.busy[d.Label])
-	x.total++
-	x.seconds[time.Now().Unix()]++
-	says := x.says
-	x.mu.Unlock()
-	time.Sleep(100 * time.Millisecond)
+// ended checks that each recipient came to one end, counts the ends, and that
+// nothing is left.
+func (x *outage) ended(recipients int) map[queue.Kind]int {
+	x.Helper()
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.busy[d.Label]--
-	return d.All(says)
+	count := map[queue.Kind]int{}
+	for to, kinds := range x.final {
+		if len(kinds) != 1 {
+			x.Errorf("%s came to the ends %v", to, kinds)
+		}
+		count[kinds[0]]++
+	}
+	if len(x.final) != recipients {
+		x.Errorf("%d of %d recipients came to an end", len(x.final), recipients)
+	}
+	if left := ids(x.T, x.q); len(left) != 0 {
+		x.Errorf("%d messages are left", len(left))
+	}
+	return count
+}
+
+// TestFiveDaysWithoutTheDestinationOfTwentyThousandMessages has a destination that
+// refuses connections. A tenth of the mail expires before it is back.
+func TestFiveDaysWithoutTheDestinationOfTwentyThousandMessages(t *testing.T) {
+	const sites, all, early = 50, 20_000, 2_000
+	path := newPath(t)
+	synctest.Test(t, func(t *testing.T) {
+		dead := transport.Outcome{Reply: transport.Replyf(451, "4.4.1", "connect to mx.far.test: connection refused"), Destination: true}
+		x := newOutage(t, path, dead)
+		x.store(sites, 0, early/sites)
+		x.until(12 * hour)
+		x.store(sites, early/sites, all/sites)
+		x.until(5*24*hour + hour)
+		tried := 0
+		for _, when := range x.attempts {
+			tried += len(when)
+		}
+		// After three failures of five that may be under way there are five minutes
+		// of rest.
+		if most := 5 * (121*12 + 1); tried > most || tried < most/5 {
+			t.Errorf("%d attempts in 121 hours, want up to %d", tried, most)
+		}
+		x.set(transport.Outcome{})
+		x.until(5*24*hour + 6*hour)
+		ends := x.ended(all)
+		if ends[queue.Expired]+ends[queue.Delivered] != all || ends[queue.Expired] < early || ends[queue.Expired] > early+early/100 {
+			t.Errorf("ends: %v", ends)
+		}
+		if x.bounces < early/sites || x.bounces > ends[queue.Expired] {
+			t.Errorf("%d bounces for %d failures", x.bounces, ends[queue.Expired])
+		}
+		if !strings.Contains(x.bounce, "connection refused") {
+			t.Errorf("a bounce does not say why:\n%s", x.bounce)
+		}
+		// What goes together may change places, and nothing else.
+		latest := map[string]int{}
+		for _, to := range x.taken {
+			var site, n int
+			if _, err := fmt.Sscanf(to, "s%d-%d@", &site, &n); err != nil {
+				t.Fatal(err)
+			}
+			of := fmt.Sprint(site)
+			if n < latest[of]-together {
+				t.Fatalf("%s was delivered after number %d", to, latest[of])
+			}
+			latest[of] = max(latest[of], n)
+		}
+	})
+}
+
+// TestFiveDaysOfDeferralsOfFiveHundredMessages has a destination that talks, and
+// takes nothing: each message keeps to its own schedule.
+func TestFiveDaysOfDeferralsOfFiveHundredMessages(t *testing.T) {
+	const sites, all, early = 5, 500, 250
+	path := newPath(t)
+	synctest.Test(t, func(t *testing.T) {
+		later := transport.Outcome{Reply: transport.Replyf(451, "4.3.0", "not now"), Host: "mx.far.test"}
+		x := newOutage(t, path, later)
+		x.store(sites, 0, early/sites)
+		x.until(12 * hour)
+		x.store(sites, early/sites, all/sites)
+		x.until(5*24*hour + 5*hour)
+		for to, when := range x.attempts {
+			if n := len(when); n < 25 || n > 45 {
+				t.Errorf("%s was tried %d times", to, n)
+			}
+			for i := 1; i < len(when); i++ {
+				if gap := when[i] - when[i-1]; gap < 4*time.Minute {
+					t.Errorf("%s was tried again after %v", to, gap)
+				}
+			}
+		}
+		x.set(transport.Outcome{})
+		x.until(6 * 24 * hour)
+		if ends := x.ended(all); ends[queue.Expired] != early || ends[queue.Delivered] != all-early || x.bounces != early {
+			t.Errorf("ends: %v, %d bounces", ends, x.bounces)
+		}
+	})
 }

@@ -146,6 +146,8 @@ func (w *row) lastReply() transport.Reply {
 		return transport.Reply{Code: w.code, Enhanced: parseStatus(w.status), Text: w.text}
 	case w.last != "":
 		return transport.Replyf(450, "4.7.0", "%s", w.last)
+	case w.parked != "":
+		return transport.Replyf(451, "4.4.7", "the message expired: %s", w.parked)
 	}
 	return transport.Replyf(451, "4.4.7", "the message expired before there was room to deliver it")
 }

@@ -84,10 +84,11 @@ type store interface {
 	// Those that were tried are due again at due.
 	setBack(ctx context.Context, now, arrived, expires, due int64) (messages int, err error)
 
-	// overdue lists waiting recipients in parked lanes whose message expires
-	// after a place in the order of expiry and no later than an instant;
+	// overdue lists waiting recipients whose message expires after a place in the
+	// order of expiry and no later than an instant, if their lane is parked, or was
+	// since another instant at which they were out of time already.
 	// nextOverdue tells when the next message expires.
-	overdue(ctx context.Context, after expiring, until int64, limit int) ([]*attempt, error)
+	overdue(ctx context.Context, after expiring, until, starved int64, limit int) ([]*attempt, error)
 	nextOverdue(ctx context.Context, after int64) (at int64, err error)
 
 	// givenUp lists recipients that a change has failed and that are not being
@@ -272,6 +273,7 @@ type row struct {
 	host     string
 	last     string // why this attempt is the last; "": it need not be
 	state    State  // of an unclaimed recipient, when it was read
+	parked   string // why the lane of an unclaimed recipient is or was parked; "": not known
 }
 
 // A settlement is what became of an attempt.

@@ -15,6 +15,7 @@ const (
 	outsideTail = 5 * time.Second        // how long it counts as in use
 	outsideLate = time.Minute            // how long after that a commit may still come
 	tidyPause   = 100 * time.Millisecond // between two steps
+	starved     = 15 * time.Minute       // how long before now a lane counts as parked for mail that was out of time then
 	sweepLimit  = 500                    // recipients in parked lanes looked at in one go
 )
 
@@ -188,9 +189,9 @@ func lookEvery(poll, sinceUse time.Duration) time.Duration {
 }
 
 // expire fails mail whose time is over in lanes that are parked, where no attempt
-// would ever find out. Everywhere else that happens after an attempt. Its sender
-// is not warned before: what only waits for room is not delayed by anybody's
-// refusal.
+// would ever find out, and what gets no turn in a lane that is parked but for
+// moments. Everywhere else that happens after an attempt. Its sender is not
+// warned before: what only waits for room is not delayed by anybody's refusal.
 func (s *scheduler) expire(ctx context.Context) {
 	for after := int64(0); ; {
 		now := micros(time.Now())
@@ -205,12 +206,12 @@ func (s *scheduler) expire(ctx context.Context) {
 			}
 			continue
 		}
-		after = now
-		next, err := s.q.store.nextOverdue(ctx, after)
+		after = now - starved.Microseconds() // what was not parked a moment ago may be now
+		next, err := s.q.store.nextOverdue(ctx, now)
 		if err != nil {
 			next = now + time.Minute.Microseconds()
 		}
-		d := time.Duration(min(max(next-micros(time.Now()), time.Second.Microseconds()), time.Hour.Microseconds())) * time.Microsecond
+		d := time.Duration(min(max(next-micros(time.Now()), time.Second.Microseconds()), starved.Microseconds())) * time.Microsecond
 		if pause(ctx, d) != nil {
 			return
 		}
@@ -219,7 +220,7 @@ func (s *scheduler) expire(ctx context.Context) {
 
 func (q *Queue) expireParked(ctx context.Context, after, until int64) error {
 	for from := (expiring{at: after, place: place{message: never}}); ; {
-		page, err := q.store.overdue(ctx, from, until, sweepLimit)
+		page, err := q.store.overdue(ctx, from, until, until-starved.Microseconds(), sweepLimit)
 		if err != nil || len(page) == 0 {
 			return err
 		}
