@@ -51,7 +51,8 @@ func (q *Queue) Retry(ctx context.Context, m Match) (int, error) {
 // Requeue gives the messages with a recipient that m selects a new queue ID and
 // a fresh clock: no attempts made, due now, the whole lifetime ahead. Arrival
 // stays, and so does who was delivered to; what was on hold is released, unless a
-// [Rule] holds it. A delivery under way goes on under the old ID. It returns how many messages it
+// [Rule] holds it. A delivery under way goes on under the old ID, which selects
+// nothing any more and is never given again. It returns how many messages it
 // touched.
 func (q *Queue) Requeue(ctx context.Context, m Match) (int, error) {
 	return q.change(ctx, changeRequeue, m)

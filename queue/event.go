@@ -31,8 +31,8 @@ func (k Kind) Final() bool {
 }
 
 // An Event tells that something was committed. The history keeps all of it but
-// the outcome's RetryAfter, the transcript of what was delivered, and of other
-// transcripts more than the last 4 KiB.
+// the outcome's RetryAfter and Schedule, the transcript of what was delivered, and of
+// other transcripts more than the last 4 KiB.
 type Event struct {
 	Seq         int64 // 1, 2, 3 in the order of commits, without a gap; a cursor for [Trail]
 	Kind        Kind

@@ -60,6 +60,8 @@ const (
 	flagUncertain
 	flagLocal
 	flagDestination
+	flagPassedOn
+	flagMailbox
 )
 
 // writeEvents writes events in the transaction that makes them true, and numbers
@@ -142,7 +144,8 @@ func flagsOf(o *transport.Outcome) (flags int64) {
 	for _, f := range []struct {
 		set  bool
 		flag int64
-	}{{o.Final, flagFinal}, {o.Hold, flagHold}, {o.Uncertain, flagUncertain}, {o.Local, flagLocal}, {o.Destination, flagDestination}} {
+	}{{o.Final, flagFinal}, {o.Hold, flagHold}, {o.Uncertain, flagUncertain}, {o.Local, flagLocal}, {o.Destination, flagDestination},
+		{o.PassedOn, flagPassedOn}, {o.Mailbox, flagMailbox}} {
 		if f.set {
 			flags |= f.flag
 		}
@@ -167,6 +170,7 @@ func scanEvent(rows *sql.Rows) (e Event, err error) {
 	}
 	o.Final, o.Hold, o.Uncertain = flags&flagFinal != 0, flags&flagHold != 0, flags&flagUncertain != 0
 	o.Local, o.Destination = flags&flagLocal != 0, flags&flagDestination != 0
+	o.PassedOn, o.Mailbox = flags&flagPassedOn != 0, flags&flagMailbox != 0
 	return e, err
 }
 

@@ -1,6 +1,8 @@
 package queuetest
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing/synctest"
@@ -21,6 +23,7 @@ var changeCases = []testCase{
 	{name: "AReleaseDuringTheDeliveryLeavesItAlone", run: releaseDuringAttempt},
 	{name: "RetryHurriesAndWakesTheLane", run: retryNow},
 	{name: "RequeueGivesANewIDAndAFreshClock", run: requeue},
+	{name: "TheOldIDOfARequeuedMessageIsNobodys", run: oldID},
 	{name: "RequeueDoesNotStopADelivery", run: requeueDuringAttempt},
 	{name: "RemoveTellsNobody", run: remove},
 	{name: "RemoveDoesNotStopADelivery", run: removeDuringAttempt},
@@ -170,6 +173,32 @@ func requeue(l *lab) {
 	}
 	if ev := l.told(queue.Requeued); ev.ID != e.ID || ev.Previous != old {
 		l.Errorf("event: %+v", ev)
+	}
+}
+
+func oldID(l *lab) {
+	old := l.send("bob@far.test")
+	l.during(greylist, func() {
+		l.count(1)(l.q.Requeue(l.Context(), queue.Match{IDs: []string{old}}))
+		for _, change := range []func(context.Context, queue.Match) (int, error){
+			l.q.Hold, l.q.Release, l.q.Retry, l.q.Requeue, l.q.Remove,
+		} {
+			l.count(0)(change(l.Context(), queue.Match{IDs: []string{old}}))
+		}
+		if _, err := l.q.Content(l.Context(), old); !errors.Is(err, queue.ErrNotFound) {
+			l.Errorf("its content: error %v", err)
+		}
+	})
+	renamed := l.only()
+	if renamed.ID == old || renamed.State != queue.Waiting {
+		l.Errorf("it is %v under the ID %s, and was under %s", renamed.State, renamed.ID, old)
+	}
+	if e := l.told(queue.Deferred); e.ID != old {
+		l.Errorf("the attempt under way was told of as %s", e.ID)
+	}
+	l.count(1)(l.q.Remove(l.Context(), queue.Match{All: true}))
+	if id := l.send("bob@far.test"); id == old || id == renamed.ID {
+		l.Errorf("the ID %s was given twice", id)
 	}
 }
 

@@ -43,7 +43,9 @@ func (l *lab) history(t queue.Trail) []queue.Event {
 func readBack(l *lab) {
 	refusedLater := refused
 	refusedLater.Addr, refusedLater.Transcript, refusedLater.Destination = "192.0.2.1:25", "S: 550 no\n", true
-	l.answer(inTurn(greylist, transport.Outcome{Uncertain: true}, refusedLater, ok))
+	taken := ok
+	taken.PassedOn, taken.Mailbox = true, true
+	l.answer(inTurn(greylist, transport.Outcome{Uncertain: true}, refusedLater, taken))
 	l.run()
 	l.send("a@far.test", "b@far.test")
 	held := message("", "c@far.test")
