@@ -70,13 +70,13 @@ func TestNextHopsBehindTheSameExchangersAreOneDestination(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		d := &transport.Destinations{Resolver: zone}
-		ctx, end := context.WithCancel(t.Context())
-		go d.Run(ctx)
 		for nexthop := range want {
 			if key := d.Key(nexthop); key != "" {
 				t.Errorf("%s: %q is known from nowhere", nexthop, key)
 			}
 		}
+		ctx, end := context.WithCancel(t.Context())
+		go d.Run(ctx)
 		synctest.Wait()
 		got := map[string]string{}
 		for nexthop := range want {
