@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"strings"
 	"testing"
@@ -205,6 +206,47 @@ func TestABarIsDrawnNowAndThenAndTakenAway(t *testing.T) {
 		t.Error(diff)
 	}
 	(&bar{w: io.Discard, total: 1}).end()
+}
+
+func TestABarIsForLongChangesOnATerminal(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		terminal bool
+		dry      bool
+		messages int
+		bar      bool
+	}{
+		{"many on a terminal", true, false, progressFrom, true},
+		{"few on a terminal", true, false, progressFrom - 1, false},
+		{"many, counted only", true, true, progressFrom, false},
+		{"many in a script", false, false, progressFrom, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var screen strings.Builder
+			m := queue.Match{DryRun: c.dry}
+			count := func(_ context.Context, m queue.Match) (int, error) {
+				if !m.DryRun {
+					t.Error("they were changed, not counted")
+				}
+				return c.messages, nil
+			}
+			on := &call{terminal: c.terminal, stderr: &screen}
+			end, err := on.progress(t.Context(), &m, "held", count)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if (m.Progress != nil) != c.bar {
+				t.Fatalf("a bar: %v, want %v", m.Progress != nil, c.bar)
+			}
+			if c.bar {
+				m.Progress(progressFrom / 2)
+			}
+			end()
+			if drawn := strings.Contains(screen.String(), " 50%  1000 of 2000 messages held"); drawn != c.bar {
+				t.Errorf("on the screen: %q", screen.String())
+			}
+		})
+	}
 }
 
 func TestWhatComesFromTheNetworkCannotMoveTheCursor(t *testing.T) {

@@ -224,6 +224,7 @@ func ruleList(l *lab) {
 	if id := l.addRule(queue.Rule{}); slices.Contains([]int64{want[0].ID, want[1].ID}, id) {
 		l.Errorf("the number %d was given twice", id)
 	}
+	l.addRule(queue.Rule{Reason: strings.Repeat("x", 255)})
 	for _, bad := range []queue.Rule{
 		{Domain: "a@far.test"}, {Via: "pigeon"}, {Reason: "two\nlines"}, {Reason: strings.Repeat("x", 256)},
 	} {
