@@ -37,7 +37,7 @@ import (
 // ctx bounds everything the sessions do; use that of Run.
 func (s *Server) Backend(ctx context.Context) smtp.Backend {
 	return smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
-		return &backendSession{ctx: ctx, server: s, conn: c, client: addressOf(c.Conn().RemoteAddr())}, nil
+		return &backendSession{ctx: ctx, desk: s.current(), conn: c, client: addressOf(c.Conn().RemoteAddr())}, nil
 	})
 }
 
@@ -53,7 +53,7 @@ func addressOf(peer net.Addr) netip.Addr {
 // backendSession is a go-smtp session at our desk.
 type backendSession struct {
 	ctx    context.Context
-	server *Server
+	desk   *desk
 	conn   *smtp.Conn
 	client netip.Addr
 	who    Identity
@@ -65,7 +65,7 @@ func (b *backendSession) AuthMechanisms() []string { return mechanisms() }
 
 // Auth implements smtp.AuthSession.
 func (b *backendSession) Auth(mech string) (sasl.Server, error) {
-	return saslServer(b.ctx, b.server.auth, mech, func(id Identity) { b.who = id })
+	return saslServer(b.ctx, b.desk.auth, mech, func(id Identity) { b.who = id })
 }
 
 // Mail implements smtp.Session.
@@ -77,7 +77,7 @@ func (b *backendSession) Mail(from string, o *smtp.MailOptions) error {
 	if err != nil {
 		return forGoSMTP(transport.Replyf(501, "5.1.7", "Bad sender address syntax"))
 	}
-	d, err := b.server.smtpDraft(b.ctx, b.who, b.server.trusts(b.client), transport.Envelope{
+	d, err := b.desk.smtpDraft(b.ctx, b.who, b.desk.trusts(b.client), transport.Envelope{
 		ReversePath: from,
 		SMTPUTF8:    o.UTF8,
 		Body:        transport.Body(o.Body),
@@ -95,7 +95,7 @@ func (b *backendSession) Mail(from string, o *smtp.MailOptions) error {
 	if b.who.Login != "" {
 		d.protocol += "A"
 	}
-	b.open = &transaction{server: b.server, draft: d, relay: d.ours}
+	b.open = &transaction{desk: b.desk, draft: d, relay: d.ours}
 	return nil
 }
 
@@ -108,7 +108,7 @@ func (b *backendSession) Rcpt(to string, o *smtp.RcptOptions) error {
 	if err != nil {
 		return forGoSMTP(transport.Replyf(501, "5.1.3", "Bad recipient address syntax"))
 	}
-	if len(b.open.draft.envelope.Recipients) >= b.server.config.Recipients {
+	if len(b.open.draft.envelope.Recipients) >= b.desk.config.Recipients {
 		return forGoSMTP(transport.Replyf(452, "4.5.3", "Error: too many recipients"))
 	}
 	p := smtpserver.RcptParams{}
@@ -137,7 +137,7 @@ func (b *backendSession) Data(r io.Reader) error {
 	}
 	b.open = nil
 	watched := &watchedReader{r: r}
-	id, err := t.Data(b.ctx, b.server.bounded(watched))
+	id, err := t.Data(b.ctx, b.desk.bounded(watched))
 	if watched.err != nil {
 		b.conn.Conn().Close()
 		return watched.err

@@ -219,6 +219,8 @@ func (c *Config) checkNumbers() (problems []error) {
 	for _, d := range c.Transports {
 		if err := d.Check(); err != nil {
 			problems = append(problems, fmt.Errorf("a definition among Transports: %w", err))
+		} else if _, known := transport.Builtin()[d.Base]; !known {
+			problems = append(problems, fmt.Errorf("transport %q: base %q is unknown", d.Name, d.Base))
 		}
 	}
 	return problems

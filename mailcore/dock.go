@@ -4,19 +4,19 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 
 	"github.com/panelmail/panelmail/queue"
 	"github.com/panelmail/panelmail/transport"
 )
 
-// queueOptions are what the queue needs to know of the configuration.
-func (s *Server) queueOptions() queue.Options {
-	c := s.config
+// queueOptions are what the queue needs to know of a configuration.
+func (s *Server) queueOptions(c Config) queue.Options {
 	return queue.Options{
 		Hostname: c.Hostname,
-		// The planner is there before anything is stored.
+		// There is a desk before anything is stored.
 		Label: func(ctx context.Context, q transport.Query) string {
-			return s.planner.Label(ctx, q)
+			return s.current().planner.Label(ctx, q)
 		},
 		Lifetime:       c.Retry.Lifetime,
 		BounceLifetime: c.Retry.BounceLifetime,
@@ -36,50 +36,58 @@ func (s *Server) queueOptions() queue.Options {
 	}
 }
 
-// buildDock makes the planner and the transports behind it.
-func (s *Server) buildDock() error {
+// newPlanner plans under the desk's configuration.
+func (s *desk) newPlanner() *transport.Planner {
 	definitions := transport.Builtin()
 	for _, d := range s.config.Transports {
-		if _, known := transport.Builtin()[d.Base]; !known {
-			return fmt.Errorf("mailcore: transport %q: base %q is unknown", d.Name, d.Base)
-		}
 		definitions[d.Name] = d
 	}
-	s.planner = &transport.Planner{
-		Transports:  definitions,
-		Routes:      transport.RouterFunc(s.route),
-		SmartHosts:  s.sites,
-		SmartHost:   s.config.SmartHost,
-		Sources:     s.sites,
-		Credentials: transport.CredentialerFunc(s.credential),
-		TLS:         s.sites,
-		DefaultTLS:  s.config.TLSLevel,
-		Limit:       s.config.Concurrency,
+	return &transport.Planner{
+		Transports:         definitions,
+		Routes:             transport.RouterFunc(s.route),
+		SmartHosts:         s.sites,
+		SmartHost:          s.config.SmartHost,
+		Sources:            s.sites,
+		Credentials:        transport.CredentialerFunc(s.credential),
+		TLS:                s.sites,
+		DefaultTLS:         s.config.TLSLevel,
+		Limit:              s.config.Concurrency,
+		InitialConcurrency: s.config.InitialConcurrency,
+		Destination:        func(nexthop string) string { return s.destinations.Key(nexthop) },
 	}
-	s.destinations = &transport.Destinations{Resolver: s.config.Resolver}
-	s.planner.Destination = s.destinations.Key
-	s.planner.InitialConcurrency = s.config.InitialConcurrency
-	s.smtp = &transport.SMTP{
-		Network:      s.config.Network,
-		Resolver:     s.config.Resolver,
-		Hostname:     s.config.Hostname,
-		Port:         s.config.Port,
-		AllowPrivate: s.config.AllowPrivate,
-		Listeners:    s.ownAddresses,
-		Log:          s.config.Log,
-	}
+}
+
+// buildDock makes what delivers, each time by way of the current desk.
+func (s *Server) buildDock(log *slog.Logger) {
+	s.destinations = &transport.Destinations{Resolver: currentResolver{s}}
 	s.dispatcher = &transport.Dispatcher{
-		Planner:    s.planner,
-		Transports: map[string]transport.Transport{"smtp": s.smtp},
-		Rest:       s.config.Retry.BackoffMin,
-		Log:        s.config.Log,
+		Current: func() *transport.Planner { return s.current().planner },
+		Transports: map[string]transport.Transport{
+			"smtp": transport.Func(func(ctx context.Context, d *transport.Delivery) transport.Report {
+				return s.current().smtp.Deliver(ctx, d)
+			}),
+		},
+		Rest: s.current().config.Retry.BackoffMin,
+		Log:  log,
 	}
-	return nil
+}
+
+// A currentResolver asks the resolver of the current desk.
+type currentResolver struct{ server *Server }
+
+// MX implements transport.Resolver.
+func (r currentResolver) MX(ctx context.Context, domain string) ([]transport.MX, error) {
+	return r.server.current().config.Resolver.MX(ctx, domain)
+}
+
+// Addrs implements transport.Resolver.
+func (r currentResolver) Addrs(ctx context.Context, host string) ([]netip.Addr, error) {
+	return r.server.current().config.Resolver.Addrs(ctx, host)
 }
 
 // credential finds the credential for a next hop: those kept in the settings,
 // then the one of the configuration's smart host.
-func (s *Server) credential(ctx context.Context, q transport.Query, nexthop string) (transport.Credential, string, bool, error) {
+func (s *desk) credential(ctx context.Context, q transport.Query, nexthop string) (transport.Credential, string, bool, error) {
 	c, rule, ok, err := s.sites.Credential(ctx, q, nexthop)
 	if ok || err != nil || nexthop != s.config.SmartHost || s.config.SmartHostCredential == (transport.Credential{}) {
 		return c, rule, ok, err
@@ -89,11 +97,12 @@ func (s *Server) credential(ctx context.Context, q transport.Query, nexthop stri
 
 // observe writes the delivery log and tells the panel.
 func (s *Server) observe(events []queue.Event) {
+	config := &s.current().config
 	for _, e := range events {
-		s.logEvent(e)
+		logEvent(config.Log, e)
 	}
-	if s.config.Observe != nil {
-		s.config.Observe(events)
+	if config.Observe != nil {
+		config.Observe(events)
 	}
 }
 
@@ -115,14 +124,14 @@ func status(k queue.Kind) string {
 	return ""
 }
 
-func (s *Server) logEvent(e queue.Event) {
+func logEvent(log *slog.Logger, e queue.Event) {
 	ctx := context.Background()
 	word := status(e.Kind)
-	if !s.config.Log.Enabled(ctx, slog.LevelInfo) {
+	if !log.Enabled(ctx, slog.LevelInfo) {
 		return
 	}
 	if word == "" {
-		s.config.Log.LogAttrs(ctx, slog.LevelInfo, "message",
+		log.LogAttrs(ctx, slog.LevelInfo, "message",
 			slog.String("id", e.ID), slog.String("event", string(e.Kind)), slog.String("from", e.ReversePath),
 			slog.String("site", e.Site), slog.Int64("size", e.Size))
 		return
@@ -135,7 +144,7 @@ func (s *Server) logEvent(e queue.Event) {
 	if e.Outcome.Reply.Code == 0 {
 		reply = e.Outcome.Reply.Text // of a person who put it on hold
 	}
-	s.config.Log.LogAttrs(ctx, slog.LevelInfo, "delivery",
+	log.LogAttrs(ctx, slog.LevelInfo, "delivery",
 		slog.String("id", e.ID), slog.String("to", e.Recipient), slog.String("relay", relay),
 		slog.Duration("delay", e.Delay), slog.String("dsn", e.Outcome.Reply.Status()),
 		slog.String("status", word), slog.String("reply", reply))

@@ -54,7 +54,7 @@ func (d *draft) add(r transport.Recipient) {
 
 // store stamps the draft and puts it into the queue. When it returns without an
 // error the message is on disk.
-func (s *Server) store(ctx context.Context, d *draft, content io.Reader) (id string, err error) {
+func (s *desk) store(ctx context.Context, d *draft, content io.Reader) (id string, err error) {
 	m, content, err := s.stamp(d, content)
 	if err != nil {
 		return "", s.refusal(err)
@@ -67,7 +67,7 @@ func (s *Server) store(ctx context.Context, d *draft, content io.Reader) (id str
 }
 
 // stamp reads the header, checks it and makes the queue's message.
-func (s *Server) stamp(d *draft, content io.Reader) (queue.Message, io.Reader, error) {
+func (s *desk) stamp(d *draft, content io.Reader) (queue.Message, io.Reader, error) {
 	if err := d.checkParameters(); err != nil {
 		return queue.Message{}, nil, err
 	}
@@ -157,7 +157,7 @@ func author(d *draft) address.Address {
 }
 
 // received is the trace field for the draft (RFC 5321 section 4.4).
-func (s *Server) received(d *draft, id string, now time.Time) []byte {
+func (s *desk) received(d *draft, id string, now time.Time) []byte {
 	hop := rfc5322.Hop{
 		By:     s.config.Hostname,
 		With:   d.protocol,
@@ -182,7 +182,7 @@ func (s *Server) received(d *draft, id string, now time.Time) []byte {
 // refusal turns an error of the desk or the queue into the reply the submitter
 // gets. What is not a reply is our own trouble: it defers, and the detail goes to
 // the log alone.
-func (s *Server) refusal(err error) error {
+func (s *desk) refusal(err error) error {
 	var reply transport.Reply
 	switch {
 	case errors.As(err, &reply):

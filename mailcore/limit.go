@@ -8,7 +8,7 @@ import (
 
 // bounded is r up to the message size limit; more than that is an error, never a
 // message cut short.
-func (s *Server) bounded(r io.Reader) io.Reader {
+func (s *desk) bounded(r io.Reader) io.Reader {
 	return &boundedReader{r: r, left: s.config.MessageSize}
 }
 

@@ -60,14 +60,16 @@ func (l Listener) check() error {
 
 // serve answers one listener until ctx is done.
 func (s *Server) serve(ctx context.Context, l Listener) error {
-	if err := s.protocol(l.Kind).Serve(ctx, l.Listener); err != nil {
+	p := s.current().protocol(l.Kind)
+	p.Current = func() *smtpserver.Server { return s.current().protocol(l.Kind) }
+	if err := p.Serve(ctx, l.Listener); err != nil {
 		return fmt.Errorf("mailcore: %v listener %v: %w", l.Kind, l.Addr(), err)
 	}
 	return nil
 }
 
 // protocol is the SMTP server for a kind of listener.
-func (s *Server) protocol(k Kind) *smtpserver.Server {
+func (s *desk) protocol(k Kind) *smtpserver.Server {
 	p := &smtpserver.Server{
 		Hostname:       s.config.Hostname,
 		TLS:            s.tls,

@@ -14,7 +14,7 @@ import (
 // localDesk answers the sessions of the sendmail socket. Who is there is the
 // kernel's word; no password is asked, and none would help.
 type localDesk struct {
-	server *Server
+	desk *desk
 }
 
 // NewSession implements smtpserver.Handler. A uid that belongs to no site is
@@ -22,18 +22,18 @@ type localDesk struct {
 func (d localDesk) NewSession(ctx context.Context, c *smtpserver.Conn) (smtpserver.Session, error) {
 	uid, pid, err := peerOf(c.NetConn())
 	if err != nil {
-		d.server.config.Log.Error("who is at the sendmail socket cannot be told", "error", err)
-		return nil, transport.Replyf(421, "4.3.0", "%s Error: local submission is unavailable", d.server.config.Hostname)
+		d.desk.config.Log.Error("who is at the sendmail socket cannot be told", "error", err)
+		return nil, transport.Replyf(421, "4.3.0", "%s Error: local submission is unavailable", d.desk.config.Hostname)
 	}
-	who, err := d.server.localSubmitter(ctx, uid)
+	who, err := d.desk.localSubmitter(ctx, uid)
 	if err != nil {
 		return nil, err
 	}
 	who.pid = pid
-	if !d.server.local.enter(uid) {
-		return nil, transport.Replyf(421, "4.7.0", "%s Error: too many connections from uid %d", d.server.config.Hostname, uid)
+	if !d.desk.local.enter(uid) {
+		return nil, transport.Replyf(421, "4.7.0", "%s Error: too many connections from uid %d", d.desk.config.Hostname, uid)
 	}
-	return &localSession{server: d.server, who: who}, nil
+	return &localSession{desk: d.desk, who: who}, nil
 }
 
 // maxPerUID is how many runs of the sendmail command of one uid are served at
@@ -75,7 +75,7 @@ type localSubmitter struct {
 }
 
 // localSubmitter looks a uid up. The error is a reply.
-func (s *Server) localSubmitter(ctx context.Context, uid int) (localSubmitter, error) {
+func (s *desk) localSubmitter(ctx context.Context, uid int) (localSubmitter, error) {
 	who := localSubmitter{uid: uid}
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
 		who.address = u.Username + "@" + s.config.Hostname
@@ -97,25 +97,25 @@ func (s *Server) localSubmitter(ctx context.Context, uid int) (localSubmitter, e
 
 // localSession is one run of the sendmail command.
 type localSession struct {
-	server *Server
-	who    localSubmitter
+	desk *desk
+	who  localSubmitter
 }
 
 // Mail implements smtpserver.Session.
 func (s *localSession) Mail(ctx context.Context, from string, p smtpserver.MailParams) (smtpserver.Transaction, error) {
-	d, err := s.server.localDraft(ctx, s.who, envelopeOf(from, p))
+	d, err := s.desk.localDraft(ctx, s.who, envelopeOf(from, p))
 	if err != nil {
 		return nil, err
 	}
-	return &transaction{server: s.server, draft: d, relay: true}, nil
+	return &transaction{desk: s.desk, draft: d, relay: true}, nil
 }
 
 // Close implements smtpserver.Session.
-func (s *localSession) Close() { s.server.local.leave(s.who.uid) }
+func (s *localSession) Close() { s.desk.local.leave(s.who.uid) }
 
 // localDraft begins a message of a local submitter, whether it came over the
 // socket or through the maildrop. The error is a reply.
-func (s *Server) localDraft(ctx context.Context, who localSubmitter, e transport.Envelope) (*draft, error) {
+func (s *desk) localDraft(ctx context.Context, who localSubmitter, e transport.Envelope) (*draft, error) {
 	sender := e.ReversePath
 	if sender == who.address {
 		sender = "" // its own at our host name, whatever site it belongs to

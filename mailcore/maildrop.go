@@ -26,25 +26,25 @@ func (s *Server) AddSite(ctx context.Context, site sites.Site) error {
 	if err := s.sites.AddSite(ctx, site); err != nil {
 		return err
 	}
-	if s.config.Maildrop == "" {
+	if s.current().config.Maildrop == "" {
 		return nil
 	}
-	return makeMaildrops(maildrop.Box{Dir: s.config.Maildrop}, site.UIDs)
+	return makeMaildrops(maildrop.Box{Dir: s.current().config.Maildrop}, site.UIDs)
 }
 
 // drainMaildrop takes what sendmail left while no server ran, at once and then
 // from time to time, until ctx is done.
 func (s *Server) drainMaildrop(ctx context.Context) error {
-	box := maildrop.Box{Dir: s.config.Maildrop}
+	box := maildrop.Box{Dir: s.current().config.Maildrop}
 	ticker := time.NewTicker(maildropEvery)
 	defer ticker.Stop()
 	revision := int64(-1)
 	for {
 		revision = s.completeMaildrops(ctx, box, revision)
 		for more := true; more; {
-			taken, err := box.Take(ctx, s.takeDrop)
+			taken, err := box.Take(ctx, s.current().takeDrop)
 			if err != nil && ctx.Err() == nil {
-				s.config.Log.Error("a message in the maildrop was not taken", "error", err)
+				s.current().config.Log.Error("a message in the maildrop was not taken", "error", err)
 			}
 			more = taken > 0 && ctx.Err() == nil
 		}
@@ -72,7 +72,7 @@ func (s *Server) completeMaildrops(ctx context.Context, box maildrop.Box, since 
 		uids = append(uids, site.UIDs...)
 	}
 	if err := makeMaildrops(box, uids); err != nil {
-		s.config.Log.Error("a maildrop directory could not be made", "error", err)
+		s.current().config.Log.Error("a maildrop directory could not be made", "error", err)
 	}
 	return settings.Revision()
 }
@@ -90,7 +90,7 @@ func makeMaildrops(box maildrop.Box, uids []int) (err error) {
 // takeDrop stores a message from the maildrop. Its submitter was told that it
 // was accepted, so unknown recipients are for delivery to bounce; but who may not
 // send under this reverse-path may not do so by way of a file either.
-func (s *Server) takeDrop(ctx context.Context, d maildrop.Drop, content io.Reader) error {
+func (s *desk) takeDrop(ctx context.Context, d maildrop.Drop, content io.Reader) error {
 	who, err := s.localSubmitter(ctx, d.UID)
 	if err != nil {
 		return refused(err)

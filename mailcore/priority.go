@@ -9,7 +9,7 @@ import (
 
 // priority is that of a draft: what the submitter asked for, else what the header
 // of a submitter of ours says. Of strangers nothing is believed.
-func (s *Server) priority(d *draft, header *rfc5322.Header) queue.Priority {
+func (s *desk) priority(d *draft, header *rfc5322.Header) queue.Priority {
 	switch {
 	case s.config.ForbidPriority:
 		return queue.Normal

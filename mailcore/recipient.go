@@ -16,7 +16,7 @@ import (
 //
 // Whether we may relay comes before whether the user exists, so that a stranger
 // learns nothing about foreign addresses.
-func (s *Server) recipient(ctx context.Context, to string, relay bool) (transport.Recipient, error) {
+func (s *desk) recipient(ctx context.Context, to string, relay bool) (transport.Recipient, error) {
 	if !strings.Contains(to, "@") {
 		if !relay && !strings.EqualFold(to, "postmaster") {
 			return transport.Recipient{}, relayDenied(to)
@@ -57,7 +57,7 @@ func (s *Server) recipient(ctx context.Context, to string, relay bool) (transpor
 
 // destination looks up where mail for an address goes, and reports whether the
 // transport map knows it, or the address is one that we always answer for.
-func (s *Server) destination(ctx context.Context, a address.Address, local bool) (transport.Route, bool, error) {
+func (s *desk) destination(ctx context.Context, a address.Address, local bool) (transport.Route, bool, error) {
 	r, _, ok, err := s.sites.Route(ctx, transport.Query{Recipient: a.String()})
 	return r, ok || local && isRole(a.Fold().Local), err
 }
@@ -89,7 +89,7 @@ func isRole(local string) bool {
 
 // route is where mail goes: the transport map first, then what we do with mail
 // for our own host name, which has no mailboxes.
-func (s *Server) route(ctx context.Context, q transport.Query) (r transport.Route, rule string, ok bool, err error) {
+func (s *desk) route(ctx context.Context, q transport.Query) (r transport.Route, rule string, ok bool, err error) {
 	if r, rule, ok, err = s.sites.Route(ctx, q); ok || err != nil {
 		return r, rule, ok, err
 	}
@@ -105,7 +105,7 @@ func (s *Server) route(ctx context.Context, q transport.Query) (r transport.Rout
 
 // siteMaySend reports, as a reply, why a site may not use a reverse-path. The
 // panel itself, site "", may use any.
-func (s *Server) siteMaySend(ctx context.Context, site, sender string) error {
+func (s *desk) siteMaySend(ctx context.Context, site, sender string) error {
 	if site == "" {
 		return nil
 	}

@@ -2,13 +2,13 @@ package mailcore
 
 import (
 	"context"
-	"crypto/tls"
 	"database/sql"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -20,16 +20,14 @@ import (
 // A Server is the mail subsystem of one panel: the desk in front of one queue,
 // and the dock behind it. Its methods may be called from many goroutines.
 type Server struct {
-	config       Config
 	queue        *queue.Queue
 	sites        *sites.Sites
-	auth         Authenticator
-	planner      *transport.Planner
 	dispatcher   *transport.Dispatcher
-	smtp         *transport.SMTP
 	destinations *transport.Destinations
-	tls          *tls.Config
 	local        localCount
+
+	desk      atomic.Pointer[desk]
+	reloading sync.Mutex // held by who replaces desk
 
 	mu      sync.Mutex
 	bound   []netip.AddrPort // where our own listeners are, for the loop check
@@ -61,30 +59,25 @@ func open(ctx context.Context, config Config, openQueue func(queue.Options) (*qu
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, tls: config.TLS}
-	if s.tls == nil {
-		if s.tls, err = selfSigned(config.Hostname); err != nil {
-			return nil, fmt.Errorf("mailcore: self-signed certificate: %w", err)
-		}
-	}
-	if s.queue, err = openQueue(s.queueOptions()); err != nil {
+	s := &Server{}
+	if s.queue, err = openQueue(s.queueOptions(config)); err != nil {
 		return nil, err
 	}
 	if s.sites, err = sites.New(ctx, s.queue); err != nil {
 		return nil, errors.Join(err, s.queue.Close())
 	}
-	if s.auth = config.Authenticator; s.auth == nil {
-		s.auth = siteLogins(s.sites)
-	}
-	if err := s.buildDock(); err != nil {
+	first, err := s.newDesk(config, nil)
+	if err != nil {
 		return nil, errors.Join(err, s.queue.Close())
 	}
+	s.desk.Store(first)
+	s.buildDock(config.Log)
 	return s, nil
 }
 
 // Close closes the database. It is not needed after Run.
 func (s *Server) Close() error {
-	s.smtp.Close()
+	s.current().smtp.Close()
 	return s.queue.Close()
 }
 
@@ -98,7 +91,7 @@ func (s *Server) Sites() *sites.Sites { return s.sites }
 // rule behind each part. No connection is made. The site is the one that the
 // message would belong to; "" is the panel itself.
 func (s *Server) Explain(ctx context.Context, site, sender, recipient string) (transport.Plan, error) {
-	return s.planner.Plan(ctx, transport.Query{
+	return s.current().planner.Plan(ctx, transport.Query{
 		Sender:    sender,
 		Recipient: recipient,
 		Origin:    transport.Origin{Site: site, Via: transport.ViaAPI, UID: -1},
@@ -123,7 +116,7 @@ func (s *Server) Run(ctx context.Context, listeners ...Listener) error {
 		s.destinations.Run(ctx)
 		return nil
 	})
-	if s.config.Maildrop != "" {
+	if s.current().config.Maildrop != "" {
 		group.Go(func() error { return s.drainMaildrop(ctx) })
 	}
 	err := group.Wait()

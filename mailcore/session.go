@@ -16,17 +16,17 @@ import (
 
 // smtpDesk answers the sessions of one SMTP listener.
 type smtpDesk struct {
-	server *Server
+	desk *desk
 }
 
 // NewSession implements smtpserver.Handler.
 func (d smtpDesk) NewSession(_ context.Context, c *smtpserver.Conn) (smtpserver.Session, error) {
 	client := c.ClientIP()
-	return &smtpSession{server: d.server, conn: c, client: client, trusted: d.server.trusts(client)}, nil
+	return &smtpSession{desk: d.desk, conn: c, client: client, trusted: d.desk.trusts(client)}, nil
 }
 
 // trusts reports whether clients at an address may relay without logging in.
-func (s *Server) trusts(client netip.Addr) bool {
+func (s *desk) trusts(client netip.Addr) bool {
 	for _, network := range s.config.RelayNetworks {
 		if client.IsValid() && network.Contains(client) {
 			return true
@@ -37,7 +37,7 @@ func (s *Server) trusts(client netip.Addr) bool {
 
 // smtpSession is one client's connection.
 type smtpSession struct {
-	server  *Server
+	desk    *desk
 	conn    *smtpserver.Conn
 	client  netip.Addr
 	trusted bool
@@ -49,22 +49,22 @@ func (*smtpSession) Mechanisms() []string { return mechanisms() }
 
 // Auth implements smtpserver.Authenticator.
 func (s *smtpSession) Auth(ctx context.Context, mech string) (sasl.Server, error) {
-	return saslServer(ctx, s.server.auth, mech, func(id Identity) { s.who = id })
+	return saslServer(ctx, s.desk.auth, mech, func(id Identity) { s.who = id })
 }
 
 // Mail implements smtpserver.Session.
 func (s *smtpSession) Mail(ctx context.Context, from string, p smtpserver.MailParams) (smtpserver.Transaction, error) {
-	d, err := s.server.smtpDraft(ctx, s.who, s.trusted, envelopeOf(from, p))
+	d, err := s.desk.smtpDraft(ctx, s.who, s.trusted, envelopeOf(from, p))
 	if err != nil {
 		return nil, err
 	}
 	d.origin.Client, d.origin.HELO = s.client.String(), s.conn.HELO()
 	d.protocol, d.tls = s.conn.Protocol(), describeTLS(s.conn.TLS())
-	return &transaction{server: s.server, draft: d, relay: d.ours}, nil
+	return &transaction{desk: s.desk, draft: d, relay: d.ours}, nil
 }
 
 // smtpDraft begins a message that came over SMTP. The error is a reply.
-func (s *Server) smtpDraft(ctx context.Context, who Identity, trusted bool, e transport.Envelope) (*draft, error) {
+func (s *desk) smtpDraft(ctx context.Context, who Identity, trusted bool, e transport.Envelope) (*draft, error) {
 	site := who.Site
 	switch {
 	case who.Login != "":
@@ -87,7 +87,7 @@ func (s *Server) smtpDraft(ctx context.Context, who Identity, trusted bool, e tr
 }
 
 // loginMaySend reports, as a reply, why a login may not use a reverse-path.
-func (s *Server) loginMaySend(ctx context.Context, who Identity, sender string) error {
+func (s *desk) loginMaySend(ctx context.Context, who Identity, sender string) error {
 	settings, err := s.sites.Current(ctx)
 	if err != nil {
 		return lookupFailure(sender, err)
@@ -107,7 +107,7 @@ func (s *Server) loginMaySend(ctx context.Context, who Identity, sender string) 
 // stillThere reports, as a reply, whether a login of the settings was removed
 // after it authenticated. Logins of a panel's own Authenticator are its own
 // affair.
-func (s *Server) stillThere(ctx context.Context, who Identity) error {
+func (s *desk) stillThere(ctx context.Context, who Identity) error {
 	if s.config.Authenticator != nil {
 		return nil
 	}
@@ -126,9 +126,9 @@ func (*smtpSession) Close() {}
 
 // transaction is one message on its way in, over SMTP or the sendmail socket.
 type transaction struct {
-	server *Server
-	draft  *draft
-	relay  bool
+	desk  *desk
+	draft *draft
+	relay bool
 }
 
 // Lenient says that bare line feeds of our own submitters are mended instead of
@@ -137,7 +137,7 @@ func (t *transaction) Lenient() bool { return t.draft.ours }
 
 // Rcpt implements smtpserver.Transaction.
 func (t *transaction) Rcpt(ctx context.Context, to string, p smtpserver.RcptParams) error {
-	r, err := t.server.recipient(ctx, to, t.relay)
+	r, err := t.desk.recipient(ctx, to, t.relay)
 	if err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func (t *transaction) Rcpt(ctx context.Context, to string, p smtpserver.RcptPara
 
 // Data implements smtpserver.Transaction.
 func (t *transaction) Data(ctx context.Context, content io.Reader) (queuedAs string, err error) {
-	return t.server.store(ctx, t.draft, content)
+	return t.desk.store(ctx, t.draft, content)
 }
 
 // Abort implements smtpserver.Transaction. Nothing is kept before Data.

@@ -24,11 +24,12 @@ var ErrNoForwarding = errors.New("mailcore: forwarding needs sender rewriting (S
 // the disk. Submit may be called from many goroutines, before and while Run
 // runs.
 func (s *Server) Submit(ctx context.Context, m Message) (id string, err error) {
-	d, err := s.draft(ctx, m)
+	desk := s.current()
+	d, err := desk.draft(ctx, m)
 	if err != nil {
 		return "", fmt.Errorf("mailcore: submit: %w", err)
 	}
-	if id, err = s.store(ctx, d, s.bounded(m.Content)); err != nil {
+	if id, err = desk.store(ctx, d, desk.bounded(m.Content)); err != nil {
 		return "", fmt.Errorf("mailcore: submit: %w", err)
 	}
 	return id, nil
@@ -40,13 +41,14 @@ func (s *Server) Submit(ctx context.Context, m Message) (id string, err error) {
 // for transactions, 1 MiB. Call [Server.Wake] after the commit to have it leave
 // at once. See queue.EnqueueTx for what it needs.
 func (s *Server) SubmitTx(ctx context.Context, tx *sql.Tx, m Message) (id string, err error) {
-	d, err := s.draft(ctx, m)
+	desk := s.current()
+	d, err := desk.draft(ctx, m)
 	if err != nil {
 		return "", fmt.Errorf("mailcore: submit: %w", err)
 	}
-	stored, content, err := s.stamp(d, s.bounded(m.Content))
+	stored, content, err := desk.stamp(d, desk.bounded(m.Content))
 	if err != nil {
-		return "", fmt.Errorf("mailcore: submit: %w", s.refusal(err))
+		return "", fmt.Errorf("mailcore: submit: %w", desk.refusal(err))
 	}
 	if id, err = s.queue.EnqueueTx(ctx, tx, stored, content); err != nil {
 		return "", fmt.Errorf("mailcore: submit: %w", err)
@@ -65,7 +67,7 @@ func (s *Server) Forward(ctx context.Context, m Message) (id string, err error) 
 }
 
 // draft checks the envelope of m as it is checked for any other way in.
-func (s *Server) draft(ctx context.Context, m Message) (*draft, error) {
+func (s *desk) draft(ctx context.Context, m Message) (*draft, error) {
 	var problems []error
 	d := &draft{protocol: "API", ours: true, request: requestOf(&m)}
 	d.envelope = transport.Envelope{EnvID: m.EnvID, Ret: m.Ret}

@@ -35,6 +35,10 @@ type Dispatcher struct {
 	// everything by smtp to the recipient domain.
 	Planner *Planner
 
+	// Current, if not nil, is asked for the planner each time instead, so that all
+	// the tables can be replaced at once. It must not block.
+	Current func() *Planner
+
 	// Transports are the transports by the base of their definition, such as
 	// "smtp". Those without a network, error, discard, retry and hold, need not
 	// be here. A plan with another base defers.
@@ -229,7 +233,10 @@ func (x *Dispatcher) transport(base string) (Transport, bool) {
 }
 
 func (x *Dispatcher) planner() *Planner {
-	if x.Planner == nil {
+	switch {
+	case x.Current != nil:
+		return x.Current()
+	case x.Planner == nil:
 		return &Planner{}
 	}
 	return x.Planner

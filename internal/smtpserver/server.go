@@ -109,6 +109,12 @@ type Server struct {
 	// ends out of order. If nil, [slog.Default] is used.
 	Log *slog.Logger
 
+	// Current, if not nil, returns the settings for a connection that was just
+	// accepted, which keeps them to its end; it is called from many goroutines.
+	// They must be complete, and the Server they stand in is not used otherwise:
+	// connections are counted here.
+	Current func() *Server
+
 	conns admission
 }
 
@@ -185,26 +191,34 @@ func (s *Server) ServeConn(ctx context.Context, nc net.Conn) {
 	s.serve(ctx, nc)
 }
 
+// current are the settings for a connection that begins.
+func (s *Server) current() *Server {
+	if s.Current != nil {
+		return s.Current()
+	}
+	return s
+}
+
 // serve admits a connection, serves it and sees to it that it ends after ctx.
 func (s *Server) serve(ctx context.Context, nc net.Conn) {
 	defer nc.Close()
-	client := clientIP(nc)
-	if refusal := s.conns.enter(s, client); refusal != "" {
-		s.refuse(ctx, nc, refusal)
+	client, settings := clientIP(nc), s.current()
+	if refusal := s.conns.enter(settings, client); refusal != "" {
+		settings.refuse(ctx, nc, refusal)
 		return
 	}
-	defer s.conns.leave(s, client)
+	defer s.conns.leave(settings, client)
 
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	c := newConn(own, s, nc)
+	c := newConn(own, settings, nc)
 	finished, drained := make(chan struct{}), make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(drained)
 		c.wire.drain()
 		select {
 		case <-finished:
-		case <-time.After(max(0, cmp.Or(s.Grace, 10*time.Second))):
+		case <-time.After(max(0, cmp.Or(settings.Grace, 10*time.Second))):
 			cancel()
 			nc.Close()
 		}

@@ -35,6 +35,7 @@ type Lab struct {
 	exchangers []*Exchanger
 	server     *running
 	config     mailcore.Config
+	log        *slog.Logger
 	dir        string
 	hosts      byte
 }
@@ -52,7 +53,7 @@ type running struct {
 func Test(t *testing.T, f func(t *testing.T, lab *Lab)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		lab := &Lab{DNS: NewDNS(), t: t, net: memnet.New(), dir: t.TempDir()}
+		lab := &Lab{DNS: NewDNS(), t: t, net: memnet.New(), dir: t.TempDir(), log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 		lab.net.AddLocal(Address)
 		defer lab.close()
 		f(t, lab)
@@ -74,6 +75,26 @@ func (l *Lab) Server(config mailcore.Config) *mailcore.Server {
 	if l.server != nil {
 		l.t.Fatal("mailtest: a server runs already")
 	}
+	l.config = l.fill(config)
+	return l.start()
+}
+
+// Reload has the server reload a configuration, whose zero fields are filled as
+// [Lab.Server] fills them.
+func (l *Lab) Reload(config mailcore.Config) error {
+	l.t.Helper()
+	if l.server == nil {
+		l.t.Fatal("mailtest: no server runs")
+	}
+	config = l.fill(config)
+	if err := l.server.Reload(config); err != nil {
+		return err
+	}
+	l.config = config
+	return nil
+}
+
+func (l *Lab) fill(config mailcore.Config) mailcore.Config {
 	if config.Hostname == "" {
 		config.Hostname = Hostname
 	}
@@ -84,13 +105,12 @@ func (l *Lab) Server(config mailcore.Config) *mailcore.Server {
 		config.Resolver = l.DNS.Resolver()
 	}
 	if config.Log == nil {
-		config.Log = slog.New(slog.NewTextHandler(l.t.Output(), nil))
+		config.Log = l.log
 	}
 	if config.Poll == 0 {
 		config.Poll = -1 // nobody else has the file, and looking takes real time
 	}
-	l.config = config
-	return l.start()
+	return config
 }
 
 func (l *Lab) start() *mailcore.Server {

@@ -1,0 +1,54 @@
+package mailcore
+
+import (
+	"crypto/tls"
+	"fmt"
+
+	"github.com/panelmail/panelmail/transport"
+)
+
+// A desk is the server under one configuration. It never changes: [Server.Reload]
+// puts another in its place. A connection, a message that is submitted and an
+// attempt at delivery take the current one once and stay with it to their end.
+// What is counted over many of them belongs to the Server instead.
+type desk struct {
+	*Server
+	config  Config // with the defaults filled in
+	auth    Authenticator
+	tls     *tls.Config
+	planner *transport.Planner
+	smtp    *transport.SMTP
+}
+
+// current is the desk for what begins now.
+func (s *Server) current() *desk { return s.desk.Load() }
+
+// newDesk is the desk for a configuration with defaults. was is the one it
+// follows, or nil.
+func (s *Server) newDesk(config Config, was *desk) (*desk, error) {
+	d := &desk{Server: s, config: config, tls: config.TLS, auth: config.Authenticator}
+	if d.auth == nil {
+		d.auth = siteLogins(s.sites)
+	}
+	switch {
+	case d.tls != nil:
+	case was != nil && was.config.TLS == nil && was.config.Hostname == config.Hostname:
+		d.tls = was.tls
+	default:
+		var err error
+		if d.tls, err = selfSigned(config.Hostname); err != nil {
+			return nil, fmt.Errorf("mailcore: self-signed certificate: %w", err)
+		}
+	}
+	d.planner = d.newPlanner()
+	d.smtp = &transport.SMTP{
+		Network:      config.Network,
+		Resolver:     config.Resolver,
+		Hostname:     config.Hostname,
+		Port:         config.Port,
+		AllowPrivate: config.AllowPrivate,
+		Listeners:    s.ownAddresses,
+		Log:          config.Log,
+	}
+	return d, nil
+}

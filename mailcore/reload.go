@@ -1,0 +1,62 @@
+package mailcore
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+)
+
+// ErrRestart is in the error of [Server.Reload] for each field that a running
+// server cannot change.
+var ErrRestart = errors.New("a change needs a restart")
+
+// Reload puts a configuration in the place of the current one, as a whole and at
+// once. Connections that are open, messages that are being submitted and attempts
+// under way keep the one they began with; all that begins after Reload has
+// returned goes by the new one. No connection is closed.
+//
+// If anything is wrong with it, all of the current configuration stays, and the
+// error names every problem. What a running server cannot change is a problem of
+// that kind, and [ErrRestart] is in its error: Hostname, Maildrop, Workers, Poll,
+// MinFree, Retention, Retry and Log. TLS that is nil stands for the self-signed
+// certificate the server has already.
+//
+// Reload may be called from many goroutines, before and while Run runs.
+func (s *Server) Reload(config Config) error {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	config, err := config.withDefaults()
+	was := s.current()
+	if err := errors.Join(err, config.fixed(&was.config)); err != nil {
+		return err
+	}
+	next, err := s.newDesk(config, was)
+	if err != nil {
+		return err
+	}
+	s.desk.Store(next)
+	return was.smtp.Close() // connections it keeps idle
+}
+
+// fixed names what differs from another configuration and must not.
+func (c *Config) fixed(was *Config) error {
+	var problems []error
+	for _, field := range []struct {
+		name     string
+		now, was any
+	}{
+		{"Hostname", c.Hostname, was.Hostname},
+		{"Maildrop", c.Maildrop, was.Maildrop},
+		{"Workers", c.Workers, was.Workers},
+		{"Poll", c.Poll, was.Poll},
+		{"MinFree", c.MinFree, was.MinFree},
+		{"Retention", c.Retention, was.Retention},
+		{"Retry", c.Retry, was.Retry},
+		{"Log", c.Log, was.Log},
+	} {
+		if !reflect.DeepEqual(field.now, field.was) {
+			problems = append(problems, fmt.Errorf("mailcore: %s: %w", field.name, ErrRestart))
+		}
+	}
+	return errors.Join(problems...)
+}
