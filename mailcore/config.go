@@ -67,6 +67,9 @@ type Config struct {
 	// If zero, 1,000.
 	Recipients int
 
+	// Limits are for clients of the listeners.
+	Limits Limits
+
 	// HideClient leaves the address and the name of an authenticated client
 	// out of the Received field.
 	HideClient bool
@@ -189,6 +192,9 @@ func (c Config) withDefaults() (Config, error) {
 		complain("SmartHostCredential is set, but SmartHost is not")
 	}
 	problems = append(problems, c.checkNumbers()...)
+	if err := c.Limits.Check(); err != nil {
+		problems = append(problems, err)
+	}
 	if len(problems) > 0 {
 		return c, fmt.Errorf("mailcore: configuration: %w", errors.Join(problems...))
 	}
@@ -197,6 +203,9 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Port, 25)
 	setDefault(&c.MessageSize, 50<<20)
 	setDefault(&c.Recipients, 1000)
+	if c.Limits.ExemptNetworks == nil {
+		c.Limits.ExemptNetworks = c.RelayNetworks
+	}
 	setDefault(&c.Grace, 5*time.Second)
 	setDefault(&c.Log, slog.Default())
 	setDefault(&c.Retry.DelayWarning, 4*time.Hour)

@@ -25,6 +25,8 @@ const (
 	// Sendmail is the Unix socket of the sendmail command. Who may connect is
 	// for the directory of the socket to say; who it is, the kernel says.
 	Sendmail
+
+	kinds // one more than the last
 )
 
 // String is the name of the door in logs.
@@ -49,7 +51,7 @@ type Listener struct {
 }
 
 func (l Listener) check() error {
-	if l.Kind < SMTP || l.Kind > Sendmail {
+	if l.Kind < SMTP || l.Kind >= kinds {
 		return fmt.Errorf("mailcore: listener of unknown kind %d", l.Kind)
 	}
 	if l.Listener == nil {
@@ -60,27 +62,28 @@ func (l Listener) check() error {
 
 // serve answers one listener until ctx is done.
 func (s *Server) serve(ctx context.Context, l Listener) error {
-	p := s.current().protocol(l.Kind)
-	p.Current = func() *smtpserver.Server { return s.current().protocol(l.Kind) }
-	if err := p.Serve(ctx, l.Listener); err != nil {
+	current := func() *smtpserver.Server { return s.current().protocol(l) }
+	if err := smtpserver.Serve(ctx, l.Listener, current); err != nil {
 		return fmt.Errorf("mailcore: %v listener %v: %w", l.Kind, l.Addr(), err)
 	}
 	return nil
 }
 
-// protocol is the SMTP server for a kind of listener.
-func (s *desk) protocol(k Kind) *smtpserver.Server {
+// protocol is the SMTP server for a connection to a listener, with the settings of
+// the moment.
+func (s *desk) protocol(l Listener) *smtpserver.Server {
 	p := &smtpserver.Server{
-		Hostname:       s.config.Hostname,
-		TLS:            s.tls,
-		MaxSize:        s.config.MessageSize,
-		MaxRecipients:  s.config.Recipients,
-		Grace:          s.config.Grace,
-		ExemptNetworks: s.config.RelayNetworks,
-		Handler:        smtpDesk{s},
-		Log:            s.config.Log.With("listener", k.String()),
+		Hostname:      s.config.Hostname,
+		TLS:           s.tls,
+		MaxSize:       s.config.MessageSize,
+		MaxRecipients: s.config.Recipients,
+		Grace:         s.config.Grace,
+		Clients:       &s.clients[l.Kind],
+		Handler:       smtpDesk{s},
+		Log:           s.config.Log.With("listener", l.Kind.String()),
 	}
-	switch k {
+	s.config.Limits.apply(p)
+	switch l.Kind {
 	case Submission:
 		p.RequireTLS, p.RequireAuth = true, true
 	case Submissions:

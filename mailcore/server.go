@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/panelmail/panelmail/internal/smtpserver"
 	"github.com/panelmail/panelmail/mailcore/sites"
 	"github.com/panelmail/panelmail/queue"
 	"github.com/panelmail/panelmail/transport"
@@ -25,6 +26,7 @@ type Server struct {
 	dispatcher   *transport.Dispatcher
 	destinations *transport.Destinations
 	local        localCount
+	clients      [kinds]smtpserver.Clients // what clients do, by the kind of listener
 
 	desk      atomic.Pointer[desk]
 	reloading sync.Mutex // held by who replaces desk

@@ -37,6 +37,8 @@ func (c *Conn) auth(arg string) {
 		c.reply(503, "5.5.1", "Error: already authenticated")
 	case !c.authAllowed():
 		c.reply(538, "5.7.11", "Encryption required for requested authentication mechanism")
+	case !c.server.allows(loggingIn, c.ClientIP()):
+		c.reply(450, "4.7.1", "Error: too many AUTH commands from "+c.ClientIP().String())
 	case name == "" || strings.ContainsAny(initial, " \t"):
 		c.reply(501, "5.5.4", "Syntax: AUTH mechanism")
 	case !slices.Contains(mechanisms, name):

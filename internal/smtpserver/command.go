@@ -95,6 +95,7 @@ func (c *Conn) dispatch(cmd command) {
 	}
 	switch cmd.verb {
 	case "HELO", "EHLO":
+		c.countJunk()
 		c.hello(cmd)
 	case "MAIL":
 		c.argument = cmd.arg
@@ -201,11 +202,9 @@ func clearAllowed(verb string) bool {
 	return false
 }
 
-// maxJunk is how many commands that bring no message forward are no error.
-const maxJunk = 100
-
+// countJunk counts a command that brings no message forward.
 func (c *Conn) countJunk() {
-	if c.junk++; c.junk > maxJunk {
+	if c.junk++; c.junk > c.maxJunk() {
 		c.errors++
 	}
 }

@@ -19,6 +19,7 @@ type Conn struct {
 	ctx    context.Context // lives as long as the connection
 	server *Server
 	wire   *wire
+	hurry  bool // the server has hardly room for more connections
 
 	session Session
 	tls     *tls.ConnectionState
@@ -45,8 +46,12 @@ type transaction struct {
 	chunks     bool // in BDAT: Data has been called and has not returned
 }
 
-func newConn(ctx context.Context, s *Server, nc net.Conn) *Conn {
-	return &Conn{ctx: ctx, server: s, wire: newWire(nc, s.timeout())}
+func newConn(ctx context.Context, s *Server, nc net.Conn, hurry bool) *Conn {
+	timeout := s.timeout()
+	if hurry {
+		timeout = s.hurried()
+	}
+	return &Conn{ctx: ctx, server: s, wire: newWire(nc, timeout), hurry: hurry}
 }
 
 // RemoteAddr is the client's address.
@@ -110,7 +115,7 @@ func (c *Conn) client() string {
 func (c *Conn) serve() {
 	defer c.close()
 	defer c.recovered()
-	if c.server.ImplicitTLS && !c.handshake() {
+	if c.server.ImplicitTLS && !c.implicitTLS() {
 		return
 	}
 	session, err := c.server.Handler.NewSession(c.ctx, c)
@@ -138,7 +143,7 @@ func (c *Conn) nextCommand() (command, bool) {
 	case c.wire.stopped():
 		c.fatal("4.3.2", "Service shutting down")
 		return command{}, false
-	case c.errors >= cmp.Or(c.server.MaxErrors, 20):
+	case c.errors >= c.maxErrors():
 		c.fatal("4.7.0", "Error: too many errors")
 		return command{}, false
 	}

@@ -21,6 +21,9 @@ func (c *Conn) mail(arg string) {
 	case c.server.RequireAuth && !c.authed:
 		c.reply(530, "5.7.0", "Authentication required")
 		return
+	case !c.server.allows(mailing, c.ClientIP()):
+		c.reply(450, "4.7.1", "Error: too much mail from "+c.ClientIP().String())
+		return
 	}
 	path, rest, bad := splitPath(arg, "FROM:", answer{501, "5.5.4", "Syntax: MAIL FROM:<address>"}, badSender())
 	if bad != nil {
@@ -58,6 +61,9 @@ func (c *Conn) rcpt(arg string) {
 		return
 	case c.tx.chunks:
 		c.reply(503, "5.5.1", "Error: RCPT after BDAT")
+		return
+	case !c.server.allows(naming, c.ClientIP()):
+		c.reply(450, "4.7.1", "Error: too many recipients from "+c.ClientIP().String())
 		return
 	}
 	c.tx.tried++

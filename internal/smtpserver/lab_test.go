@@ -282,10 +282,14 @@ type peer struct {
 	raw  *memnet.Conn
 	conn net.Conn
 	r    *bufio.Reader
+
+	// patience is how long the server may be silent, in virtual time, before the
+	// client believes that there is no more to come.
+	patience time.Duration
 }
 
 func newPeer(t testing.TB, c *memnet.Conn) *peer {
-	return &peer{t: t, raw: c, conn: c, r: bufio.NewReader(c)}
+	return &peer{t: t, raw: c, conn: c, r: bufio.NewReader(c), patience: quiet}
 }
 
 func (p *peer) send(s string) {
@@ -295,8 +299,7 @@ func (p *peer) send(s string) {
 	}
 }
 
-// quiet is how long a server may be silent, in virtual time, before the client
-// believes that there is no more to come.
+// quiet is the patience of most clients.
 const quiet = 20 * time.Second
 
 // hear returns the lines that the server says, the last is "(closed)" or
@@ -305,7 +308,7 @@ func (p *peer) hear() []string {
 	p.t.Helper()
 	var lines []string
 	for {
-		p.raw.SetReadDeadline(time.Now().Add(quiet))
+		p.raw.SetReadDeadline(time.Now().Add(p.patience))
 		line, err := p.r.ReadString('\n')
 		var ne net.Error
 		switch {

@@ -13,10 +13,13 @@ import (
 	"time"
 )
 
-// A Server holds the settings of listeners. Hostname and Handler are required.
+// A Server holds the settings of connections. Hostname and Handler are required.
 // Nothing may be changed after the first call of Serve or ServeConn. One Server
-// can serve several listeners at once; the limits on connections then count
-// over all of them.
+// can serve several listeners at once; the limits then count over all of them.
+//
+// To change settings while connections are served, let the function given to
+// [Serve] return another Server with the same Clients: every connection keeps the
+// Server it began with.
 type Server struct {
 	// Hostname is the name in the greeting, in the reply to EHLO and in replies
 	// that close the connection. Required.
@@ -64,8 +67,13 @@ type Server struct {
 
 	// MaxErrors is how many replies of class 4 or 5 a connection gets before
 	// it is closed with 421. The count starts again after a message was
-	// accepted. If zero, 20.
+	// accepted. If zero, 20; in a hurry 1: see MaxConns.
 	MaxErrors int
+
+	// MaxJunk is how many commands that bring no message forward (NOOP, VRFY,
+	// RSET, HELP, HELO, EHLO) are no errors. The count starts again after a
+	// message was accepted. If zero, 100; in a hurry 1.
+	MaxJunk int
 
 	// SoftErrors is the number of errors from which on every reply is delayed
 	// by ErrorSleep. If zero, 10.
@@ -80,7 +88,7 @@ type Server struct {
 	MaxAuthFailures int
 
 	// Timeout is how long a command, a handshake, or a pause in the content may
-	// take. If zero, 5 minutes.
+	// take. If zero, 5 minutes; in a hurry no more than 10 seconds.
 	Timeout time.Duration
 
 	// HandshakeTimeout bounds a TLS handshake. If zero, a minute.
@@ -91,15 +99,33 @@ type Server struct {
 	// every MinRate octets give a second back. If zero, 500; if negative, none.
 	MinRate int
 
-	// MaxConns is how many connections are served at once. If zero, 1,000.
+	// MaxConns is how many connections are served at once; more are refused with
+	// 421. If zero, 1,000.
+	//
+	// The last tenth is for clients that have less than a tenth of MaxConnsPerIP,
+	// and is served in a hurry, unless the client is exempt: as Postfix does under
+	// stress.
 	MaxConns int
 
 	// MaxConnsPerIP is how many of them may come from one IPv4 address or one
 	// IPv6 /64 network. If zero, 50.
 	MaxConnsPerIP int
 
-	// ExemptNetworks are the clients that MaxConnsPerIP does not count.
+	// How many connections, MAIL, RCPT and AUTH commands, and TLS handshakes that
+	// resume no session, a client may have in RateUnit: see [Clients]. More are
+	// refused, and count too. If zero, any number.
+	ConnRate, MailRate, RcptRate, AuthRate, TLSRate int
+
+	// RateUnit is the length of the window for the rates. If zero, a minute.
+	RateUnit time.Duration
+
+	// ExemptNetworks are the clients that have none of the limits for one client:
+	// MaxConnsPerIP and the rates.
 	ExemptNetworks []netip.Prefix
+
+	// Clients has the counts for MaxConns, MaxConnsPerIP and the rates. If nil,
+	// the server has its own.
+	Clients *Clients
 
 	// Grace is how long transactions may go on when the context of Serve is
 	// done. If zero, 10 seconds; if negative, none.
@@ -109,18 +135,10 @@ type Server struct {
 	// ends out of order. If nil, [slog.Default] is used.
 	Log *slog.Logger
 
-	// Current, if not nil, returns the settings for a connection that was just
-	// accepted, which keeps them to its end; it is called from many goroutines.
-	// They must be complete, and the Server they stand in is not used otherwise:
-	// connections are counted here.
-	Current func() *Server
-
-	conns admission
+	own Clients
 }
 
-func (s *Server) maxSize() int64         { return cmp.Or(s.MaxSize, 10_240_000) }
-func (s *Server) timeout() time.Duration { return cmp.Or(s.Timeout, 5*time.Minute) }
-func (s *Server) log() *slog.Logger      { return cmp.Or(s.Log, slog.Default()) }
+func (s *Server) log() *slog.Logger { return cmp.Or(s.Log, slog.Default()) }
 
 // check tells what is missing, all at once.
 func (s *Server) check() error {
@@ -145,7 +163,13 @@ func (s *Server) check() error {
 // Running out of file descriptors and the like is waited out. Any other error of
 // l ends the connections as the context does, and is returned.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	if err := s.check(); err != nil {
+	return Serve(ctx, l, func() *Server { return s })
+}
+
+// Serve serves each connection from l with what current returns when it is accepted,
+// and otherwise does what [Server.Serve] does.
+func Serve(ctx context.Context, l net.Listener, current func() *Server) error {
+	if err := current().check(); err != nil {
 		l.Close()
 		return err
 	}
@@ -167,12 +191,12 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		switch {
 		case err == nil:
 			wait = 0
-			conns.Go(func() { s.serve(ctx, c) })
+			conns.Go(func() { current().ServeConn(ctx, c) })
 		case ctx.Err() != nil:
 			return nil
 		case passes(err):
 			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
-			s.log().WarnContext(ctx, "accept failed, trying again", "error", err, "wait", wait)
+			current().log().WarnContext(ctx, "accept failed, trying again", "error", err, "wait", wait)
 			pause(ctx, wait)
 		default:
 			return err
@@ -191,34 +215,27 @@ func (s *Server) ServeConn(ctx context.Context, nc net.Conn) {
 	s.serve(ctx, nc)
 }
 
-// current are the settings for a connection that begins.
-func (s *Server) current() *Server {
-	if s.Current != nil {
-		return s.Current()
-	}
-	return s
-}
-
 // serve admits a connection, serves it and sees to it that it ends after ctx.
 func (s *Server) serve(ctx context.Context, nc net.Conn) {
 	defer nc.Close()
-	client, settings := clientIP(nc), s.current()
-	if refusal := s.conns.enter(settings, client); refusal != "" {
-		settings.refuse(ctx, nc, refusal)
+	client := clientIP(nc)
+	hurry, refusal := s.clients().enter(s, client)
+	if refusal != "" {
+		s.refuse(ctx, nc, "421 4.7.0 "+s.Hostname+" "+refusal)
 		return
 	}
-	defer s.conns.leave(settings, client)
+	defer s.clients().leave(s, client)
 
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	c := newConn(own, settings, nc)
+	c := newConn(own, s, nc, hurry)
 	finished, drained := make(chan struct{}), make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(drained)
 		c.wire.drain()
 		select {
 		case <-finished:
-		case <-time.After(max(0, cmp.Or(settings.Grace, 10*time.Second))):
+		case <-time.After(max(0, cmp.Or(s.Grace, 10*time.Second))):
 			cancel()
 			nc.Close()
 		}

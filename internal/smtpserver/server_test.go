@@ -25,6 +25,12 @@ import (
 // that took.
 func serve(t *testing.T, s *Server) (dial func(from string) *peer, stop func() time.Duration) {
 	t.Helper()
+	return serveWith(t, func() *Server { return s })
+}
+
+// serveWith is serve with a server that can be replaced.
+func serveWith(t *testing.T, current func() *Server) (dial func(from string) *peer, stop func() time.Duration) {
+	t.Helper()
 	n := memnet.New()
 	l, err := n.Listen(serverAddr)
 	if err != nil {
@@ -32,7 +38,7 @@ func serve(t *testing.T, s *Server) (dial func(from string) *peer, stop func() t
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(ctx, l) }()
+	go func() { ended <- Serve(ctx, l, current) }()
 	dial = func(from string) *peer {
 		t.Helper()
 		local := netip.MustParseAddr(from)
@@ -76,8 +82,8 @@ func TestConnectionsAreLimitedInAllAndPerClient(t *testing.T) {
 			t.Error(diff)
 		}
 		stop()
-		if s.conns.all != 0 || len(s.conns.perIP) != 0 {
-			t.Errorf("still counted: %d, %v", s.conns.all, s.conns.perIP)
+		if s.own.all != 0 || len(s.own.clients) != 0 {
+			t.Errorf("still counted: %d, %v", s.own.all, s.own.clients)
 		}
 	})
 }

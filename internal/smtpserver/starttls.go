@@ -29,6 +29,10 @@ func (c *Conn) startTLS(arg string) {
 		c.reply(503, "5.5.1", "Error: STARTTLS after BDAT")
 		return
 	}
+	if !c.server.allowsN(encrypting, c.ClientIP(), 0) {
+		c.reply(454, "4.7.0", tooManyHandshakes+c.ClientIP().String())
+		return
+	}
 	if c.wire.r.Buffered() > 0 {
 		c.log(slog.LevelWarn, "connection closed", slog.String("reason", "commands after STARTTLS"))
 		c.closing = true
@@ -41,11 +45,34 @@ func (c *Conn) startTLS(arg string) {
 	}
 	c.abort()
 	c.helo, c.esmtp = "", false
+	c.countHandshake()
+}
+
+// implicitTLS begins a connection with a handshake. What it says in the clear, if
+// anything, nobody would understand.
+func (c *Conn) implicitTLS() bool {
+	if !c.server.allowsN(encrypting, c.ClientIP(), 0) {
+		c.log(slog.LevelInfo, "connection refused", slog.String("reply", tooManyHandshakes+c.ClientIP().String()))
+		return false
+	}
+	return c.handshake() && c.countHandshake()
+}
+
+const tooManyHandshakes = "Error: too many new TLS sessions from "
+
+// countHandshake counts the handshake that is over, and ends the connection with
+// 421 if that was one too many.
+func (c *Conn) countHandshake() bool {
+	if c.tls.DidResume || c.server.allows(encrypting, c.ClientIP()) {
+		return true
+	}
+	c.fatal("4.7.0", tooManyHandshakes+c.ClientIP().String())
+	return false
 }
 
 // handshake puts TLS above the connection.
 func (c *Conn) handshake() bool {
-	limit := min(cmp.Or(c.server.HandshakeTimeout, time.Minute), c.server.timeout())
+	limit := min(cmp.Or(c.server.HandshakeTimeout, time.Minute), c.wire.timeout)
 	ctx, cancel := context.WithTimeout(c.ctx, limit)
 	defer cancel()
 	conn := tls.Server(c.wire.raw, c.server.TLS)
