@@ -91,7 +91,7 @@ func (l Limits) Check() error {
 		{"HandshakeTimeout", int64(l.HandshakeTimeout)},
 	} {
 		if n.value < 0 {
-			problems = append(problems, fmt.Errorf("Limits.%s cannot be negative", n.name))
+			problems = append(problems, fmt.Errorf("%s cannot be negative", "Limits."+n.name))
 		}
 	}
 	for _, p := range l.ExemptNetworks {
