@@ -31,6 +31,8 @@ func Sabotage(q *Queue, defect string) {
 		q.store = forgetful{s}
 	case "leases are not renewed":
 		q.store = noExtend{s}
+	case "settlements take an hour":
+		q.store = slowSettle{s}
 	case "the disk is full for a moment":
 		s.pragma(`PRAGMA max_page_count = 1`) // of this connection; as many as there are
 	case "recipients end twice":
@@ -73,6 +75,14 @@ func (s passedOver) events(ctx context.Context, t Trail, after int64) (page []Ev
 type lostSettle struct{ *engine }
 
 func (lostSettle) settle(context.Context, *settlement) error { return nil }
+
+// slowSettle is a disk that stalls when outcomes are to be written.
+type slowSettle struct{ *engine }
+
+func (s slowSettle) settle(ctx context.Context, x *settlement) error {
+	time.Sleep(time.Hour)
+	return s.engine.settle(ctx, x)
+}
 
 // leaseIgnored claims what somebody is working on, once an hour.
 type leaseIgnored struct {

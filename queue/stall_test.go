@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -173,6 +174,32 @@ func TestMailBehindWhatExpiresUntriedIsTried(t *testing.T) {
 		synctest.Wait()
 		if n != 1 {
 			t.Errorf("%d deliveries of what waits behind it", n)
+		}
+	})
+}
+
+// What is delivered and not written down is what a crash repeats.
+func TestDeliveriesWaitForTheOutcomesOfOthersToBeWritten(t *testing.T) {
+	const concurrency, most = 5, 15
+	path := newPath(t)
+	synctest.Test(t, func(t *testing.T) {
+		q := open(t, path, queue.Options{Poll: -1, Concurrency: concurrency})
+		defer q.Close()
+		queue.Sabotage(q, "settlements take an hour")
+		for range 4 * most {
+			mustEnqueue(t, q, message("u@far.test"))
+		}
+		var begun atomic.Int64
+		runContext(t, q, func(_ context.Context, d *transport.Delivery) transport.Report {
+			begun.Add(1)
+			return d.All(delivered)
+		})
+		for i := range int64(3) {
+			time.Sleep(time.Minute)
+			if n := begun.Load(); n != (i+1)*most {
+				t.Errorf("hour %d: %d deliveries, want %d", i, n, (i+1)*most)
+			}
+			time.Sleep(59 * time.Minute)
 		}
 	})
 }
