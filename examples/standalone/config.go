@@ -71,6 +71,7 @@ type settings struct {
 		MessageSize            size `toml:"message_size"`
 		DestinationConcurrency int  `toml:"destination_concurrency"`
 		InitialConcurrency     int  `toml:"initial_concurrency"`
+		ClientLimits
 	} `toml:"limits"`
 }
 
@@ -91,6 +92,7 @@ func defaults() settings {
 	s.Queue.BackoffMin, s.Queue.BackoffMax = duration(5*time.Minute), duration(4*time.Hour)
 	s.Queue.DelayWarning, s.Queue.Workers, s.Queue.MinFree = duration(4*time.Hour), 200, 64<<20
 	s.Limits.MessageSize, s.Limits.DestinationConcurrency, s.Limits.InitialConcurrency = 50<<20, 20, 5
+	s.Limits.ClientLimits = defaultClientLimits()
 	return s
 }
 
@@ -191,6 +193,7 @@ func (s settings) library() (mailcore.Config, []problem) {
 		Port:         s.Delivery.Port,
 		AllowPrivate: s.Delivery.AllowPrivate,
 		MessageSize:  int64(s.Limits.MessageSize),
+		Limits:       s.Limits.library(),
 		Concurrency:  s.Limits.DestinationConcurrency,
 		Workers:      s.Queue.Workers,
 		MinFree:      int64(s.Queue.MinFree),
