@@ -3,15 +3,25 @@ package mailcore
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/emersion/go-sasl"
 
 	"github.com/panelmail/panelmail/mailcore/sites"
+	"github.com/panelmail/panelmail/transport"
 )
 
 // An Authenticator says whose name and password these are. For anything but a
 // right password it returns an error; the client sees the same refusal for all
-// of them.
+// of them, but for a [transport.Reply] of class 4 and the end of ctx: those say
+// that the password was not judged, and count for nothing in the [Guard].
+//
+// It is called from many goroutines at once, of clients that have not logged in
+// before as Guard.Checks says.
 type Authenticator interface {
 	Authenticate(ctx context.Context, name, password string) (Identity, error)
 }
@@ -30,42 +40,114 @@ type Identity struct {
 	Site  string
 }
 
-// siteLogins are the logins kept in the settings.
+// siteLogins are the logins kept in the settings. Trouble of ours is a temporary
+// reply: nobody is to be told that a password is wrong because a disk is slow.
 func siteLogins(s *sites.Sites) Authenticator {
 	return AuthenticatorFunc(func(ctx context.Context, name, password string) (Identity, error) {
 		login, err := s.Authenticate(ctx, name, password)
-		if err != nil {
+		switch {
+		case err == nil:
+			return Identity{Login: login.Name, Site: login.Site}, nil
+		case errors.Is(err, sites.ErrBadCredentials):
 			return Identity{}, err
 		}
-		return Identity{Login: login.Name, Site: login.Site}, nil
+		return Identity{}, fmt.Errorf("%w: %w", transport.Replyf(454, "4.7.0", "Temporary authentication failure"), err)
 	})
 }
 
-// mechanisms are those that saslServer knows.
+// mechanisms are those that an exchange knows.
 func mechanisms() []string { return []string{sasl.Plain, sasl.Login} }
 
-// saslServer runs one exchange; done is told who it was.
-func saslServer(ctx context.Context, a Authenticator, mech string, done func(Identity)) (sasl.Server, error) {
+// An exchange is one AUTH command of a client (RFC 4954).
+type exchange struct {
+	desk      *desk
+	client    netip.Addr
+	mechanism string
+	name      string // once it is known
+	mech      sasl.Server
+}
+
+// exchange begins an exchange; done is told who it was.
+func (s *desk) exchange(ctx context.Context, client netip.Addr, mechanism string, done func(Identity)) (sasl.Server, error) {
+	e := &exchange{desk: s, client: client, mechanism: mechanism}
 	check := func(name, password string) error {
-		id, err := a.Authenticate(ctx, name, password)
-		if err != nil {
-			return err
+		e.name = name
+		who, err := s.authenticate(ctx, attempt{client, name, password})
+		if err == nil {
+			done(who)
 		}
-		done(id)
-		return nil
+		return err
 	}
-	switch mech {
+	switch mechanism {
 	case sasl.Plain:
-		return sasl.NewPlainServer(func(identity, name, password string) error {
+		e.mech = sasl.NewPlainServer(func(identity, name, password string) error {
 			if identity != "" && identity != name {
+				e.name = name
 				return errors.New("authorization identity differs from the login")
 			}
 			return check(name, password)
-		}), nil
+		})
 	case sasl.Login:
-		return newLoginServer(check), nil
+		e.mech = newLoginServer(check)
+	default:
+		return nil, errors.New("no such mechanism")
 	}
-	return nil, errors.New("no such mechanism")
+	return e, nil
+}
+
+// Next implements sasl.Server. The error is a reply if the password was not
+// judged, else it is the same as for any other wrong password. Each is logged
+// once, here.
+func (e *exchange) Next(response []byte) (challenge []byte, done bool, err error) {
+	challenge, done, err = e.mech.Next(response)
+	if err == nil {
+		return challenge, done, nil
+	}
+	reason, reply := "authentication failure", error(errWrongPassword)
+	switch {
+	case errors.Is(err, errClientGuesses):
+		reason = "too many failures from this address"
+		reply = transport.Replyf(421, "4.7.0", "%s Error: too many failed logins from %s", e.desk.config.Hostname, e.client)
+	case errors.Is(err, errLoginAttacked):
+		reason = "too many failures for this login"
+		reply = transport.Replyf(454, "4.7.0", "Temporary authentication failure")
+	case errors.Is(err, errBusy):
+		reason = "too many others are waiting"
+		reply = transport.Replyf(454, "4.7.0", "Temporary authentication failure")
+	case temporary(err):
+		reason, reply = "temporary failure", err
+		e.desk.config.Log.Error("a password could not be checked", "error", err)
+	}
+	e.log(reason)
+	return nil, true, reply
+}
+
+// log writes the line about a refused attempt, in the words of Postfix, which
+// programs that ban addresses know. The name comes last: it may hold anything.
+func (e *exchange) log(reason string) {
+	client, name := "unknown", "(unavailable)"
+	if e.client.IsValid() {
+		client = e.client.String()
+	}
+	if e.name != "" {
+		name = legible(e.name, maxLoggedName)
+	}
+	e.desk.config.Log.Warn(fmt.Sprintf("warning: unknown[%s]: SASL %s authentication failed: %s, sasl_username=%s",
+		client, e.mechanism, reason, name))
+}
+
+// maxLoggedName bounds what is logged of a name, in octets.
+const maxLoggedName = 100
+
+// legible is s cut to an octet limit, on one line.
+func legible(s string, limit int) string {
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsGraphic(r) || r == utf8.RuneError {
+			return '?'
+		}
+		return r
+	}, s)
+	return strings.ToValidUTF8(s[:min(len(s), limit)], "")
 }
 
 // loginServer is the LOGIN mechanism, which has no RFC: the server asks for a

@@ -30,7 +30,7 @@ import (
 //     it to 128 KiB. MaxMessageBytes should be one more than Config.MessageSize,
 //     for go-smtp refuses a message of exactly its limit.
 //   - A bare <postmaster>, a bare carriage return, limits of errors, of
-//     connections and of AUTH tries: as go-smtp does.
+//     connections and of AUTH tries on one: as go-smtp does. [Guard] holds.
 //   - AUTH in mid-transaction is allowed by go-smtp; the sender was authorized at
 //     MAIL, as whoever the client was then.
 //
@@ -65,7 +65,31 @@ func (b *backendSession) AuthMechanisms() []string { return mechanisms() }
 
 // Auth implements smtp.AuthSession.
 func (b *backendSession) Auth(mech string) (sasl.Server, error) {
-	return saslServer(b.ctx, b.desk.auth, mech, func(id Identity) { b.who = id })
+	e, err := b.desk.exchange(b.ctx, b.client, mech, func(id Identity) { b.who = id })
+	if err != nil {
+		return nil, err
+	}
+	return backendExchange{e}, nil
+}
+
+// backendExchange tells of failure as go-smtp wants it: else it would say that a
+// wrong password is trouble of ours.
+type backendExchange struct{ sasl.Server }
+
+// Next implements sasl.Server.
+func (e backendExchange) Next(response []byte) (challenge []byte, done bool, err error) {
+	challenge, done, err = e.Server.Next(response)
+	var reply transport.Reply
+	switch {
+	case err == nil:
+	case errors.As(err, &reply):
+		err = forGoSMTP(reply)
+	case temporary(err):
+		err = forGoSMTP(transport.Replyf(454, "4.7.0", "Temporary authentication failure"))
+	default:
+		err = forGoSMTP(transport.Replyf(535, "5.7.8", "Error: authentication failed"))
+	}
+	return challenge, done, err
 }
 
 // Mail implements smtp.Session.

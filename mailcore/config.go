@@ -120,6 +120,9 @@ type Config struct {
 	// Authenticator checks logins. If nil, the logins kept in Sites.
 	Authenticator Authenticator
 
+	// Guard bounds how often passwords may be guessed.
+	Guard Guard
+
 	// Observe is told what happened to messages, after it was committed. It
 	// must not block for long; it may call the server.
 	Observe func([]queue.Event)
@@ -195,6 +198,7 @@ func (c Config) withDefaults() (Config, error) {
 	if err := c.Limits.Check(); err != nil {
 		problems = append(problems, err)
 	}
+	problems = append(problems, c.Guard.check()...)
 	if len(problems) > 0 {
 		return c, fmt.Errorf("mailcore: configuration: %w", errors.Join(problems...))
 	}
@@ -209,6 +213,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Grace, 5*time.Second)
 	setDefault(&c.Log, slog.Default())
 	setDefault(&c.Retry.DelayWarning, 4*time.Hour)
+	c.Guard = c.Guard.withDefaults(c.Authenticator != nil)
 	return c, nil
 }
 

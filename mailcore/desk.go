@@ -15,6 +15,7 @@ type desk struct {
 	*Server
 	config  Config // with the defaults filled in
 	auth    Authenticator
+	turns   chan struct{} // one for each password that is checked: see [Guard]
 	tls     *tls.Config
 	planner *transport.Planner
 	smtp    *transport.SMTP
@@ -39,6 +40,11 @@ func (s *Server) newDesk(config Config, was *desk) (*desk, error) {
 		if d.tls, err = selfSigned(config.Hostname); err != nil {
 			return nil, fmt.Errorf("mailcore: self-signed certificate: %w", err)
 		}
+	}
+	if was != nil && cap(was.turns) == config.Guard.Checks {
+		d.turns = was.turns
+	} else {
+		d.turns = make(chan struct{}, config.Guard.Checks)
 	}
 	d.planner = d.newPlanner()
 	d.smtp = &transport.SMTP{

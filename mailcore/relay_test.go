@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"strings"
@@ -42,6 +43,13 @@ func dialogue(t *testing.T, lab *mailtest.Lab, port uint16, lines ...string) []s
 	t.Helper()
 	conn := lab.Dial(port)
 	defer conn.Close()
+	return converse(t, conn, lines...)
+}
+
+// converse is dialogue on a connection. Once it has ended, the replies are the
+// error.
+func converse(t *testing.T, conn net.Conn, lines ...string) []string {
+	t.Helper()
 	in := bufio.NewReader(conn)
 	reply := func() string {
 		for {

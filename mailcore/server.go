@@ -23,6 +23,7 @@ import (
 type Server struct {
 	queue        *queue.Queue
 	sites        *sites.Sites
+	watch        *watch
 	dispatcher   *transport.Dispatcher
 	destinations *transport.Destinations
 	local        localCount
@@ -68,6 +69,7 @@ func open(ctx context.Context, config Config, openQueue func(queue.Options) (*qu
 	if s.sites, err = sites.New(ctx, s.queue); err != nil {
 		return nil, errors.Join(err, s.queue.Close())
 	}
+	s.watch = newWatch()
 	first, err := s.newDesk(config, nil)
 	if err != nil {
 		return nil, errors.Join(err, s.queue.Close())

@@ -26,14 +26,7 @@ func (d smtpDesk) NewSession(_ context.Context, c *smtpserver.Conn) (smtpserver.
 }
 
 // trusts reports whether clients at an address may relay without logging in.
-func (s *desk) trusts(client netip.Addr) bool {
-	for _, network := range s.config.RelayNetworks {
-		if client.IsValid() && network.Contains(client) {
-			return true
-		}
-	}
-	return false
-}
+func (s *desk) trusts(client netip.Addr) bool { return inAny(s.config.RelayNetworks, client) }
 
 // smtpSession is one client's connection.
 type smtpSession struct {
@@ -49,7 +42,7 @@ func (*smtpSession) Mechanisms() []string { return mechanisms() }
 
 // Auth implements smtpserver.Authenticator.
 func (s *smtpSession) Auth(ctx context.Context, mech string) (sasl.Server, error) {
-	return saslServer(ctx, s.desk.auth, mech, func(id Identity) { s.who = id })
+	return s.desk.exchange(ctx, s.client, mech, func(id Identity) { s.who = id })
 }
 
 // Mail implements smtpserver.Session.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"log/slog"
 	"slices"
 	"strings"
 )
@@ -100,7 +99,7 @@ func (c *Conn) ask(challenge []byte) (line string, ok bool) {
 }
 
 // authFailed says the same whatever was wrong, so that nobody learns which
-// logins exist.
+// logins exist. It is for the session to log it: it knows the login.
 func (c *Conn) authFailed(err error) {
 	a := answer{535, "5.7.8", "Error: authentication failed"}
 	var r interface {
@@ -116,11 +115,12 @@ func (c *Conn) authFailed(err error) {
 	}
 	if a.code == 535 {
 		c.authFailures++
-		c.sleep()
-	} else {
-		c.log(slog.LevelError, "handler failed", slog.String("command", "AUTH"), slog.Any("error", err))
 	}
-	c.answer(a)
+	c.errors++
+	if a.code != 421 { // which gives the connection to somebody else
+		c.sleep()
+	}
+	c.answerUnlogged(a)
 	if !c.closing && c.authFailures >= cmp.Or(c.server.MaxAuthFailures, 5) {
 		c.fatal("4.7.0", "Error: too many errors")
 	}

@@ -78,6 +78,11 @@ func (c *Conn) answerUncounted(a answer) {
 	if a.code >= 400 {
 		c.logRefusal(a)
 	}
+	c.answerUnlogged(a)
+}
+
+// answerUnlogged answers, and closes the connection if the reply says so.
+func (c *Conn) answerUnlogged(a answer) {
 	if a.code == 421 || a.code == 521 {
 		c.hangUp()
 	}

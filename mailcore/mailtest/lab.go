@@ -211,7 +211,15 @@ func (l *Lab) queued() (n int, err error) {
 // Dial connects to the server under test, from a host of the internet.
 func (l *Lab) Dial(port uint16) net.Conn {
 	l.t.Helper()
-	c, err := l.net.Dial(l.t.Context(), l.newHost(), netip.AddrPortFrom(Address, port))
+	return l.DialFrom(l.newHost(), port)
+}
+
+// DialFrom connects to the server under test, from an address of the caller's
+// choice.
+func (l *Lab) DialFrom(from netip.Addr, port uint16) net.Conn {
+	l.t.Helper()
+	l.net.AddLocal(from)
+	c, err := l.net.Dial(l.t.Context(), from, netip.AddrPortFrom(Address, port))
 	if err != nil {
 		l.t.Fatal(err)
 	}
