@@ -1,15 +1,17 @@
 // Package sites keeps what a panel configures for its hosted sites, in SQLite:
-// sites and their system users, domains, logins, the transport map, sources,
-// smart hosts, credentials and TLS policies.
+// sites and their system users, domains, mailboxes, aliases, logins, the
+// transport map, sources, smart hosts, credentials and TLS policies.
 //
 // # Reading
 //
-// Whoever decides about mail asks a [Snapshot], which is all settings but the
-// logins at one moment, in memory. [Sites.Current] returns the one in force for
+// Whoever decides about mail asks a [Snapshot], which is all settings of
+// which there are not too many at one moment, in memory. [Sites.Current] returns the one in force for
 // the price of an atomic load. A snapshot answers the questions of a planner
 // (it is a transport.Router, Sourcer, SmartHoster, Credentialer and TLSPolicer,
 // and so is [Sites] itself) and those of whoever takes mail in: which site has
-// a uid or a domain, and which addresses a login may send as.
+// a uid or a domain, and which addresses a login may send as. Logins, mailboxes,
+// aliases and recipients are not in it, for there may be a million of them: see
+// [Sites.Authenticate] and [Sites.Find].
 //
 // # Keys
 //

@@ -24,6 +24,10 @@ type Domain struct {
 	Name  string `json:"domain"` // A-labels in lower case, without final dot
 	Site  string `json:"site"`
 	Class Class  `json:"class"`
+
+	// Listed says that of a relay domain only the recipients that
+	// [Sites.AddRecipients] named are taken. AddDomain does not look at it.
+	Listed bool `json:"listed,omitempty"`
 }
 
 // AddDomain gives a domain to a site. Its name may be written with U-labels
@@ -68,9 +72,10 @@ func (s *Sites) AddDomain(ctx context.Context, d Domain) error {
 	})
 }
 
-// RemoveDomain removes a domain with the rows about it: routes, TLS policies,
-// and the sources, smart hosts, credentials and logins of its addresses. So
-// the next site to have it starts with nothing of the former one.
+// RemoveDomain removes a domain with the rows about it: mailboxes, aliases,
+// recipients, routes, TLS policies, and the sources, smart hosts, credentials
+// and logins of its addresses. So the next site to have it starts with nothing
+// of the former one.
 func (s *Sites) RemoveDomain(ctx context.Context, name string) (Receipt, error) {
 	folded, err := foldDomain(name)
 	if err != nil {
@@ -99,6 +104,9 @@ func removeDomainRows(tx *sql.Tx, domain string, r *Receipt) error {
 	}{
 		{&domains, `DELETE FROM panelmail_domain WHERE name = ?`},
 		{&r.Logins, `DELETE FROM panelmail_login WHERE domain = ? AND domain <> ''`},
+		{&r.Mailboxes, `DELETE FROM panelmail_mailbox WHERE domain = ?`},
+		{&r.Aliases, `DELETE FROM panelmail_alias WHERE domain = ?`},
+		{&r.Recipients, `DELETE FROM panelmail_recipient WHERE domain = ?`},
 		{&r.Routes, `DELETE FROM panelmail_route WHERE domain = ?`},
 		{&r.Sources, `DELETE FROM panelmail_source WHERE domain = ?`},
 		{&r.SmartHosts, `DELETE FROM panelmail_smarthost WHERE domain = ?`},

@@ -76,6 +76,32 @@ CREATE TABLE panelmail_tls (
 	key   TEXT NOT NULL PRIMARY KEY,     -- domain, .parent or next hop
 	level TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+`, `
+ALTER TABLE panelmail_domain ADD COLUMN
+	listed INTEGER NOT NULL DEFAULT 0 CHECK (listed IN (0, 1));
+
+CREATE TABLE panelmail_mailbox (
+	key      TEXT    NOT NULL PRIMARY KEY,   -- address or @domain
+	domain   TEXT    NOT NULL,
+	deliver  TEXT    NOT NULL CHECK (deliver <> ''),
+	max_size INTEGER NOT NULL CHECK (max_size >= 0),
+	disabled INTEGER NOT NULL CHECK (disabled IN (0, 1))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX panelmail_mailbox_domain ON panelmail_mailbox (domain);
+
+CREATE TABLE panelmail_alias (
+	key      TEXT    NOT NULL PRIMARY KEY,   -- address, @domain, or a name at the host itself
+	domain   TEXT    NOT NULL,               -- '' for a name at the host itself
+	targets  TEXT    NOT NULL CHECK (targets <> ''), -- one a line
+	disabled INTEGER NOT NULL CHECK (disabled IN (0, 1))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX panelmail_alias_domain ON panelmail_alias (domain);
+
+CREATE TABLE panelmail_recipient (
+	key    TEXT NOT NULL PRIMARY KEY,        -- address
+	domain TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX panelmail_recipient_domain ON panelmail_recipient (domain);
 `}
 
 // migrate makes the tables or brings them up to date. It refuses tables that a

@@ -34,6 +34,9 @@ type Receipt struct {
 	UIDs        int      `json:"uids"`
 	Domains     []string `json:"domains"`
 	Logins      int      `json:"logins"`
+	Mailboxes   int      `json:"mailboxes"`
+	Aliases     int      `json:"aliases"`
+	Recipients  int      `json:"recipients"`
 	Routes      int      `json:"routes"`
 	Sources     int      `json:"sources"`
 	SmartHosts  int      `json:"smarthosts"`
@@ -186,9 +189,9 @@ func renameSite(tx *sql.Tx, name, to string) error {
 	return nil
 }
 
-// RemoveSite removes a site with all of its rows: uids, logins, domains, and
-// the routes, sources, smart hosts, credentials and TLS policies for it and
-// for its domains.
+// RemoveSite removes a site with all of its rows: uids, logins, domains with
+// their mailboxes, aliases and recipients, and the routes, sources, smart
+// hosts, credentials and TLS policies for it and for its domains.
 func (s *Sites) RemoveSite(ctx context.Context, name string) (r Receipt, err error) {
 	err = s.change(ctx, func(tx *sql.Tx) error {
 		r, err = removeSite(tx, name)

@@ -38,6 +38,8 @@ type Sites struct {
 	wanted atomic.Int64 // revision that our own changes have reached
 	polled atomic.Int64 // when the database was last asked, microseconds UTC
 	mu     sync.Mutex   // one reload at a time
+
+	found found
 }
 
 // New opens the settings held in db, making or migrating the tables if needed.

@@ -185,6 +185,11 @@ func fill(t *testing.T, s *sites.Sites, name string, uid int, ip string) {
 		s.AddDomain(ctx, sites.Domain{Name: "alias." + domain, Site: name, Class: sites.Alias}),
 		s.AddLogin(ctx, sites.Login{Name: name, Site: name}, "secret of "+name),
 		s.AddLogin(ctx, sites.Login{Name: "info@" + domain, Site: name}, "secret of "+name),
+		s.SetMailbox(ctx, sites.Mailbox{Address: "info@" + domain, Deliver: store}),
+		s.SetAlias(ctx, sites.AliasEntry{Pattern: "@" + domain, Targets: []string{"info@" + domain}}),
+		s.SetAlias(ctx, sites.AliasEntry{Pattern: "x@alias." + domain, Targets: []string{"info@" + domain}}),
+		s.AddDomain(ctx, sites.Domain{Name: "relay." + domain, Site: name, Class: sites.Relay}),
+		s.AddRecipients(ctx, sites.Recipient{Address: "u@relay." + domain}, sites.Recipient{Address: "v@relay." + domain}),
 		s.SetRoutes(ctx, []sites.Route{
 			{Pattern: domain, Value: "lmtp:unix:/x"}, {Pattern: "." + domain, Value: "smtp:"}, {Pattern: "u@" + domain, Value: "hold:"},
 		}),
@@ -209,8 +214,8 @@ func TestRemovingASiteLeavesNothingOfItAndEverythingElse(t *testing.T) {
 
 	r, err := s.RemoveSite(ctx, "gone")
 	must(t, err)
-	want := sites.Receipt{Site: "gone", UIDs: 1, Domains: []string{"alias.gone.example", "gone.example"},
-		Logins: 2, Routes: 3, Sources: 3, SmartHosts: 2, Credentials: 1, TLSPolicies: 1}
+	want := sites.Receipt{Site: "gone", UIDs: 1, Domains: []string{"alias.gone.example", "gone.example", "relay.gone.example"},
+		Logins: 2, Mailboxes: 1, Aliases: 2, Recipients: 2, Routes: 3, Sources: 3, SmartHosts: 2, Credentials: 1, TLSPolicies: 1}
 	if diff := cmp.Diff(want, r); diff != "" {
 		t.Errorf("receipt (-want +got):\n%s", diff)
 	}
@@ -227,7 +232,7 @@ func TestRemovingADomainLeavesNothingForItsNextOwner(t *testing.T) {
 	r, err := s.RemoveDomain(ctx, "A.Example")
 	must(t, err)
 	want := sites.Receipt{Site: "a", Domains: []string{"a.example"},
-		Logins: 1, Routes: 3, Sources: 2, SmartHosts: 1, Credentials: 1, TLSPolicies: 1}
+		Logins: 1, Mailboxes: 1, Aliases: 1, Routes: 3, Sources: 2, SmartHosts: 1, Credentials: 1, TLSPolicies: 1}
 	if diff := cmp.Diff(want, r); diff != "" {
 		t.Errorf("receipt (-want +got):\n%s", diff)
 	}

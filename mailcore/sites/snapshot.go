@@ -171,14 +171,14 @@ func loadUIDs(tx *sql.Tx, snap *Snapshot) error {
 }
 
 func loadDomains(tx *sql.Tx, snap *Snapshot) error {
-	rows, err := tx.Query(`SELECT name, site, class FROM panelmail_domain`)
+	rows, err := tx.Query(`SELECT name, site, class, listed FROM panelmail_domain`)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var d Domain
-		if err := rows.Scan(&d.Name, &d.Site, &d.Class); err != nil {
+		if err := rows.Scan(&d.Name, &d.Site, &d.Class, &d.Listed); err != nil {
 			return err
 		}
 		snap.domains[d.Name] = d

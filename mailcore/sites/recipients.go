@@ -1,0 +1,116 @@
+package sites
+
+import (
+	"context"
+	"database/sql"
+	"iter"
+)
+
+// A Recipient is an address of a relay domain at which the next host takes mail.
+type Recipient struct {
+	Address string `json:"address"`
+	Site    string `json:"site"` // of its domain, as in [Mailbox]
+}
+
+// AddRecipients adds to the recipient list of relay domains, all or on any error
+// none. From then on other addresses of these domains are refused; without a
+// list every address is taken, and what the next host refuses must be bounced.
+// A recipient that is there already is no error. At most 100,000 at once.
+func (s *Sites) AddRecipients(ctx context.Context, recipients ...Recipient) error {
+	type row struct{ key, domain, site string }
+	if len(recipients) > maxEntries {
+		return invalid("recipient list", "", "more than %d at once", maxEntries)
+	}
+	list := make([]row, 0, len(recipients))
+	for _, r := range recipients {
+		key, domain, err := foldEntry("recipient", r.Address)
+		if err != nil {
+			return err
+		}
+		if domain == "" || key[0] == '@' {
+			return invalid("recipient", r.Address, "it is no address")
+		}
+		list = append(list, row{key, domain, r.Site})
+	}
+	return s.change(ctx, func(tx *sql.Tx) error {
+		for _, r := range list {
+			class, err := ownedDomain(tx, r.domain, r.site)
+			if err != nil {
+				return err
+			}
+			if class != Relay {
+				return invalid("recipient", r.key, "domain %q is of class %s: only relay domains have a recipient list", r.domain, class)
+			}
+			if _, err := tx.Exec(`UPDATE panelmail_domain SET listed = 1 WHERE name = ?`, r.domain); err != nil {
+				return err
+			}
+			_, err = tx.Exec(`
+				INSERT INTO panelmail_recipient (key, domain) VALUES (?, ?)
+				ON CONFLICT (key) DO NOTHING`, r.key, r.domain)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// RemoveRecipient removes an address from the recipient list of its domain. The
+// list stays in force when its last recipient is gone; see
+// [Sites.DropRecipients].
+func (s *Sites) RemoveRecipient(ctx context.Context, addr string) error {
+	key, _, err := foldEntry("recipient", addr)
+	if err != nil {
+		return err
+	}
+	return s.change(ctx, func(tx *sql.Tx) error {
+		r, err := tx.Exec(`DELETE FROM panelmail_recipient WHERE key = ?`, key)
+		return affected(r, err, notFound("recipient", key))
+	})
+}
+
+// DropRecipients removes the recipient list of a relay domain: every address of
+// it is taken again.
+func (s *Sites) DropRecipients(ctx context.Context, domain string) error {
+	name, err := foldDomain(domain)
+	if err != nil {
+		return invalid("domain", domain, "%v", err)
+	}
+	return s.change(ctx, func(tx *sql.Tx) error {
+		r, err := tx.Exec(`UPDATE panelmail_domain SET listed = 0 WHERE name = ? AND listed = 1`, name)
+		if err := affected(r, err, notFound("recipient list of", name)); err != nil {
+			return err
+		}
+		_, err = tx.Exec(`DELETE FROM panelmail_recipient WHERE domain = ?`, name)
+		return err
+	})
+}
+
+// ListRecipients yields the recipients of the relay domains of a site, or of
+// all sites if site is "", as [Sites.ListMailboxes] does mailboxes.
+func (s *Sites) ListRecipients(ctx context.Context, site string) iter.Seq2[Recipient, error] {
+	return listEntries(ctx, s, site, entryTable[Recipient]{
+		name:    "panelmail_recipient",
+		columns: `key`,
+		scan: func(rows *sql.Rows, r *Recipient) (key, domain string, err error) {
+			err = rows.Scan(&domain, &r.Address)
+			return r.Address, domain, err
+		},
+		setSite: func(r *Recipient, site string) { r.Site = site },
+	})
+}
+
+// HasRecipient reports whether an address is in the recipient list of its
+// domain, with its extension or without.
+func (s *Sites) HasRecipient(ctx context.Context, addr string) (has bool, err error) {
+	l := lookupSender(addr)
+	if l.domain == "" {
+		return false, nil
+	}
+	whole, base := l.addresses[0], l.addresses[len(l.addresses)-2]
+	err = s.db.View(ctx, func(tx *sql.Tx) error {
+		return tx.QueryRow(`
+			SELECT EXISTS (SELECT 1 FROM panelmail_recipient WHERE key IN (?, ?))`, whole, base).Scan(&has)
+	})
+	return has, err
+}
