@@ -4,9 +4,9 @@
 //
 // # Reading
 //
-// Whoever decides about mail asks a [Snapshot], which is all settings of
-// which there are not too many at one moment, in memory. [Sites.Current] returns the one in force for
-// the price of an atomic load. A snapshot answers the questions of a planner
+// Whoever decides about mail asks a [Snapshot], which is most settings at one
+// moment, in memory. [Sites.Current] returns the one in force for the price of
+// an atomic load. A snapshot answers the questions of a planner
 // (it is a transport.Router, Sourcer, SmartHoster, Credentialer and TLSPolicer,
 // and so is [Sites] itself) and those of whoever takes mail in: which site has
 // a uid or a domain, and which addresses a login may send as. Logins, mailboxes,
