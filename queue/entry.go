@@ -38,7 +38,8 @@ type RecipientEntry struct {
 	State    State
 	Attempts int             // made, the one under way included
 	Due      time.Time       // of the next attempt
-	Reply    transport.Reply // the last one; Text alone is a reason for hold
+	Reply    transport.Reply // the last one; Text alone is a transport's reason for hold
+	Held     string          // why a person or a rule holds it
 	Host     string          // who gave the reply; "" is us
 	Lane     string          // what it is filed under
 	Parked   time.Time       // nothing is tried in the lane until then; zero: it is not parked

@@ -193,7 +193,7 @@ func (s *target) event(kind Kind, now int64) Event {
 
 func holdRow(t txn, s *target, reason string) error {
 	_, err := t.exec(`
-UPDATE panelmail_recipient SET state = 2, code = 0, status = '', host = '', text = ?
+UPDATE panelmail_recipient SET state = 2, held = ?
 WHERE message = ? AND position = ?`, reason, s.message, s.position)
 	return err
 }
@@ -202,7 +202,7 @@ WHERE message = ? AND position = ?`, reason, s.message, s.position)
 // hold, and mail that expired on hold the time for one attempt.
 func releaseRow(t txn, c *change, s *target) error {
 	if _, err := t.exec(`
-UPDATE panelmail_recipient SET state = CASE WHEN token IS NULL THEN 0 ELSE 1 END
+UPDATE panelmail_recipient SET state = CASE WHEN token IS NULL THEN 0 ELSE 1 END, held = ''
 WHERE message = ? AND position = ?`, s.message, s.position); err != nil {
 		return err
 	}
@@ -245,12 +245,12 @@ func (e *engine) requeue(t txn, c *change, s *target) ([]Event, error) {
 		return nil, err
 	}
 	if _, err := t.exec(`
-UPDATE panelmail_recipient SET attempts = 1, first = ?1, state = 1, last = NULL
+UPDATE panelmail_recipient SET attempts = 1, first = ?1, state = 1, held = '', last = NULL
 WHERE message = ?2 AND token IS NOT NULL AND state < 3`, c.now, s.message); err != nil {
 		return nil, err
 	}
 	if _, err := t.exec(`
-UPDATE panelmail_recipient SET state = 0, due = ?1, attempts = 0, first = NULL, last = NULL
+UPDATE panelmail_recipient SET state = 0, due = ?1, attempts = 0, first = NULL, held = '', last = NULL
 WHERE message = ?2 AND token IS NULL AND state < 3`, c.now, s.message); err != nil {
 		return nil, err
 	}

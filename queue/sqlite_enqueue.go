@@ -19,7 +19,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?, ?, ?)`
 
 	insertRecipient = `
 INSERT INTO panelmail_recipient (message, position, address, reverse_path, notify, orcpt,
-	lane, class, site, state, due, text)
+	lane, class, site, state, due, held)
 VALUES (?, ?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?)`
 
 	// A lane that is parked stays parked: new mail does not wake it. Mail on hold

@@ -70,6 +70,7 @@ CREATE TABLE panelmail_recipient (
 	status       TEXT    NOT NULL DEFAULT '',
 	text         TEXT    NOT NULL DEFAULT '',
 	host         TEXT    NOT NULL DEFAULT '',
+	held         TEXT    NOT NULL DEFAULT '', -- why it is on hold, if a person or a rule says so
 	last         TEXT,                        -- why there will be no other attempt; NULL: there may be
 	PRIMARY KEY (message, position),
 	CHECK (state IN (0, 1, 2, 3, 4)),

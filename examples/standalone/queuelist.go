@@ -67,6 +67,9 @@ func listedOf(e queue.Entry) listed {
 
 // reason is why a recipient is still here.
 func reason(r queue.RecipientEntry) string {
+	if r.Held != "" {
+		return r.Held
+	}
 	if r.Reply.Code == 0 {
 		return r.Reply.Text
 	}

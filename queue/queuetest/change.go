@@ -58,7 +58,7 @@ func storedOnHold(l *lab) {
 	l.run()
 	l.enqueue(m, "\r\n")
 	l.sleep(day)
-	if e := l.only(); e.State != queue.OnHold || e.Recipients[0].Reply.Text != "over budget" {
+	if e := l.only(); e.State != queue.OnHold || e.Recipients[0].Held != "over budget" {
 		l.Errorf("stored as %+v", e.Recipients[0])
 	}
 	l.count(1)(l.q.Release(l.Context(), queue.Match{All: true}))

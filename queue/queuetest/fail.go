@@ -11,6 +11,7 @@ import (
 
 var failCases = []testCase{
 	{name: "FailBouncesNow", run: fail},
+	{name: "AHoldKeepsTheLastReply", run: holdKeepsReply},
 	{name: "FailMakesTheDeliveryUnderWayTheLast", run: failDuringAttempt},
 	{name: "FailLeavesOtherRecipientsAlone", run: failScope},
 	{name: "FailCountsAMessageOnce", run: failCount},
@@ -39,6 +40,28 @@ func fail(l *lab) {
 		if !strings.Contains(all, part) {
 			l.Errorf("no bounce says %q:\n%s", part, all)
 		}
+	}
+}
+
+func holdKeepsReply(l *lab) {
+	l.answer(holdReports(always(greylist)))
+	l.send("bob@far.test")
+	l.run()
+	synctest.Wait()
+	all := queue.Match{All: true}
+	l.count(1)(l.q.Hold(l.Context(), all))
+	if r := l.only().Recipients[0]; r.Held == "" || r.Reply.Code != 451 {
+		l.Errorf("held for %q, the last reply was %+v", r.Held, r.Reply)
+	}
+	l.count(1)(l.q.Release(l.Context(), all))
+	if r := l.only().Recipients[0]; r.Held != "" {
+		l.Errorf("released, and held for %q", r.Held)
+	}
+	l.count(1)(l.q.Hold(l.Context(), all))
+	l.count(1)(l.q.Fail(l.Context(), all, ""))
+	synctest.Wait()
+	if report := l.content(l.only().ID); !strings.Contains(report, "451 4.7.1 come back later") {
+		l.Errorf("the bounce does not say what the remote said:\n%s", report)
 	}
 }
 

@@ -100,10 +100,10 @@ func (l *lab) heldBy(id int64) (held []string) {
 	for _, e := range l.entries(queue.Match{All: true}) {
 		for _, r := range e.Recipients {
 			switch {
-			case r.State == queue.OnHold && r.Reply == transport.Reply{Text: reason}:
+			case r.State == queue.OnHold && r.Held == reason:
 				held = append(held, r.Address)
 			case r.State != queue.Waiting:
-				l.Errorf("%s is %v for the reason %+v", r.Address, r.State, r.Reply)
+				l.Errorf("%s is %v for the reason %q", r.Address, r.State, r.Held)
 			}
 		}
 	}
@@ -116,7 +116,7 @@ func ruleHoldsReports(l *lab) {
 	l.send("bob@far.test")
 	l.run()
 	l.sleep(time.Minute)
-	if r := l.only().Recipients[0]; r.State != queue.OnHold || r.Reply.Text != fmt.Sprintf("held by rule %d", id) {
+	if r := l.only().Recipients[0]; r.State != queue.OnHold || r.Held != fmt.Sprintf("held by rule %d", id) {
 		l.Errorf("the bounce is %+v", r)
 	}
 	if e := l.told(queue.Held); e.Recipient != "alice@site.test" || e.Outcome.Reply.Text != fmt.Sprintf("held by rule %d", id) {
