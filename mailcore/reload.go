@@ -3,7 +3,6 @@ package mailcore
 import (
 	"errors"
 	"fmt"
-	"reflect"
 )
 
 // ErrRestart is in the error of [Server.Reload] for each field that a running
@@ -17,9 +16,11 @@ var ErrRestart = errors.New("a change needs a restart")
 //
 // If anything is wrong with it, all of the current configuration stays, and the
 // error names every problem. What a running server cannot change is a problem of
-// that kind, and [ErrRestart] is in its error: Hostname, Maildrop, Workers, Poll,
-// MinFree, Retention, Retry and Log. TLS that is nil stands for the self-signed
-// certificate the server has already.
+// that kind, and [ErrRestart] is in its error: Maildrop, Workers, Poll, Grace and
+// Log. TLS that is nil stands for the self-signed certificate the server has
+// already, unless Hostname is another. Messages in the queue keep the lifetime that
+// they were stored with, and for dead destinations the first BackoffMin stays in
+// force.
 //
 // Reload may be called from many goroutines, before and while Run runs.
 func (s *Server) Reload(config Config) error {
@@ -34,6 +35,7 @@ func (s *Server) Reload(config Config) error {
 	if err != nil {
 		return err
 	}
+	s.queue.Reload(s.queueOptions(config))
 	s.desk.Store(next)
 	return was.smtp.Close() // connections it keeps idle
 }
@@ -45,16 +47,13 @@ func (c *Config) fixed(was *Config) error {
 		name     string
 		now, was any
 	}{
-		{"Hostname", c.Hostname, was.Hostname},
 		{"Maildrop", c.Maildrop, was.Maildrop},
 		{"Workers", c.Workers, was.Workers},
 		{"Poll", c.Poll, was.Poll},
-		{"MinFree", c.MinFree, was.MinFree},
-		{"Retention", c.Retention, was.Retention},
-		{"Retry", c.Retry, was.Retry},
+		{"Grace", c.Grace, was.Grace},
 		{"Log", c.Log, was.Log},
 	} {
-		if !reflect.DeepEqual(field.now, field.was) {
+		if field.now != field.was {
 			problems = append(problems, fmt.Errorf("mailcore: %s: %w", field.name, ErrRestart))
 		}
 	}

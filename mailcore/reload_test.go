@@ -76,6 +76,29 @@ func TestAReloadIsForAttemptsThatBeginAfterIt(t *testing.T) {
 	})
 }
 
+func TestAReloadIsForTheScheduleOfWhatIsTriedAfterIt(t *testing.T) {
+	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
+		mx, sender := lab.Domain("customer.example"), lab.Domain("shop.example")
+		mx.Always(mailtest.Rcpt, transport.Replyf(451, "4.7.1", "come back later"))
+		srv := lab.Server(mailcore.Config{Retry: mailcore.Retry{DelayWarning: -1}})
+		submit(t, srv, hello("a@shop.example", "early@customer.example"))
+		lab.Wait(time.Second)
+		retry := mailcore.Retry{BackoffMin: time.Hour, BackoffMax: time.Hour, Lifetime: 3 * time.Hour, DelayWarning: -1}
+		if err := lab.Reload(mailcore.Config{Hostname: "other.example", Retry: retry}); err != nil {
+			t.Fatal(err)
+		}
+		submit(t, srv, hello("a@shop.example", "late@customer.example"))
+		lab.Wait(100 * time.Minute)
+		if got := len(mx.Attempts()); got > 6 { // with the first schedule each had six
+			t.Errorf("%d attempts at two messages within 100 minutes", got)
+		}
+		lab.Wait(4 * time.Hour)
+		if report := bounceAt(t, sender); !strings.Contains(report, "late@customer.example") || !strings.Contains(report, "Reporting-MTA: dns; other.example") {
+			t.Errorf("expired within six hours:\n%s", report)
+		}
+	})
+}
+
 func TestABrokenReloadNamesEveryProblemAndChangesNothing(t *testing.T) {
 	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
 		lab.Domain("customer.example")
@@ -89,8 +112,8 @@ func TestABrokenReloadNamesEveryProblemAndChangesNothing(t *testing.T) {
 				t.Errorf("no %s in %v", want, err)
 			}
 		}
-		err = lab.Reload(mailcore.Config{RelayNetworks: everywhere(), Hostname: "other.example", Workers: 7})
-		for _, want := range []string{"Hostname: a change needs a restart", "Workers: a change needs a restart"} {
+		err = lab.Reload(mailcore.Config{RelayNetworks: everywhere(), Maildrop: "/elsewhere", Workers: 7})
+		for _, want := range []string{"Maildrop: a change needs a restart", "Workers: a change needs a restart"} {
 			if !errors.Is(err, mailcore.ErrRestart) || !strings.Contains(err.Error(), want) {
 				t.Errorf("no %s in %v", want, err)
 			}

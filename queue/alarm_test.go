@@ -12,7 +12,7 @@ import (
 func TestWorkThatBecomesDueWhileMemoryIsFullDoesNotSpin(t *testing.T) {
 	q := openInternal(t)
 	s := newScheduler(q, transport.Func(nil))
-	s.claimed = claimFactor * q.o.Workers
+	s.claimed = claimFactor * q.o.Load().Workers
 	s.stale, s.next = false, micros(time.Now())
 	if wants, _, _ := s.wants(t.Context()); len(wants) > 0 {
 		t.Errorf("wants %+v", wants)

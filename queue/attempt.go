@@ -28,7 +28,7 @@ func (s *scheduler) try(ctx context.Context, a *attempt) (report transport.Repor
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			s.q.o.Log.ErrorContext(ctx, "delivery panicked", "id", a.id, "panic", p, "stack", string(debug.Stack()))
+			s.q.o.Load().Log.ErrorContext(ctx, "delivery panicked", "id", a.id, "panic", p, "stack", string(debug.Stack()))
 			report = d.All(transport.Outcome{Reply: transport.Replyf(451, "4.3.0", "internal error"), Local: true})
 		}
 	}()
@@ -76,7 +76,7 @@ func (s *scheduler) settle(ctx context.Context, a *attempt, report transport.Rep
 			}
 			return
 		}
-		s.q.o.Log.ErrorContext(ctx, "outcome not recorded", "id", a.id, "error", err)
+		s.q.o.Load().Log.ErrorContext(ctx, "outcome not recorded", "id", a.id, "error", err)
 		failed = true
 		if pause(ctx, wait) != nil {
 			return

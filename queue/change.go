@@ -125,7 +125,7 @@ func (q *Queue) apply(ctx context.Context, c change) (int, error) {
 	if c.match.DryRun {
 		return q.store.affected(ctx, c)
 	}
-	c.rules = &q.o
+	c.rules = q.o.Load()
 	n, err := q.store.change(ctx, c)
 	if c.kind == changeRemove {
 		q.sweep(ctx)

@@ -23,12 +23,12 @@ const clockSlack = time.Hour
 // now; what has a shorter lifetime than others waits at most as long as they live.
 func (q *Queue) setBack(ctx context.Context) error {
 	now := time.Now()
-	later := max(q.o.Lifetime, q.o.BounceLifetime, 0) + clockSlack
+	later := max(q.o.Load().Lifetime, q.o.Load().BounceLifetime, 0) + clockSlack
 	for total := 0; ; {
-		n, err := q.store.setBack(ctx, micros(now), micros(now.Add(clockSlack)), micros(now.Add(later)), micros(now.Add(q.o.BackoffMax)))
+		n, err := q.store.setBack(ctx, micros(now), micros(now.Add(clockSlack)), micros(now.Add(later)), micros(now.Add(q.o.Load().BackoffMax)))
 		if total += n; err != nil || n == 0 {
 			if total > 0 {
-				q.o.Log.WarnContext(ctx, "the clock was set back: mail from the future begins anew", "messages", total)
+				q.o.Load().Log.WarnContext(ctx, "the clock was set back: mail from the future begins anew", "messages", total)
 				q.Wake()
 			}
 			return err

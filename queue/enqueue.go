@@ -163,7 +163,7 @@ func (q *Queue) record(ctx context.Context, m *Message) (*record, error) {
 	c := q.clock(m.Envelope.ReversePath, r.lifetime, r.due)
 	r.expires, r.warn = c.expires, c.warn
 	for i, p := range m.Envelope.Recipients {
-		r.labels[i] = q.o.Label(ctx, transport.Query{Sender: m.Envelope.ReversePath, Recipient: p.Address, Origin: m.Origin})
+		r.labels[i] = q.o.Load().Label(ctx, transport.Query{Sender: m.Envelope.ReversePath, Recipient: p.Address, Origin: m.Origin})
 	}
 	return r, nil
 }
@@ -186,15 +186,15 @@ func readBody(b *bytes.Buffer, content io.Reader, sum *keyed) (rest *upload, err
 // checkSpace refuses mail while the disk is nearly full: SQLite cannot even
 // delete on a full one.
 func (q *Queue) checkSpace() error {
-	if q.o.MinFree < 0 {
+	if q.o.Load().MinFree < 0 {
 		return nil
 	}
 	var s unix.Statfs_t
 	if err := unix.Statfs(filepath.Dir(q.path), &s); err != nil {
 		return fmt.Errorf("queue: look for space: %w", err)
 	}
-	if free := int64(s.Bavail) * int64(s.Bsize); free < q.o.MinFree {
-		return fmt.Errorf("%w: %d octets free and %d wanted", ErrFull, free, q.o.MinFree)
+	if free := int64(s.Bavail) * int64(s.Bsize); free < q.o.Load().MinFree {
+		return fmt.Errorf("%w: %d octets free and %d wanted", ErrFull, free, q.o.Load().MinFree)
 	}
 	return nil
 }

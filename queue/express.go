@@ -89,13 +89,13 @@ func (s *scheduler) reserve(label string, now time.Time) *express {
 	s.places[label]++
 	s.token++
 	return &express{s: s, label: label, room: room, token: s.token - 1,
-		lease: micros(now.Add(leaseTime)), now: micros(now), due: micros(now.Add(s.q.o.BackoffMin))}
+		lease: micros(now.Add(leaseTime)), now: micros(now), due: micros(now.Add(s.q.o.Load().BackoffMin))}
 }
 
 // mayReserve reports whether memory may hold one more attempt, beside what is
 // reserved for lanes that have none. The scheduler's lock is held.
 func (s *scheduler) mayReserve() bool {
-	return !s.stopping && s.claimed-s.extra < (claimFactor-1)*s.q.o.Workers && s.rows < maxRows
+	return !s.stopping && s.claimed-s.extra < (claimFactor-1)*s.q.o.Load().Workers && s.rows < maxRows
 }
 
 // open reports whether a lane has nothing that is due and not in memory, and can

@@ -74,7 +74,7 @@ func (s *scheduler) forgetKeys(ctx context.Context) {
 	for {
 		more, err := s.q.store.forgetKeys(ctx, micros(time.Now()))
 		if err != nil && ctx.Err() == nil {
-			s.q.o.Log.ErrorContext(ctx, "old keys not removed", "error", err)
+			s.q.o.Load().Log.ErrorContext(ctx, "old keys not removed", "error", err)
 		}
 		if more && err == nil {
 			continue

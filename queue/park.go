@@ -35,7 +35,7 @@ type parking struct {
 
 // learn takes in the room of a lane. The scheduler's lock is held.
 func (s *scheduler) learn(l *lane, now time.Time, r transport.Room) {
-	l.learn(now, r.Free, s.q.o.Concurrency)
+	l.learn(now, r.Free, s.q.o.Load().Concurrency)
 	l.until = time.Time{}
 	switch {
 	case r.Free > 0 || !r.Until.After(now):
@@ -84,7 +84,7 @@ func (s *scheduler) park(ctx context.Context) {
 	}
 	if err := s.q.store.park(ctx, micros(time.Now()), lanes); err != nil {
 		if ctx.Err() == nil {
-			s.q.o.Log.ErrorContext(ctx, "lanes not parked", "error", err)
+			s.q.o.Load().Log.ErrorContext(ctx, "lanes not parked", "error", err)
 		}
 		s.mu.Lock()
 		s.stale, s.next = false, micros(time.Now().Add(time.Second)) // then they are asked again
@@ -129,7 +129,7 @@ func (s *scheduler) reviveLabel(label string) {
 	if s.revive == nil {
 		return
 	}
-	defer onPanic(s.q.o.Log, "Revive", func() {})
+	defer onPanic(s.q.o.Load().Log, "Revive", func() {})
 	s.revive.Revive(label)
 }
 

@@ -17,7 +17,7 @@ import (
 // called from many goroutines at once, and several processes may have queues on
 // one file; one of them may [Queue.Run].
 type Queue struct {
-	o     Options
+	o     atomic.Pointer[Options]
 	path  string
 	store store
 	pump  *pump
@@ -81,10 +81,26 @@ func start(ctx context.Context, file *sqlitedb.File, o Options) (*Queue, error) 
 		p.close()
 		return nil, fmt.Errorf("queue: %w", err)
 	}
-	q := &Queue{o: o, path: file.Path(), store: s, pump: p, news: news, wake: make(chan struct{}, 1), outside: make(chan struct{}, 1)}
+	q := &Queue{path: file.Path(), store: s, pump: p, news: news, wake: make(chan struct{}, 1), outside: make(chan struct{}, 1)}
+	q.o.Store(&o)
 	q.buffers.New = func() any { return bytes.NewBuffer(make([]byte, 0, bufferSize)) }
 	q.closing, q.stop = context.WithCancel(context.Background())
 	return q, nil
+}
+
+// Reload puts the settings of o in the place of those in force, all at once: what
+// is stored and tried from now on goes by them. What is in the queue keeps the
+// expiry, and the instant of its delay warning, that it was stored with.
+//
+// Label, Workers, Grace, LockWait, Poll, Observe and Log are for as long as the
+// queue is open; those of o are not looked at.
+func (q *Queue) Reload(o Options) {
+	was := q.o.Load()
+	o.Label, o.Workers, o.Grace, o.LockWait, o.Poll = nil, was.Workers, was.Grace, was.LockWait, was.Poll
+	o.Observe, o.Log = nil, was.Log
+	o = o.withDefaults()
+	o.Label, o.Observe = was.Label, was.Observe // guarded already
+	q.o.Store(&o)
 }
 
 // Close ends Run, if it runs, and closes the file. When it returns no goroutine
@@ -152,9 +168,9 @@ func (q *Queue) View(ctx context.Context, f func(tx *sql.Tx) error) error {
 // clock returns when a message expires whose time begins at start, and when its
 // sender is to be warned (0: never). Lifetime is the message's own.
 func (q *Queue) clock(reversePath string, lifetime, start int64) clock {
-	c := clock{expires: start + tryFor(q.o.lifetime(reversePath, lifetime)).Microseconds()}
-	if reversePath != "" && q.o.DelayWarning > 0 {
-		c.warn = start + q.o.DelayWarning.Microseconds()
+	c := clock{expires: start + tryFor(q.o.Load().lifetime(reversePath, lifetime)).Microseconds()}
+	if reversePath != "" && q.o.Load().DelayWarning > 0 {
+		c.warn = start + q.o.Load().DelayWarning.Microseconds()
 	}
 	return c
 }

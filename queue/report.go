@@ -68,7 +68,7 @@ func (q *Queue) reportTo(ctx context.Context, s *settlement) error {
 func (q *Queue) compose(ctx context.Context, s *settlement, kind dsn.Kind, about []int) (*record, error) {
 	a, now := s.attempt, instant(s.now)
 	d := dsn.Report{
-		Kind: kind, ID: NewID(now), Host: q.o.Hostname, Time: now.In(time.Local),
+		Kind: kind, ID: NewID(now), Host: q.o.Load().Hostname, Time: now.In(time.Local),
 		To:      a.envelope.ReversePath,
 		QueueID: a.id, ReversePath: a.envelope.ReversePath, EnvID: a.envelope.EnvID,
 		Arrived: instant(a.arrived).In(time.Local), UTF8: a.envelope.SMTPUTF8,
@@ -113,7 +113,7 @@ func (q *Queue) composeText(ctx context.Context, a *attempt, d dsn.Report) ([]by
 	if _, gone := q.store.clock(ctx, a.message); errors.Is(gone, ErrNotFound) {
 		return nil, gone
 	}
-	q.o.Log.ErrorContext(ctx, "report made without the message it is about", "id", a.id, "error", err)
+	q.o.Load().Log.ErrorContext(ctx, "report made without the message it is about", "id", a.id, "error", err)
 	d.Content = nil
 	return dsn.Compose(d)
 }
@@ -147,7 +147,7 @@ func (q *Queue) reportRecord(ctx context.Context, a *attempt, d dsn.Report, text
 		size:    int64(len(text)),
 		body:    text,
 	}
-	r.labels = []string{q.o.Label(ctx, transport.Query{Recipient: d.To, Origin: r.origin})}
+	r.labels = []string{q.o.Load().Label(ctx, transport.Query{Recipient: d.To, Origin: r.origin})}
 	return r
 }
 

@@ -14,7 +14,7 @@ const (
 func (s *scheduler) prune(ctx context.Context) {
 	for pause(ctx, pruneEvery) == nil {
 		if err := s.q.prune(ctx); err != nil && ctx.Err() == nil {
-			s.q.o.Log.ErrorContext(ctx, "the history was not pruned", "error", err)
+			s.q.o.Load().Log.ErrorContext(ctx, "the history was not pruned", "error", err)
 		}
 	}
 }
@@ -23,8 +23,8 @@ func (q *Queue) prune(ctx context.Context) error {
 	err := inSteps(ctx, func(bool) (bool, error) {
 		now := micros(time.Now())
 		before := int64(0)
-		if q.o.Retention > 0 {
-			before = now - q.o.Retention.Microseconds()
+		if q.o.Load().Retention > 0 {
+			before = now - q.o.Load().Retention.Microseconds()
 		}
 		return q.store.prune(ctx, before, now)
 	})

@@ -37,11 +37,11 @@ const (
 // room asks the transport how many more deliveries the lane of a label admits.
 // Nothing is locked while it is asked. asked is false if it does not say.
 func (s *scheduler) room(label string) (room transport.Room, asked bool) {
-	whole := transport.Room{Free: s.q.o.Concurrency}
+	whole := transport.Room{Free: s.q.o.Load().Concurrency}
 	if s.admit == nil {
 		return whole, false
 	}
-	defer onPanic(s.q.o.Log, "Room", func() { room, asked = whole, false })
+	defer onPanic(s.q.o.Load().Log, "Room", func() { room, asked = whole, false })
 	return s.admit.Room(label), true
 }
 
@@ -50,7 +50,7 @@ func (s *scheduler) room(label string) (room transport.Room, asked bool) {
 func (s *scheduler) wants(ctx context.Context) (wants []want, rows int, again bool) {
 	s.mu.Lock()
 	now := time.Now()
-	budget := claimFactor*s.q.o.Workers - (s.claimed - s.extra)
+	budget := claimFactor*s.q.o.Load().Workers - (s.claimed - s.extra)
 	rows = maxRows - s.rows
 	if rows <= 0 {
 		budget = 0
@@ -78,7 +78,7 @@ func (s *scheduler) wants(ctx context.Context) (wants []want, rows int, again bo
 	due, whole, err := s.due(ctx, micros(now), exclude)
 	if err != nil {
 		if ctx.Err() == nil {
-			s.q.o.Log.ErrorContext(ctx, "schedule not readable", "error", err)
+			s.q.o.Load().Log.ErrorContext(ctx, "schedule not readable", "error", err)
 		}
 		s.mu.Lock()
 		s.next = min(s.next, micros(now.Add(time.Second)))
@@ -107,7 +107,7 @@ func (s *scheduler) hungry(now time.Time, budget int) (wants []want, left int) {
 		}
 	}
 	slices.SortFunc(lanes, func(a, b *lane) int { return cmp.Compare(a.turn, b.turn) })
-	extra := s.q.o.Workers - s.extra
+	extra := s.q.o.Load().Workers - s.extra
 	if s.rows >= maxRows {
 		extra = 0
 	}
@@ -229,7 +229,7 @@ func (s *scheduler) wantDue(d laneDue, budget int) (w want, ok bool) {
 // share is how many attempts may be claimed for a lane now, of a budget for all
 // of them. None has more in memory than is left for the others.
 func (s *scheduler) share(l *lane, budget int) int {
-	most, free := 0, budget-s.q.o.Workers
+	most, free := 0, budget-s.q.o.Load().Workers
 	for class := range l.more {
 		most = max(most, l.ahead(class))
 	}

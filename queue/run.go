@@ -75,7 +75,7 @@ func (q *Queue) recover(ctx context.Context) error {
 func (q *Queue) rescue(ctx context.Context, now, before int64) error {
 	n, err := q.store.rescue(ctx, now, before)
 	if n > 0 {
-		q.o.Log.WarnContext(ctx, "attempts without an outcome found", "recipients", n)
+		q.o.Load().Log.WarnContext(ctx, "attempts without an outcome found", "recipients", n)
 	}
 	return err
 }

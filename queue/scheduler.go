@@ -87,7 +87,7 @@ func (s *scheduler) look(ctx context.Context) (wake int64) {
 		s.reask()
 		s.park(ctx)
 		s.start()
-		c := claim{rules: backoff{s.q.o.BackoffMin, s.q.o.BackoffMax}, limit: s.q.o.RecipientLimit}
+		c := claim{rules: backoff{s.q.o.Load().BackoffMin, s.q.o.Load().BackoffMax}, limit: s.q.o.Load().RecipientLimit}
 		var again bool
 		c.wants, c.rows, again = s.wants(ctx)
 		s.park(ctx)
@@ -103,7 +103,7 @@ func (s *scheduler) look(ctx context.Context) (wake int64) {
 		s.answered(c.wants, got, err)
 		if err != nil {
 			if ctx.Err() == nil {
-				s.q.o.Log.ErrorContext(ctx, "claim failed", "error", err)
+				s.q.o.Load().Log.ErrorContext(ctx, "claim failed", "error", err)
 			}
 			return micros(now.Add(time.Second))
 		}
@@ -269,7 +269,7 @@ func (s *scheduler) stop(end context.CancelCauseFunc) {
 		s.empty(l)
 	}
 	s.mu.Unlock()
-	t := time.AfterFunc(s.q.o.Grace, func() { end(errStopped) })
+	t := time.AfterFunc(s.q.o.Load().Grace, func() { end(errStopped) })
 	defer t.Stop()
 	s.live.Wait()
 }

@@ -25,8 +25,8 @@ type judge struct {
 }
 
 func (q *Queue) judge(now int64, a *attempt) judge {
-	return judge{now: now, clock: a.clock, once: q.o.lifetime(a.envelope.ReversePath, a.lifetime) < 0,
-		options: &q.o, chance: rand.Float64()}
+	return judge{now: now, clock: a.clock, once: q.o.Load().lifetime(a.envelope.ReversePath, a.lifetime) < 0,
+		options: q.o.Load(), chance: rand.Float64()}
 }
 
 // settle rules on each recipient of a.

@@ -17,12 +17,12 @@ func (s *scheduler) start() {
 	var begin []*attempt
 	s.mu.Lock()
 	lanes := s.startable(now)
-	for s.running < s.q.o.Workers {
+	for s.running < s.q.o.Load().Workers {
 		lanes = slices.DeleteFunc(lanes, func(l *lane) bool { return !l.mayStart() || !s.spares(l) })
 		if len(lanes) == 0 {
 			break
 		}
-		if len(lanes) > s.q.o.Workers-s.running {
+		if len(lanes) > s.q.o.Load().Workers-s.running {
 			begin = append(begin, s.begin(s.first(lanes), now))
 			continue
 		}
@@ -40,7 +40,7 @@ func (s *scheduler) start() {
 
 // startable lists the lanes where a delivery may begin.
 func (s *scheduler) startable(now time.Time) (lanes []*lane) {
-	room := s.extra < s.q.o.Workers && s.rows < maxRows
+	room := s.extra < s.q.o.Load().Workers && s.rows < maxRows
 	for _, l := range s.lanes {
 		if !room || l.resting(now) {
 			l.newcomers = nil // there will be no claim for them
@@ -76,6 +76,6 @@ func (s *scheduler) first(lanes []*lane) (first *lane) {
 // last quarter of them is for lanes that have fewer than are left: destinations
 // that do not answer never hold all.
 func (s *scheduler) spares(l *lane) bool {
-	left := s.q.o.Workers - s.running
-	return left > s.q.o.Workers/4 || l.busy < left
+	left := s.q.o.Load().Workers - s.running
+	return left > s.q.o.Load().Workers/4 || l.busy < left
 }

@@ -96,8 +96,8 @@ func (q *Queue) trailEnd(ctx context.Context, t Trail, err error) error {
 // await returns when there may be more to read.
 func (q *Queue) await(ctx context.Context, news <-chan struct{}) error {
 	var poll <-chan time.Time
-	if q.o.Poll > 0 {
-		t := time.NewTimer(q.o.Poll)
+	if q.o.Load().Poll > 0 {
+		t := time.NewTimer(q.o.Load().Poll)
 		defer t.Stop()
 		poll = t.C
 	}

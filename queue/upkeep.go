@@ -25,14 +25,14 @@ func (s *scheduler) renew(ctx context.Context) {
 	for pause(ctx, leaseTime/2) == nil {
 		if err := s.extend(ctx); err != nil {
 			if ctx.Err() == nil {
-				s.q.o.Log.ErrorContext(ctx, "leases not renewed", "error", err)
+				s.q.o.Load().Log.ErrorContext(ctx, "leases not renewed", "error", err)
 			}
 			continue // among those that ran out may be ours
 		}
 		now := micros(time.Now())
 		if err := s.q.rescue(ctx, now, now); err != nil {
 			if ctx.Err() == nil {
-				s.q.o.Log.ErrorContext(ctx, "leases that ran out not ended", "error", err)
+				s.q.o.Load().Log.ErrorContext(ctx, "leases that ran out not ended", "error", err)
 			}
 			continue
 		}
@@ -143,7 +143,7 @@ func (s *scheduler) tidy(ctx context.Context) {
 		}
 		next, err := s.q.store.tidy(ctx, micros(time.Now()), from)
 		if err != nil && ctx.Err() == nil {
-			s.q.o.Log.ErrorContext(ctx, "empty lanes not removed", "error", err)
+			s.q.o.Load().Log.ErrorContext(ctx, "empty lanes not removed", "error", err)
 		}
 		from = next
 	}
@@ -154,7 +154,7 @@ func (s *scheduler) tidy(ctx context.Context) {
 func (s *scheduler) watch(ctx context.Context) {
 	var last time.Time // use of EnqueueTx
 	for {
-		d := lookEvery(s.q.o.Poll, time.Since(last))
+		d := lookEvery(s.q.o.Load().Poll, time.Since(last))
 		t := time.NewTimer(d)
 		select {
 		case <-ctx.Done():
@@ -200,7 +200,7 @@ func (s *scheduler) expire(ctx context.Context) {
 			if ctx.Err() != nil {
 				return
 			}
-			s.q.o.Log.ErrorContext(ctx, "expiry failed", "error", err)
+			s.q.o.Load().Log.ErrorContext(ctx, "expiry failed", "error", err)
 			if pause(ctx, time.Minute) != nil {
 				return
 			}

@@ -102,7 +102,7 @@ func (q *Queue) upload(ctx context.Context, r *record, u *upload) (err error) {
 func (q *Queue) drop(ctx context.Context, upload int64) {
 	ctx = context.WithoutCancel(ctx)
 	if err := q.store.dropUpload(ctx, upload); err != nil {
-		q.o.Log.WarnContext(ctx, "upload left behind", "error", err)
+		q.o.Load().Log.WarnContext(ctx, "upload left behind", "error", err)
 		return
 	}
 	q.sweep(ctx)
