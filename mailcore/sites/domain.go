@@ -106,7 +106,7 @@ func removeDomainRows(tx *sql.Tx, domain string, r *Receipt) error {
 		{&r.Logins, `DELETE FROM panelmail_login WHERE domain = ? AND domain <> ''`},
 		{&r.Mailboxes, `DELETE FROM panelmail_mailbox WHERE domain = ?`},
 		{&r.Aliases, `DELETE FROM panelmail_alias WHERE domain = ?`},
-		{&r.Recipients, `DELETE FROM panelmail_recipient WHERE domain = ?`},
+		{&r.Recipients, `DELETE FROM panelmail_domain_recipient WHERE domain = ?`},
 		{&r.Routes, `DELETE FROM panelmail_route WHERE domain = ?`},
 		{&r.Sources, `DELETE FROM panelmail_source WHERE domain = ?`},
 		{&r.SmartHosts, `DELETE FROM panelmail_smarthost WHERE domain = ?`},

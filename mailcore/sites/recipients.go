@@ -45,7 +45,7 @@ func (s *Sites) AddRecipients(ctx context.Context, recipients ...Recipient) erro
 				return err
 			}
 			_, err = tx.Exec(`
-				INSERT INTO panelmail_recipient (key, domain) VALUES (?, ?)
+				INSERT INTO panelmail_domain_recipient (key, domain) VALUES (?, ?)
 				ON CONFLICT (key) DO NOTHING`, r.key, r.domain)
 			if err != nil {
 				return err
@@ -64,7 +64,7 @@ func (s *Sites) RemoveRecipient(ctx context.Context, addr string) error {
 		return err
 	}
 	return s.change(ctx, func(tx *sql.Tx) error {
-		r, err := tx.Exec(`DELETE FROM panelmail_recipient WHERE key = ?`, key)
+		r, err := tx.Exec(`DELETE FROM panelmail_domain_recipient WHERE key = ?`, key)
 		return affected(r, err, notFound("recipient", key))
 	})
 }
@@ -81,7 +81,7 @@ func (s *Sites) DropRecipients(ctx context.Context, domain string) error {
 		if err := affected(r, err, notFound("recipient list of", name)); err != nil {
 			return err
 		}
-		_, err = tx.Exec(`DELETE FROM panelmail_recipient WHERE domain = ?`, name)
+		_, err = tx.Exec(`DELETE FROM panelmail_domain_recipient WHERE domain = ?`, name)
 		return err
 	})
 }
@@ -90,7 +90,7 @@ func (s *Sites) DropRecipients(ctx context.Context, domain string) error {
 // all sites if site is "", as [Sites.ListMailboxes] does mailboxes.
 func (s *Sites) ListRecipients(ctx context.Context, site string) iter.Seq2[Recipient, error] {
 	return listEntries(ctx, s, site, entryTable[Recipient]{
-		name:    "panelmail_recipient",
+		name:    "panelmail_domain_recipient",
 		columns: `key`,
 		scan: func(rows *sql.Rows, r *Recipient) (key, domain string, err error) {
 			err = rows.Scan(&domain, &r.Address)
@@ -110,7 +110,7 @@ func (s *Sites) HasRecipient(ctx context.Context, addr string) (has bool, err er
 	whole, base := l.addresses[0], l.addresses[len(l.addresses)-2]
 	err = s.db.View(ctx, func(tx *sql.Tx) error {
 		return tx.QueryRow(`
-			SELECT EXISTS (SELECT 1 FROM panelmail_recipient WHERE key IN (?, ?))`, whole, base).Scan(&has)
+			SELECT EXISTS (SELECT 1 FROM panelmail_domain_recipient WHERE key IN (?, ?))`, whole, base).Scan(&has)
 	})
 	return has, err
 }

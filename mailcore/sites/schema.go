@@ -97,11 +97,11 @@ CREATE TABLE panelmail_alias (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX panelmail_alias_domain ON panelmail_alias (domain);
 
-CREATE TABLE panelmail_recipient (
+CREATE TABLE panelmail_domain_recipient (
 	key    TEXT NOT NULL PRIMARY KEY,        -- address
 	domain TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX panelmail_recipient_domain ON panelmail_recipient (domain);
+CREATE INDEX panelmail_domain_recipient_domain ON panelmail_domain_recipient (domain);
 `}
 
 // migrate makes the tables or brings them up to date. It refuses tables that a
