@@ -60,6 +60,7 @@ type desk struct {
 	events   []string // calls, in order
 	open     int      // transactions that neither Data nor Abort has ended
 	sessions int      // not closed
+	clients  []string // of all sessions
 }
 
 func (d *desk) NewSession(_ context.Context, c *Conn) (Session, error) {
@@ -69,6 +70,7 @@ func (d *desk) NewSession(_ context.Context, c *Conn) (Session, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.sessions++
+	d.clients = append(d.clients, c.ClientIP().String())
 	return &deskSession{desk: d, conn: c}, nil
 }
 

@@ -119,6 +119,12 @@ type Server struct {
 	// RateUnit is the length of the window for the rates. If zero, a minute.
 	RateUnit time.Duration
 
+	// ProxyNetworks are peers that pass on the connections of others: from them,
+	// and from nobody else, a header of the PROXY protocol is expected, and whom
+	// it names is the client for all that follows. A proxy that sends none, or
+	// none in 5 seconds, is left.
+	ProxyNetworks []netip.Prefix
+
 	// ExemptNetworks are the clients that have none of the limits for one client:
 	// MaxConnsPerIP and the rates.
 	ExemptNetworks []netip.Prefix
@@ -218,6 +224,10 @@ func (s *Server) ServeConn(ctx context.Context, nc net.Conn) {
 // serve admits a connection, serves it and sees to it that it ends after ctx.
 func (s *Server) serve(ctx context.Context, nc net.Conn) {
 	defer nc.Close()
+	nc, ok := s.unproxied(ctx, nc)
+	if !ok {
+		return
+	}
 	client := clientIP(nc)
 	hurry, refusal := s.clients().enter(s, client)
 	if refusal != "" {

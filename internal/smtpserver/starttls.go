@@ -4,7 +4,11 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
+	"io"
 	"log/slog"
+	"net"
+	"syscall"
 	"time"
 )
 
@@ -75,13 +79,16 @@ func (c *Conn) handshake() bool {
 	limit := min(cmp.Or(c.server.HandshakeTimeout, time.Minute), c.wire.timeout)
 	ctx, cancel := context.WithTimeout(c.ctx, limit)
 	defer cancel()
-	conn := tls.Server(c.wire.raw, c.server.TLS)
+	below := &hearing{Conn: c.wire.raw}
+	conn := tls.Server(below, c.server.TLS)
 	err := c.wire.setReadDeadline(time.Now().Add(limit))
 	if err == nil {
 		err = conn.HandshakeContext(ctx)
 	}
 	if err != nil {
-		c.log(slog.LevelInfo, "TLS handshake failed", slog.Any("error", err))
+		if below.heard || !c.server.ImplicitTLS || !gone(err) {
+			c.log(slog.LevelInfo, "TLS handshake failed", slog.Any("error", err))
+		}
 		return false
 	}
 	state := conn.ConnectionState()
@@ -89,3 +96,20 @@ func (c *Conn) handshake() bool {
 	c.wire.upgrade(conn)
 	return true
 }
+
+// hearing knows whether anything was ever read. A client that connects for TLS and
+// leaves without a word was only looking whether we are there.
+type hearing struct {
+	net.Conn
+	heard bool
+}
+
+// Read implements [net.Conn].
+func (h *hearing) Read(p []byte) (int, error) {
+	n, err := h.Conn.Read(p)
+	h.heard = h.heard || n > 0
+	return n, err
+}
+
+// gone reports whether an error of a read is that the client has left.
+func gone(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) }
