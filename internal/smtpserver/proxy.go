@@ -5,8 +5,6 @@ import (
 	"io"
 	"net"
 	"time"
-
-	"github.com/panelmail/panelmail/internal/proxyproto"
 )
 
 // headerTimeout is how long a proxy may take to say whose connection it is.
@@ -20,7 +18,7 @@ func (s *Server) unproxied(ctx context.Context, nc net.Conn) (_ net.Conn, ok boo
 		return nc, true
 	}
 	defer context.AfterFunc(ctx, func() { nc.Close() })()
-	c, err := proxyproto.Accept(nc, min(headerTimeout, s.timeout()))
+	c, err := acceptProxied(nc, min(headerTimeout, s.timeout()))
 	switch {
 	case err == nil:
 		return c, true

@@ -1,4 +1,4 @@
-package proxyproto
+package smtpserver
 
 import (
 	"bytes"
@@ -69,7 +69,7 @@ var headers = []struct{ name, header, want string }{
 	{"TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x00\x00", ""},
 }
 
-func TestHeadersAreReadToTheirLastOctet(t *testing.T) {
+func TestProxyHeadersAreReadToTheirLastOctet(t *testing.T) {
 	const behind = "EHLO client.test\r\n"
 	for _, tt := range headers {
 		for _, way := range []string{"together", "octets"} {
@@ -78,16 +78,16 @@ func TestHeadersAreReadToTheirLastOctet(t *testing.T) {
 			if way == "octets" {
 				in = iotest.OneByteReader(r)
 			}
-			h, err := Read(in)
+			h, err := readHeader(in)
 			if tt.want == "" {
-				if !errors.Is(err, ErrHeader) {
+				if !errors.Is(err, errHeader) {
 					t.Errorf("%s, %s: %v, %v", tt.name, way, h, err)
 				}
 				continue
 			}
 			got := "none"
-			if h.Source.IsValid() {
-				got = fmt.Sprint(h.Source, " ", h.Destination)
+			if h.source.IsValid() {
+				got = fmt.Sprint(h.source, " ", h.destination)
 			}
 			if err != nil || got != tt.want {
 				t.Errorf("%s, %s: %s, %v", tt.name, way, got, err)
@@ -99,7 +99,7 @@ func TestHeadersAreReadToTheirLastOctet(t *testing.T) {
 	}
 }
 
-func TestAHeaderThatIsCutOffIsAnError(t *testing.T) {
+func TestAProxyHeaderThatIsCutOffIsAnError(t *testing.T) {
 	for _, tt := range headers {
 		if tt.want == "" {
 			continue
@@ -109,33 +109,33 @@ func TestAHeaderThatIsCutOffIsAnError(t *testing.T) {
 			if i == 0 {
 				want = io.EOF
 			}
-			if _, err := Read(strings.NewReader(tt.header[:i])); err != want {
+			if _, err := readHeader(strings.NewReader(tt.header[:i])); err != want {
 				t.Errorf("%s, %d octets: %v", tt.name, i, err)
 			}
 		}
 	}
 }
 
-func FuzzRead(f *testing.F) {
+func FuzzProxyHeader(f *testing.F) {
 	for _, tt := range headers {
 		f.Add([]byte(tt.header))
 	}
 	f.Fuzz(func(t *testing.T, input []byte) {
 		r := bytes.NewReader(input)
-		h, err := Read(r)
+		h, err := readHeader(r)
 		if used := len(input) - r.Len(); used > len(signature)+4+maxRest {
 			t.Errorf("%d octets were read", used)
 		}
-		if err != nil && h != (Header{}) {
+		if err != nil && h != (proxyHeader{}) {
 			t.Errorf("%v with %v", h, err)
 		}
-		if h.Source.Addr().BitLen() != h.Destination.Addr().BitLen() {
+		if h.source.Addr().BitLen() != h.destination.Addr().BitLen() {
 			t.Errorf("two families: %v", h)
 		}
 	})
 }
 
-func TestAcceptGivesTheAddressesOfTheHeader(t *testing.T) {
+func TestAProxiedConnectionHasTheAddressesOfTheHeader(t *testing.T) {
 	proxy, us := netip.MustParseAddrPort("10.0.0.1:50000"), netip.MustParseAddrPort("10.0.0.2:25")
 	for _, tt := range []struct{ header, remote, local string }{
 		{"PROXY TCP4 192.0.2.1 198.51.100.1 40000 25\r\n", "192.0.2.1:40000", "198.51.100.1:25"},
@@ -143,7 +143,7 @@ func TestAcceptGivesTheAddressesOfTheHeader(t *testing.T) {
 	} {
 		near, far := memnet.Pipe(proxy, us)
 		near.Write([]byte(tt.header + "NOOP"))
-		c, err := Accept(far, time.Second)
+		c, err := acceptProxied(far, time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -160,7 +160,7 @@ func TestAcceptGivesTheAddressesOfTheHeader(t *testing.T) {
 	}
 }
 
-func TestAHeaderMustComeInTime(t *testing.T) {
+func TestAProxyHeaderMustComeInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(netip.MustParseAddrPort("10.0.0.1:50000"), netip.MustParseAddrPort("10.0.0.2:25"))
 		var dripping sync.WaitGroup
@@ -171,7 +171,7 @@ func TestAHeaderMustComeInTime(t *testing.T) {
 			}
 		})
 		start := time.Now()
-		_, err := Accept(far, 5*time.Second)
+		_, err := acceptProxied(far, 5*time.Second)
 		var ne net.Error
 		if !errors.As(err, &ne) || !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) != 5*time.Second {
 			t.Errorf("%v after %v", err, time.Since(start))
