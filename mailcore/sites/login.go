@@ -49,8 +49,16 @@ func (s *Sites) AddLogin(ctx context.Context, l Login, password string) error {
 	return s.addLogin(ctx, l, hash)
 }
 
-// AddLoginHash adds a login with a hash made elsewhere: argon2id as a PHC
-// string, or bcrypt.
+// AddLoginHash adds a login with a hash made elsewhere: of crypt(3) those that
+// begin with $argon2id$, $argon2i$, $2a$, $2b$, $2y$, $6$, $5$ and $1$, or any of
+// Dovecot's in the schemes ARGON2ID, ARGON2I, BLF-CRYPT, SHA512-CRYPT,
+// SHA256-CRYPT, MD5-CRYPT, CRYPT, PBKDF2, and SSHA512, SSHA256, SSHA, SHA512,
+// SHA256 and SHA, with the scheme in braces before it.
+//
+// A hash that is cheaper to guess than ours is replaced by one of ours when the
+// password is next right. One that is too expensive is [ErrInvalid]: argon2 up to
+// 256 MiB and 16 passes, bcrypt up to cost 14, others up to a million rounds. So is
+// a scheme that keeps the password itself.
 func (s *Sites) AddLoginHash(ctx context.Context, l Login, hash string) error {
 	if _, err := parseHash(hash); err != nil {
 		return invalid("login", l.Name, "%v", err)
@@ -59,26 +67,28 @@ func (s *Sites) AddLoginHash(ctx context.Context, l Login, hash string) error {
 }
 
 func (s *Sites) addLogin(ctx context.Context, l Login, hash string) error {
+	return s.change(ctx, func(tx *sql.Tx) error { return insertLogin(tx, l, hash) })
+}
+
+func insertLogin(tx *sql.Tx, l Login, hash string) error {
 	name, domain, err := foldLogin(l.Name)
 	if err != nil {
 		return err
 	}
-	return s.change(ctx, func(tx *sql.Tx) error {
-		if err := mustHaveSite(tx, l.Site); err != nil {
-			return err
-		}
-		owner, err := domainSite(tx, domain)
-		if err != nil {
-			return err
-		}
-		if owner != "" && owner != l.Site {
-			return notOwner("domain", domain, owner)
-		}
-		r, err := tx.Exec(`
-			INSERT INTO panelmail_login (name, site, domain, hash) VALUES (?, ?, ?, ?)
-			ON CONFLICT (name) DO NOTHING`, name, l.Site, domain, hash)
-		return affected(r, err, exists("login", name))
-	})
+	if err := mustHaveSite(tx, l.Site); err != nil {
+		return err
+	}
+	owner, err := domainSite(tx, domain)
+	if err != nil {
+		return err
+	}
+	if owner != "" && owner != l.Site {
+		return notOwner("domain", domain, owner)
+	}
+	r, err := tx.Exec(`
+		INSERT INTO panelmail_login (name, site, domain, hash) VALUES (?, ?, ?, ?)
+		ON CONFLICT (name) DO NOTHING`, name, l.Site, domain, hash)
+	return affected(r, err, exists("login", name))
 }
 
 // SetPassword replaces the password of a login.
@@ -174,65 +184,4 @@ func (s *Sites) loginPage(ctx context.Context, site, after string) (page []Login
 		return rows.Err()
 	})
 	return page, err
-}
-
-// Authenticate checks a password. Unknown name and wrong password give the same
-// [ErrBadCredentials] after the same work; any other error is trouble of ours,
-// or of ctx while waiting for a turn. Whether the site is suspended is the
-// caller's question.
-//
-// A check takes 19 MiB and some tens of milliseconds of one processor; as many
-// run at once as there are processors.
-func (s *Sites) Authenticate(ctx context.Context, name, password string) (Login, error) {
-	var l Login
-	var text string
-	folded, _, err := foldLogin(name)
-	if err == nil && len(password) <= maxPassword {
-		err = s.db.View(ctx, func(tx *sql.Tx) error {
-			return tx.QueryRow(`
-				SELECT name, site, hash FROM panelmail_login WHERE name = ?`, folded).
-				Scan(&l.Name, &l.Site, &text)
-		})
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return Login{}, fmt.Errorf("sites: authenticate: %w", err)
-		}
-	}
-	hash, known := dummyHash(), false
-	if text != "" {
-		if hash, err = parseHash(text); err != nil {
-			return Login{}, fmt.Errorf("sites: authenticate: stored hash of login %q: %w", l.Name, err)
-		}
-		known = true
-	}
-	if len(password) > maxPassword {
-		password = ""
-	}
-	if err := s.slot(ctx); err != nil {
-		return Login{}, fmt.Errorf("sites: authenticate: %w", err)
-	}
-	ok := hash.verify(password)
-	<-s.slots
-	if !ok || !known {
-		return Login{}, ErrBadCredentials
-	}
-	return l, nil
-}
-
-// hash hashes a password when there is room.
-func (s *Sites) hash(ctx context.Context, password string) (string, error) {
-	if err := s.slot(ctx); err != nil {
-		return "", fmt.Errorf("sites: hash password: %w", err)
-	}
-	defer func() { <-s.slots }()
-	return hashPassword(password), nil
-}
-
-// slot waits for a turn at hashing; the caller gives it back.
-func (s *Sites) slot(ctx context.Context) error {
-	select {
-	case s.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

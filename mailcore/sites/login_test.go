@@ -79,7 +79,7 @@ func TestHashesBeyondTheLimitsAreRefused(t *testing.T) {
 	const sum = "$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
 	for _, hash := range []string{
 		"", "$", "$$$$$", "plain", "{SHA512-CRYPT}$6$x$y",
-		"$argon2i$v=19$m=65536,t=2,p=1" + sum,
+		"$argon2d$v=19$m=65536,t=2,p=1" + sum,
 		"$argon2id$v=16$m=65536,t=2,p=1" + sum,
 		"$argon2id$v=19$m=4194304,t=2,p=1" + sum,
 		"$argon2id$v=19$m=65536,t=1000,p=1" + sum,
