@@ -20,13 +20,18 @@ type Match struct {
 	// enabled.
 	Targets []string
 
-	// Mailbox is the mailbox of that key; nil if there is none that is enabled,
-	// or if there are Targets.
+	// Mailbox is where the recipient's mail comes to rest; nil if there is no
+	// mailbox of that key, or if it is disabled. Beside Targets it is the one of
+	// that key or a less specific one, for the alias may name the recipient.
 	Mailbox *Mailbox
 
 	// Extension is what the recipient has and Key has not, without the
 	// delimiter.
 	Extension string
+
+	// Mailboxes reports, where nothing matched, whether the domain has any
+	// mailbox at all.
+	Mailboxes bool
 }
 
 // Found reports whether there is an entry. If it is, and there are neither
@@ -38,7 +43,8 @@ func (m Match) Found() bool { return m.Key != "" }
 // before a mailbox and either before one that is disabled. atHost says that the
 // domain is the host's own, so that names alone are asked for too, after the
 // addresses. The first step that has an entry decides, even if that is
-// disabled.
+// disabled. Postfix asks aliases about every domain; here an entry is in a
+// domain of a site, or is a name at the host itself.
 //
 // It costs one read transaction with a search for each key in two tables, some
 // tens of microseconds, or nothing if the answer is among the last few thousand
@@ -92,45 +98,63 @@ func entryKeys(a address.Address, atHost bool) []entryKey {
 }
 
 // findEntry finds the first of the keys that has an alias or a mailbox.
-func findEntry(tx *sql.Tx, keys []entryKey) (Match, error) {
+func findEntry(tx *sql.Tx, keys []entryKey) (m Match, err error) {
 	for _, k := range keys {
-		rows, err := tx.Query(`
-			SELECT 0, targets, '', 0, disabled FROM panelmail_alias WHERE key = ?1
-			UNION ALL
-			SELECT 1, '', deliver, max_size, disabled FROM panelmail_mailbox WHERE key = ?1`, k.key)
-		if err != nil {
+		e, err := readEntry(tx, k.key)
+		switch {
+		case err != nil:
 			return Match{}, err
+		case !e.alias && !e.mailbox:
+			continue
+		case !m.Found():
+			m.Key, m.Extension, m.Targets = k.key, k.extension, e.targets
 		}
-		m, err := readEntry(rows, k)
-		if err != nil || m.Found() {
-			return m, err
+		if e.mailbox || m.Targets == nil {
+			m.Mailbox = e.box
+			return m, nil
 		}
 	}
-	return Match{}, nil
+	if !m.Found() {
+		domain := keys[len(keys)-1].key[1:]
+		err = tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM panelmail_mailbox WHERE domain = ?)`, domain).Scan(&m.Mailboxes)
+	}
+	return m, err
 }
 
-func readEntry(rows *sql.Rows, k entryKey) (m Match, err error) {
+// An entry is what is stored under one key: nothing, an alias, a mailbox, or
+// both. targets and box are nil if it is disabled.
+type entry struct {
+	alias, mailbox bool
+	targets        []string
+	box            *Mailbox
+}
+
+func readEntry(tx *sql.Tx, key string) (e entry, err error) {
+	rows, err := tx.Query(`
+		SELECT 0, targets, '', 0, disabled FROM panelmail_alias WHERE key = ?1
+		UNION ALL
+		SELECT 1, '', deliver, max_size, disabled FROM panelmail_mailbox WHERE key = ?1`, key)
+	if err != nil {
+		return e, err
+	}
 	defer rows.Close()
 	for rows.Next() {
-		var isMailbox, disabled bool
-		var targets, deliver string
-		var maxSize int64
-		if err := rows.Scan(&isMailbox, &targets, &deliver, &maxSize, &disabled); err != nil {
-			return Match{}, err
+		var mailbox, disabled bool
+		var targets string
+		box := Mailbox{Address: key}
+		if err := rows.Scan(&mailbox, &targets, &box.Deliver, &box.MaxSize, &disabled); err != nil {
+			return e, err
 		}
-		m.Key, m.Extension = k.key, k.extension
+		e.alias, e.mailbox = e.alias || !mailbox, e.mailbox || mailbox
 		switch {
 		case disabled:
-		case !isMailbox:
-			m.Targets = strings.Split(targets, "\n")
-		case m.Targets == nil:
-			m.Mailbox = &Mailbox{Address: k.key, Deliver: deliver, MaxSize: maxSize}
+		case mailbox:
+			e.box = &box
+		default:
+			e.targets = strings.Split(targets, "\n")
 		}
 	}
-	if m.Targets != nil {
-		m.Mailbox = nil
-	}
-	return m, rows.Err()
+	return e, rows.Err()
 }
 
 // Bounds of what is remembered of look-ups.

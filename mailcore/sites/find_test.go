@@ -12,11 +12,14 @@ func TestTheFirstStepThatHasAnEntryDecides(t *testing.T) {
 	ctx := t.Context()
 	s := newSites(t)
 	twoSites(t, s)
+	must(t, s.AddDomain(ctx, sites.Domain{Name: "d.example", Site: "a", Class: sites.Hosted}),
+		s.SetMailbox(ctx, sites.Mailbox{Address: "box@d.example", Deliver: store}))
 	out := []string{"x@out.example"}
 	must(t,
 		s.SetAliases(ctx, []sites.AliasEntry{
 			{Pattern: "fwd+tag@a.example", Targets: out}, {Pattern: "fwd@a.example", Targets: out},
 			{Pattern: "both@a.example", Targets: out},
+			{Pattern: "box+tag@a.example", Targets: out}, {Pattern: "closed+tag@a.example", Targets: out},
 			{Pattern: "paused@a.example", Targets: out, Disabled: true},
 			{Pattern: "gone@a.example", Targets: out, Disabled: true},
 			{Pattern: "gone+tag@a.example", Targets: out, Disabled: true},
@@ -38,8 +41,10 @@ func TestTheFirstStepThatHasAnEntryDecides(t *testing.T) {
 		{"fwd+tag@a.example", false, sites.Match{Key: "fwd+tag@a.example", Targets: out}},
 		{"FWD+Other@A.Example", false, sites.Match{Key: "fwd@a.example", Targets: out, Extension: "other"}},
 		{"fwd@a.example", false, sites.Match{Key: "fwd@a.example", Targets: out}},
-		{"box+tag@a.example", false, sites.Match{Key: "box@a.example", Mailbox: &sites.Mailbox{Address: "box@a.example", Deliver: store, MaxSize: 7}, Extension: "tag"}},
-		{"both@a.example", false, sites.Match{Key: "both@a.example", Targets: out}},
+		{"box+x@a.example", false, sites.Match{Key: "box@a.example", Mailbox: &sites.Mailbox{Address: "box@a.example", Deliver: store, MaxSize: 7}, Extension: "x"}},
+		{"box+tag@a.example", false, sites.Match{Key: "box+tag@a.example", Targets: out, Mailbox: &sites.Mailbox{Address: "box@a.example", Deliver: store, MaxSize: 7}}},
+		{"closed+tag@a.example", false, sites.Match{Key: "closed+tag@a.example", Targets: out}},
+		{"both@a.example", false, sites.Match{Key: "both@a.example", Targets: out, Mailbox: box("both@a.example")}},
 		{"paused@a.example", false, sites.Match{Key: "paused@a.example", Mailbox: box("paused@a.example")}},
 		{"gone@a.example", false, sites.Match{Key: "gone@a.example"}},
 		{"gone+tag@a.example", false, sites.Match{Key: "gone+tag@a.example"}},
@@ -49,6 +54,7 @@ func TestTheFirstStepThatHasAnEntryDecides(t *testing.T) {
 		{"any+tag@a.example", false, sites.Match{Key: "@a.example", Targets: out, Extension: "tag"}},
 		{"any@b.example", false, sites.Match{Key: "@b.example", Mailbox: box("@b.example")}},
 		{"any@c.example", false, sites.Match{}},
+		{"any@d.example", false, sites.Match{Mailboxes: true}},
 		{"root@host.example", false, sites.Match{}},
 		{"root@host.example", true, sites.Match{Key: "root", Targets: out}},
 		{"Root+x@host.example", true, sites.Match{Key: "root", Targets: out, Extension: "x"}},

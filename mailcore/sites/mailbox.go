@@ -118,15 +118,3 @@ func (s *Sites) ListMailboxes(ctx context.Context, site string) iter.Seq2[Mailbo
 		setSite: func(m *Mailbox, site string) { m.Site = site },
 	})
 }
-
-// HasMailboxes reports whether a domain has any mailbox.
-func (s *Sites) HasMailboxes(ctx context.Context, domain string) (has bool, err error) {
-	folded, err := foldDomain(domain)
-	if err != nil {
-		return false, nil
-	}
-	err = s.db.View(ctx, func(tx *sql.Tx) error {
-		return tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM panelmail_mailbox WHERE domain = ?)`, folded).Scan(&has)
-	})
-	return has, err
-}

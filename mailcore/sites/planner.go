@@ -65,6 +65,22 @@ func (s *Snapshot) Route(_ context.Context, q transport.Query) (transport.Route,
 	return r, rule, ok, nil
 }
 
+// OwnRoute is the entry of the transport map for an address, the address without
+// its extension, or its domain by name: not those for parent domains or for
+// everything. Such an entry goes before the mailboxes of a domain.
+func (s *Snapshot) OwnRoute(recipient string) (r transport.Route, rule string, ok bool) {
+	folded, _, err := foldAddress(recipient)
+	if err != nil {
+		return r, "", false
+	}
+	r, rule, ok = s.routes.Rule(folded)
+	pattern := strings.TrimPrefix(rule, routeRule)
+	if !ok || pattern == "*" || strings.HasPrefix(pattern, ".") {
+		return transport.Route{}, "", false
+	}
+	return r, rule, true
+}
+
 // Source implements [transport.Sourcer].
 func (s *Snapshot) Source(_ context.Context, q transport.Query) (transport.Source, string, bool, error) {
 	l := lookupSender(q.Sender)

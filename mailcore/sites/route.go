@@ -83,6 +83,12 @@ func (s *Sites) ListRoutes(ctx context.Context) ([]Route, error) {
 	return slices.Clone(snap.routes.list), nil
 }
 
+// The rules of the transport map are named after it.
+const (
+	routeTableName = "route"
+	routeRule      = routeTableName + ": "
+)
+
 // A routeTable is the transport map as looked up.
 type routeTable struct {
 	list []Route
@@ -106,7 +112,7 @@ func loadRoutes(tx *sql.Tx, snap *Snapshot) error {
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	table, err := transport.NewTable("route", func(yield func(string, string) bool) {
+	table, err := transport.NewTable(routeTableName, func(yield func(string, string) bool) {
 		for _, r := range list {
 			if !yield(r.Pattern, r.Value) {
 				return
