@@ -112,7 +112,7 @@ func (b *backendSession) Mail(from string, o *smtp.MailOptions) error {
 		return forGoSMTP(err)
 	}
 	d.origin.Client, d.origin.HELO = b.client.String(), strings.ToValidUTF8(b.conn.Hostname(), "?")
-	d.protocol = "ESMTP"
+	d.protocol, d.size = "ESMTP", o.Size
 	if state, ok := b.conn.TLSConnectionState(); ok {
 		d.protocol, d.tls = "ESMTPS", describeTLS(&state)
 	}
@@ -132,7 +132,7 @@ func (b *backendSession) Rcpt(to string, o *smtp.RcptOptions) error {
 	if err != nil {
 		return forGoSMTP(transport.Replyf(501, "5.1.3", "Bad recipient address syntax"))
 	}
-	if len(b.open.draft.envelope.Recipients) >= b.desk.config.Recipients {
+	if b.open.draft.given >= b.desk.config.Recipients {
 		return forGoSMTP(transport.Replyf(452, "4.5.3", "Error: too many recipients"))
 	}
 	p := smtpserver.RcptParams{}

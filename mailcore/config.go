@@ -21,6 +21,10 @@ type Config struct {
 	// Received, in the queue's bounces. Required: a domain name with a dot.
 	Hostname string
 
+	// Origin completes addresses without a domain: those of our own submitters,
+	// and the targets of aliases at the host itself. If empty, Hostname.
+	Origin string
+
 	// TLS is for the listeners. If nil, a self-signed certificate is made at
 	// start, which is enough to try things out.
 	TLS *tls.Config
@@ -29,8 +33,10 @@ type Config struct {
 	// loopback is no exception.
 	RelayNetworks []netip.Prefix
 
-	// Postmaster gets the mail for postmaster, root and mailer-daemon at
-	// Hostname. If empty, that mail is held in the queue for a person to read.
+	// Postmaster gets the mail for postmaster, root, mailer-daemon and abuse at
+	// Hostname that no alias takes, and for the postmaster of hosted domains
+	// whose site has no contact. If empty, that mail is held in the queue for a
+	// person to read.
 	Postmaster string
 
 	// SmartHost takes all mail that no route and no smart host of the sender
@@ -174,11 +180,7 @@ func (c Config) withDefaults() (Config, error) {
 			complain("Hostname %q: %w", c.Hostname, err)
 		}
 	}
-	if c.Postmaster != "" {
-		if _, err := address.Parse(c.Postmaster); err != nil {
-			complain("Postmaster %q: %w", c.Postmaster, err)
-		}
-	}
+	problems = append(problems, c.checkAddresses()...)
 	switch c.TLSLevel {
 	case "":
 		c.TLSLevel = transport.TLSMay
@@ -215,6 +217,25 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Retry.DelayWarning, 4*time.Hour)
 	c.Guard = c.Guard.withDefaults(c.Authenticator != nil)
 	return c, nil
+}
+
+// checkAddresses checks Postmaster and Origin, which it folds.
+func (c *Config) checkAddresses() (problems []error) {
+	if c.Postmaster != "" {
+		if _, err := address.Parse(c.Postmaster); err != nil {
+			problems = append(problems, fmt.Errorf("Postmaster %q: %w", c.Postmaster, err))
+		}
+	}
+	if c.Origin == "" {
+		c.Origin = c.Hostname
+		return problems
+	}
+	a, err := address.Parse("postmaster@" + c.Origin)
+	if _, literal := a.Literal(); err != nil || literal {
+		return append(problems, fmt.Errorf("Origin %q is no domain", c.Origin))
+	}
+	c.Origin = a.Fold().Domain
+	return problems
 }
 
 // checkNumbers reports what is wrong with numbers and durations.

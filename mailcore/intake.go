@@ -31,27 +31,6 @@ const maxScript = 256
 // between the two of us and does not leave.
 const submissionField = "X-Panelmail-Submission"
 
-// A draft is a message on its way through the desk: authorized, not yet stored.
-type draft struct {
-	envelope transport.Envelope
-	origin   transport.Origin
-	protocol string // for Received: ESMTPSA, …
-	tls      string // for Received: version and cipher
-	ours     bool   // from a submitter of ours: we mend it and add what is missing
-	request  request
-}
-
-// add adds a recipient that was authorized. One that is there already, as given
-// and as it became, is not added twice.
-func (d *draft) add(r transport.Recipient) {
-	for _, have := range d.envelope.Recipients {
-		if have.Address == r.Address && have.ORcpt == r.ORcpt {
-			return
-		}
-	}
-	d.envelope.Recipients = append(d.envelope.Recipients, r)
-}
-
 // store stamps the draft and puts it into the queue. When it returns without an
 // error the message is on disk.
 func (s *desk) store(ctx context.Context, d *draft, content io.Reader) (id string, err error) {
@@ -75,7 +54,7 @@ func (s *desk) stamp(d *draft, content io.Reader) (queue.Message, io.Reader, err
 	if d.ours {
 		mode = rfc5322.Lenient
 	}
-	body := bufio.NewReader(rfc5322.NewCleaner(content, mode))
+	body := bufio.NewReader(rfc5322.NewCleaner(d.bounded(content), mode))
 	header, err := rfc5322.ReadHeader(body, rfc5322.Limits{})
 	if err != nil {
 		return queue.Message{}, nil, err
@@ -167,8 +146,8 @@ func (s *desk) received(d *draft, id string, now time.Time) []byte {
 		UID:    d.origin.UID,
 		HasUID: d.origin.UID >= 0,
 	}
-	if len(d.envelope.Recipients) == 1 {
-		hop.For = d.envelope.Recipients[0].Address
+	if d.given == 1 {
+		hop.For = d.first // and not where an alias leads
 	}
 	if !s.config.HideClient || d.origin.Login == "" {
 		hop.HELO, hop.Client = d.origin.HELO, d.origin.Client

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/user"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/panelmail/panelmail/internal/smtpserver"
@@ -71,6 +72,7 @@ func (l *localCount) leave(uid int) {
 type localSubmitter struct {
 	uid, pid int
 	site     string // "": the panel itself
+	name     string // its user's
 	address  string // the one at our own host name that is always its own
 }
 
@@ -78,7 +80,7 @@ type localSubmitter struct {
 func (s *desk) localSubmitter(ctx context.Context, uid int) (localSubmitter, error) {
 	who := localSubmitter{uid: uid}
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
-		who.address = u.Username + "@" + s.config.Hostname
+		who.name, who.address = u.Username, u.Username+"@"+s.config.Hostname
 	}
 	settings, err := s.sites.Current(ctx)
 	if err != nil {
@@ -126,6 +128,7 @@ func (s *desk) localDraft(ctx context.Context, who localSubmitter, e transport.E
 	return &draft{
 		envelope: e,
 		origin:   transport.Origin{Site: who.site, Via: transport.ViaSendmail, UID: who.uid, PID: who.pid},
+		self:     strings.ToLower(who.name),
 		ours:     true,
 	}, nil
 }

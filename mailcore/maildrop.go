@@ -102,19 +102,33 @@ func (s *desk) takeDrop(ctx context.Context, d maildrop.Drop, content io.Reader)
 		return refused(err)
 	}
 	for _, to := range d.To {
-		r, err := s.recipient(ctx, to, true)
-		if err != nil {
-			a, syntax := address.Parse(to)
-			if syntax != nil {
-				return refused(err)
-			}
-			r = transport.Recipient{Address: a.String()}
+		a, err := s.dropRecipient(ctx, draft, to)
+		if err == nil {
+			err = draft.add(to, a, parseNotify(d.Notify), "")
 		}
-		r.Notify = parseNotify(d.Notify)
-		draft.add(r)
+		if err != nil {
+			return refused(err)
+		}
 	}
 	_, err = s.store(ctx, draft, s.bounded(content))
 	return refused(err)
+}
+
+// dropRecipient is recipient for a message that was accepted already: who is
+// refused is stored all the same, and so is an alias that runs in a circle, for
+// the message would wait in the maildrop for as long as that stands. What
+// cannot be told now is asked again later.
+func (s *desk) dropRecipient(ctx context.Context, d *draft, to string) (acceptance, error) {
+	taken, err := s.recipient(ctx, d, to, true)
+	var reply transport.Reply
+	if err == nil || !errors.Is(err, errExpansion) && (!errors.As(err, &reply) || reply.Code/100 == 4) {
+		return taken, err
+	}
+	a, syntax := address.Parse(to)
+	if syntax != nil {
+		return acceptance{}, err
+	}
+	return acceptance{recipients: []transport.Recipient{{Address: a.String()}}}, nil
 }
 
 // parseNotify reads a NOTIFY parameter (RFC 3461 section 4.1). Words it does not

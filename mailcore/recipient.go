@@ -10,97 +10,93 @@ import (
 	"github.com/panelmail/panelmail/transport"
 )
 
-// recipient decides whether mail for a forward-path is taken, and returns the
-// recipient to store. relay says that the submitter may send to anybody; a
-// stranger may send only to what we are responsible for (RFC 5321 section 3.6.2).
+// recipient decides whether mail of a draft for a forward-path is taken, and
+// returns the recipients to store: those that its aliases lead to, or itself.
+// relay says that the submitter may send to anybody; a stranger may send only to
+// what we are responsible for (RFC 5321 section 3.6.2).
 //
 // Whether we may relay comes before whether the user exists, so that a stranger
 // learns nothing about foreign addresses.
-func (s *desk) recipient(ctx context.Context, to string, relay bool) (transport.Recipient, error) {
+func (s *desk) recipient(ctx context.Context, d *draft, to string, relay bool) (acceptance, error) {
 	if !strings.Contains(to, "@") {
-		if !relay && !strings.EqualFold(to, "postmaster") {
-			return transport.Recipient{}, relayDenied(to)
+		switch {
+		case strings.EqualFold(to, "postmaster"):
+			to += "@" + s.config.Hostname
+		case relay:
+			to += "@" + s.config.Origin
+		default:
+			return acceptance{}, relayDenied(to)
 		}
-		to += "@" + s.config.Hostname
 	}
 	a, err := address.Parse(to)
 	if err != nil {
-		return transport.Recipient{}, transport.Replyf(501, "5.1.3", "Bad recipient address syntax")
+		return acceptance{}, transport.Replyf(501, "5.1.3", "Bad recipient address syntax")
 	}
-	key := a.Fold()
 	settings, err := s.sites.Current(ctx)
 	if err != nil {
-		return transport.Recipient{}, lookupFailure(to, err)
+		return acceptance{}, lookupFailure(to, err)
 	}
-	domain, ours := settings.Domain(key.Domain)
-	local := key.Domain == s.config.Hostname
-	if !relay && (!ours && !local || a.Routed()) {
-		return transport.Recipient{}, relayDenied(to)
+	away := s.placeOf(settings, a.Fold().Domain) == elsewhere
+	if !relay && away || a.Routed() && !(relay && away) {
+		return acceptance{}, relayDenied(to)
 	}
-	if local && s.config.Postmaster != "" && isRole(key.Local) {
-		return transport.Recipient{Address: s.config.Postmaster, ORcpt: "rfc822;" + a.String()}, nil
+	x := &expansion{
+		desk: s, settings: settings, draft: d, relay: relay, to: to, original: a,
+		taken: map[address.Address]bool{}, path: map[address.Address]bool{}, seen: map[address.Address]bool{},
 	}
-	route, known, err := s.destination(ctx, a, local)
-	if err != nil {
-		return transport.Recipient{}, lookupFailure(to, err)
+	if err := x.expand(ctx, a); err != nil {
+		return acceptance{}, err
 	}
-	if (local || ours && domain.Class != sites.Relay) && !known {
-		return transport.Recipient{}, transport.Replyf(550, "5.1.1",
-			"<%s>: Recipient address rejected: User unknown in %s table", to, tableOf(local, domain.Class))
+	if len(x.recipients) == 0 {
+		return acceptance{}, x.refusal
 	}
-	if !relay && route.Transport == "error" {
-		// A report to a stranger's forged sender would be backscatter.
-		return transport.Recipient{}, transport.Replyf(550, "5.1.1", "<%s>: Recipient address rejected: %s", to, route.Nexthop)
-	}
-	return transport.Recipient{Address: a.String()}, nil
+	return x.acceptance, nil
 }
 
-// destination looks up where mail for an address goes, and reports whether the
-// transport map knows it, or the address is one that we always answer for.
-func (s *desk) destination(ctx context.Context, a address.Address, local bool) (transport.Route, bool, error) {
-	r, _, ok, err := s.sites.Route(ctx, transport.Query{Recipient: a.String()})
-	return r, ok || local && isRole(a.Fold().Local), err
-}
+// A place is where an address is, seen from here: what we do with mail for its
+// domain.
+type place int
 
-func tableOf(local bool, class sites.Class) string {
-	switch {
-	case local:
+const (
+	elsewhere place = iota
+	atHost          // the host's own names: no mailboxes, only aliases and roles
+	hosted
+	aliased
+	relayed
+)
+
+// table is the name that Postfix has for who is known there.
+func (p place) table() string {
+	switch p {
+	case atHost:
 		return "local recipient"
-	case class == sites.Alias:
+	case aliased:
 		return "virtual alias"
-	default:
-		return "virtual mailbox"
+	case relayed:
+		return "relay recipient"
 	}
+	return "virtual mailbox"
+}
+
+// placeOf says where a folded domain is. Our host name is the host's own even if
+// a site has it; the origin is unless a site has it.
+func (s *desk) placeOf(settings *sites.Snapshot, domain string) place {
+	d, ours := settings.Domain(domain)
+	switch {
+	case domain == s.config.Hostname || domain == s.config.Origin && !ours:
+		return atHost
+	case !ours:
+		return elsewhere
+	case d.Class == sites.Relay:
+		return relayed
+	case d.Class == sites.Alias:
+		return aliased
+	}
+	return hosted
 }
 
 func relayDenied(to string) error {
 	return transport.Replyf(554, "5.7.1", "<%s>: Relay access denied", to)
-}
-
-// isRole reports whether a local part at our own host name is one that a person
-// must read (RFC 5321 section 4.5.1, RFC 2142).
-func isRole(local string) bool {
-	switch local {
-	case "postmaster", "root", "mailer-daemon", "abuse":
-		return true
-	}
-	return false
-}
-
-// route is where mail goes: the transport map first, then what we do with mail
-// for our own host name, which has no mailboxes.
-func (s *desk) route(ctx context.Context, q transport.Query) (r transport.Route, rule string, ok bool, err error) {
-	if r, rule, ok, err = s.sites.Route(ctx, q); ok || err != nil {
-		return r, rule, ok, err
-	}
-	a, err := address.Parse(q.Recipient)
-	if err != nil || a.Fold().Domain != s.config.Hostname {
-		return transport.Route{}, "", false, nil
-	}
-	if isRole(a.Fold().Local) {
-		return transport.Route{Transport: "hold", Nexthop: "no Postmaster is configured"}, "mail for the host itself", true, nil
-	}
-	return transport.Route{Transport: "error", Nexthop: "5.1.1 User unknown in local recipient table"}, "mail for the host itself", true, nil
 }
 
 // siteMaySend reports, as a reply, why a site may not use a reverse-path. The

@@ -52,7 +52,7 @@ func (s *smtpSession) Mail(ctx context.Context, from string, p smtpserver.MailPa
 		return nil, err
 	}
 	d.origin.Client, d.origin.HELO = s.client.String(), s.conn.HELO()
-	d.protocol, d.tls = s.conn.Protocol(), describeTLS(s.conn.TLS())
+	d.protocol, d.tls, d.size = s.conn.Protocol(), describeTLS(s.conn.TLS()), p.Size
 	return &transaction{desk: s.desk, draft: d, relay: d.ours}, nil
 }
 
@@ -130,16 +130,11 @@ func (t *transaction) Lenient() bool { return t.draft.ours }
 
 // Rcpt implements smtpserver.Transaction.
 func (t *transaction) Rcpt(ctx context.Context, to string, p smtpserver.RcptParams) error {
-	r, err := t.desk.recipient(ctx, to, t.relay)
+	a, err := t.desk.recipient(ctx, t.draft, to, t.relay)
 	if err != nil {
 		return err
 	}
-	r.Notify = transport.Notify(p.Notify)
-	if p.ORcpt != "" {
-		r.ORcpt = p.ORcpt
-	}
-	t.draft.add(r)
-	return nil
+	return t.draft.add(to, a, transport.Notify(p.Notify), p.ORcpt)
 }
 
 // Data implements smtpserver.Transaction.

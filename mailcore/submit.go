@@ -94,13 +94,13 @@ func (s *desk) draft(ctx context.Context, m Message) (*draft, error) {
 		problems = append(problems, transport.Replyf(552, "5.5.3", "%d recipients, the limit is %d", len(m.Recipients), s.config.Recipients))
 	}
 	for _, to := range m.Recipients {
-		r, err := s.recipient(ctx, to, true)
+		a, err := s.recipient(ctx, d, to, true)
+		if err == nil {
+			err = d.add(to, a, m.Notify, "")
+		}
 		if err != nil {
 			problems = append(problems, err)
-			continue
 		}
-		r.Notify = m.Notify
-		d.add(r)
 	}
 	return d, errors.Join(problems...)
 }
