@@ -19,6 +19,7 @@ type lane struct {
 	ready  ready     // claimed and not begun
 	claims int       // made so far
 	turn   int64     // of the latest claim, among those of all lanes
+	served int64     // number of the latest delivery, among those of all lanes
 
 	more      [priorities]bool   // the store may have more that is due
 	last      [priorities]string // the next claim begins after this site

@@ -65,12 +65,12 @@ func (r *ready) upTo(class int) (n int) {
 }
 
 // load is how much the site has that has least, of those with something here.
-func (r *ready) load(of map[string]int) int {
+func (r *ready) load(of func(site string) int) int {
 	least := math.MaxInt
 	for class := range r.classes {
 		for _, t := range r.classes[class].turns {
 			if len(t.attempts) > 0 {
-				least = min(least, of[t.site])
+				least = min(least, of(t.site))
 			}
 		}
 	}

@@ -41,6 +41,7 @@ type scheduler struct {
 	token    int64             // the next
 	turn     int64             // of the next claim of a lane
 	picks    int               // lanes chosen: see order
+	served   int64             // deliveries begun
 	fulls    int               // lanes that are full
 	parks    map[int64]parking // to be written
 	rests    rests             // of lanes that hand back what they get
@@ -182,7 +183,7 @@ func (s *scheduler) answered(wants []want, got []*attempt, err error) {
 func (s *scheduler) lane(id int64, label string) *lane {
 	l := s.lanes[id]
 	if l == nil {
-		l = &lane{id: id, label: label}
+		l = &lane{id: id, label: label, served: s.served}
 		s.lanes[id], s.labels[label] = l, l
 	}
 	return l

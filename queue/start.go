@@ -8,7 +8,9 @@ import (
 
 // start begins ready attempts while there are workers, one lane after the other.
 // Where there are more lanes than workers, the sites with the fewest deliveries
-// under way go first.
+// under way go first, and of those the lane that has waited longest: so lanes with
+// like backlogs go through them side by side, and what is settled together was
+// stored together.
 //
 // A lane with newcomers waits for their claim, which is made next; but not for a
 // second one, so that new sites do not stop it for good.
@@ -56,6 +58,8 @@ func (s *scheduler) startable(now time.Time) (lanes []*lane) {
 // begin counts the next delivery in a lane.
 func (s *scheduler) begin(l *lane, now time.Time) *attempt {
 	a := l.begin(now)
+	l.served = s.served
+	s.served++
 	s.running++
 	s.sites[a.origin.Site]++
 	return a
@@ -64,8 +68,16 @@ func (s *scheduler) begin(l *lane, now time.Time) *attempt {
 // first returns the lane that is next.
 func (s *scheduler) first(lanes []*lane) (first *lane) {
 	least := math.MaxInt
+	var site string // looked up last: often it is that of the next lane too
+	n := s.sites[site]
+	load := func(name string) int {
+		if name != site {
+			site, n = name, s.sites[name]
+		}
+		return n
+	}
 	for _, l := range lanes {
-		if n := l.ready.load(s.sites); n < least {
+		if n := l.ready.load(load); n < least || n == least && l.served < first.served {
 			first, least = l, n
 		}
 	}

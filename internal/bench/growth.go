@@ -28,8 +28,16 @@ type carousel struct {
 	settled atomic.Int64
 }
 
-// ahead is how much shorter the queue may be meanwhile.
-const ahead = 256
+const (
+	// ahead is how much shorter the queue may be meanwhile.
+	ahead = 256
+
+	// atOnce is how many deliveries go on in a lane. What is claimed for them
+	// leaves most of the mail of a lane waiting, in the short queue too: in both
+	// new mail is filed behind a backlog, and what is delivered is claimed from
+	// its head.
+	atOnce = 4
+)
 
 // carousel fills the queue, or returns the one filled before.
 func (b *bench) carousel(ctx context.Context, rows, lanes, size int) (*carousel, error) {
@@ -39,7 +47,7 @@ func (b *bench) carousel(ctx context.Context, rows, lanes, size int) (*carousel,
 		for range ahead {
 			c.credit <- struct{}{}
 		}
-		if c.q, err = queue.Open(ctx, filepath.Join(b.dir, name, "queue.db"), queue.Options{Observe: c.observe}); err != nil {
+		if c.q, err = queue.Open(ctx, filepath.Join(b.dir, name, "queue.db"), queue.Options{Observe: c.observe, Concurrency: atOnce}); err != nil {
 			return nil, err
 		}
 		if err := enqueue(ctx, c.q, rows, size, c.letter); err != nil {
@@ -92,7 +100,8 @@ func (c *carousel) refill(ctx context.Context) error {
 	}
 }
 
-// turn measures what n messages cost.
+// turn measures what n messages cost, after as many that bring the caches into the
+// state in which they stay.
 func (c *carousel) turn(ctx context.Context, n int) (f figures, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -108,7 +117,7 @@ func (c *carousel) turn(ctx context.Context, n int) (f figures, err error) {
 		cancel()
 		err = errors.Join(g.Wait(), err)
 	}()
-	if err := c.await(ctx, n/10); err != nil { // warmed up
+	if err := c.await(ctx, n); err != nil {
 		return nil, err
 	}
 	start, used, before := time.Now(), processTime(), c.settled.Load()
@@ -118,12 +127,32 @@ func (c *carousel) turn(ctx context.Context, n int) (f figures, err error) {
 	}
 	messages := float64(c.settled.Load() - before)
 	inNow, outNow := transferred()
-	return figures{
+	f = figures{
 		wall:      time.Since(start).Seconds() * 1000 / messages,
 		cpu:       (processTime() - used).Seconds() * 1000 / messages,
 		readIn:    (inNow - in) / kib / messages,
 		writtenTo: (outNow - out) / kib / messages,
-	}, nil
+	}
+	return f, c.backlog(ctx)
+}
+
+// backlog is an error if there is a lane in which nobody waits: its mail would have
+// been claimed as it was stored.
+func (c *carousel) backlog(ctx context.Context) error {
+	s, err := c.q.Stats(ctx)
+	if err != nil {
+		return err
+	}
+	waits := 0
+	for _, l := range s.Lanes {
+		if l.Waiting > 0 {
+			waits++
+		}
+	}
+	if waits < c.lanes {
+		return fmt.Errorf("mail waits in %d lanes of %d", waits, c.lanes)
+	}
+	return nil
 }
 
 // await returns when n more messages are settled.
@@ -176,7 +205,7 @@ func costs(shape func(messages int) (rows, lanes int)) func(context.Context, *be
 func growthWorkload() workload {
 	const small, large = "short", "long"
 	return workload{
-		Name: "P12", Text: "enqueue, claim and settle, in a queue of 1,000 messages in 10 lanes and in a long one in 1,000 lanes",
+		Name: "P12", Text: "enqueue behind the backlog of a lane, claim from its head and settle, in a queue of 1,000 messages in 10 lanes and in a long one in 1,000 lanes",
 		Messages: 1_000_000, Size: 4 * kib,
 		goals: []goal{
 			{figure: cpu, of: large, relative: true, value: 1.3, to: []string{small}},
@@ -184,7 +213,7 @@ func growthWorkload() workload {
 		},
 		cases: []scenario{
 			{small, costs(func(int) (rows, lanes int) { return 1000, 10 })},
-			{large, costs(func(messages int) (rows, lanes int) { return messages, 1000 })},
+			{large, costs(func(messages int) (rows, lanes int) { return messages, min(max(messages/100, 10), 1000) })},
 		},
 	}
 }
