@@ -15,7 +15,11 @@ var errBroken = errors.New("transaction broken off")
 // bdat serves the first BDAT of a transaction (RFC 3030). The chunks that follow
 // are read by the chunkFramer.
 func (c *Conn) bdat(cmd command) {
-	if bad := c.noData("BDAT"); bad != nil {
+	bad := c.noData("BDAT")
+	if bad == nil {
+		bad = c.notReady()
+	}
+	if bad != nil {
 		c.refuseChunk(cmd.arg, *bad)
 		return
 	}

@@ -76,6 +76,9 @@ func (c *Conn) ESMTP() bool { return c.esmtp }
 // Authenticated reports whether an AUTH command has succeeded.
 func (c *Conn) Authenticated() bool { return c.authed }
 
+// Pipelined reports whether the client has sent more than the command being served.
+func (c *Conn) Pipelined() bool { return c.wire.r.Buffered() > 0 }
+
 // NetConn is the connection below TLS, for what the kernel knows about the peer.
 // It must not be read from or written to.
 func (c *Conn) NetConn() net.Conn { return c.wire.raw }

@@ -16,6 +16,10 @@ func (c *Conn) data(arg string) {
 		c.reply(501, "5.5.4", "Syntax: DATA")
 		return
 	}
+	if bad := c.notReady(); bad != nil {
+		c.answer(*bad)
+		return
+	}
 	c.reply(354, "", "End data with <CR><LF>.<CR><LF>")
 	c.awaitContent()
 	c.receive(newDotFramer(c.wire.r))
@@ -32,6 +36,20 @@ func (c *Conn) noData(verb string) *answer {
 		return &answer{554, "5.5.1", "Error: no valid recipients"}
 	}
 	return nil
+}
+
+// notReady says why the transaction wants no content.
+func (c *Conn) notReady() *answer {
+	tx, ok := c.tx.Transaction.(GatedTransaction)
+	if !ok {
+		return nil
+	}
+	err := tx.Ready(c.ctx)
+	if err == nil {
+		return nil
+	}
+	bad := c.answerFor(err, writeError())
+	return &bad
 }
 
 // awaitContent starts the time for content.

@@ -92,6 +92,17 @@ type LenientTransaction interface {
 	Lenient() bool
 }
 
+// A GatedTransaction is a [Transaction] that may still refuse when the recipients are
+// complete.
+type GatedTransaction interface {
+	Transaction
+
+	// Ready is asked at DATA and at the first BDAT, if Rcpt accepted a recipient,
+	// before the client sends content. An error refuses the command; the
+	// transaction stays open.
+	Ready(ctx context.Context) error
+}
+
 // MailParams are the parameters of MAIL. A zero field was not given.
 type MailParams struct {
 	Size       int64  // SIZE, in octets (RFC 1870); never above [Server.MaxSize]

@@ -173,17 +173,25 @@ func (s *deskSession) Mail(_ context.Context, from string, p MailParams) (Transa
 	s.desk.mu.Lock()
 	defer s.desk.mu.Unlock()
 	s.desk.open++
-	return &deskTransaction{desk: s.desk, from: from, local: local}, nil
+	return &deskTransaction{desk: s.desk, conn: s.conn, from: from, local: local}, nil
 }
 
 type deskTransaction struct {
 	desk  *desk
+	conn  *Conn
 	from  string
 	local string
 	rcpts []string
 }
 
 func (t *deskTransaction) Lenient() bool { return t.local == "lenient" }
+
+func (t *deskTransaction) Ready(context.Context) error {
+	if t.local == "patient" && t.conn.Pipelined() {
+		return replyError{503, [3]int{5, 5, 0}, "Improper use of SMTP command pipelining"}
+	}
+	return nil
+}
 
 func (t *deskTransaction) Abort() {
 	t.desk.ended()

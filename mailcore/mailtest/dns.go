@@ -15,6 +15,8 @@ import (
 type DNS struct {
 	MX   map[string][]transport.MX
 	Addr map[string][]string
+	TXT  map[string][]string
+	PTR  map[string][]string // by the address: "192.0.2.1"
 
 	// Fail names domains and hosts whose look-up fails for now (SERVFAIL).
 	Fail map[string]bool
@@ -24,10 +26,10 @@ type DNS struct {
 
 // NewDNS returns an empty one.
 func NewDNS() *DNS {
-	return &DNS{MX: map[string][]transport.MX{}, Addr: map[string][]string{}, Fail: map[string]bool{}}
+	return &DNS{MX: map[string][]transport.MX{}, Addr: map[string][]string{}, TXT: map[string][]string{}, PTR: map[string][]string{}, Fail: map[string]bool{}}
 }
 
-// Resolver is what a server asks: d as a [transport.Resolver].
+// Resolver is what a server asks: d as a [transport.ClientResolver].
 func (d *DNS) Resolver() transport.Resolver { return resolver{d} }
 
 // set changes the records while servers may be asking.
@@ -52,6 +54,28 @@ func (r resolver) Addrs(_ context.Context, host string) ([]netip.Addr, error) {
 		}
 		return addrs
 	})
+}
+
+// IPv4 implements [transport.ClientResolver].
+func (r resolver) IPv4(_ context.Context, name string) ([]netip.Addr, error) {
+	return look(r.dns, name, func(name string) (addrs []netip.Addr) {
+		for _, text := range r.dns.Addr[name] {
+			if a := netip.MustParseAddr(text); a.Is4() {
+				addrs = append(addrs, a)
+			}
+		}
+		return addrs
+	})
+}
+
+// Names implements [transport.ClientResolver].
+func (r resolver) Names(_ context.Context, addr netip.Addr) ([]string, error) {
+	return look(r.dns, addr.String(), func(name string) []string { return r.dns.PTR[name] })
+}
+
+// Text implements [transport.ClientResolver].
+func (r resolver) Text(_ context.Context, name string) ([]string, error) {
+	return look(r.dns, name, func(name string) []string { return r.dns.TXT[name] })
 }
 
 // look answers one question, or says why not.
