@@ -41,7 +41,7 @@ func (r *DNS) IPv4(ctx context.Context, name string) ([]netip.Addr, error) {
 
 // Names implements [ClientResolver].
 func (r *DNS) Names(ctx context.Context, addr netip.Addr) ([]string, error) {
-	name, err := dns.ReverseAddr(addr.Unmap().WithZone("").String())
+	name, err := dns.ReverseAddr(addr.WithZone("").String())
 	if err != nil {
 		return nil, err
 	}
