@@ -101,6 +101,9 @@ func TestAPlanIsExplainedWithItsRules(t *testing.T) {
 	})
 }
 
+// sshaHash is a hash of some password, by doveadm pw.
+const sshaHash = "{SSHA}h8T4jWKd6M+PmCFCZqXCw5PvjPtXEzNh"
+
 func TestSitesDomainsAndLoginsAreKept(t *testing.T) {
 	eachWay(t, func(t *testing.T, l *lab, ids []string) {
 		l.steps(ids,
@@ -123,6 +126,13 @@ func TestSitesDomainsAndLoginsAreKept(t *testing.T) {
 			step{args: "login passwd nobody@shop.example", stdin: "canary\n", status: 1, stderr: "not found"},
 			step{args: "login passwd x@shop.example", stdin: "canary2\n", stdout: "password of x@shop.example changed\n"},
 			step{args: "login remove x@shop.example", stdout: "login x@shop.example removed\n"},
+			step{args: "login add y --site shop --hash", stdin: "{PLAIN}canary", status: 1, stderr: "keeps the password itself"},
+			step{args: "login add y --site shop --hash", stdin: sshaHash + "\n", stdout: "login y added to site shop\n"},
+			step{args: "login import - --site shop", stdin: "a:" + sshaHash + "\nb:{NTLM}canary\n", status: 1, stderr: "-: line 2"},
+			step{args: "login import - --site shop", stdin: "a:" + sshaHash + "\nb:" + sshaHash + ":1:1\n", stdout: "2 logins added to site shop\n"},
+			step{args: "login import --site shop /nonexistent", status: 1, stderr: "/nonexistent"},
+			step{args: "login import -", stdin: "a:x", status: 2, stderr: "--site is missing"},
+			step{args: "login list", stdout: "LOGIN            SITE\na                shop\nb                shop\nme@shop.example  shop\ny                shop\n"},
 			step{args: "domain remove other.example", stdout: "domain other.example removed\n"},
 			step{args: "domain remove other.example", status: 1, stderr: "not found"},
 		)

@@ -25,10 +25,6 @@ func siteCommands() []command {
 		{name: "domain add", args: "DOMAIN --site S [--class hosted|alias|relay]", short: "give a domain to a site", run: domainAdd},
 		{name: "domain list", args: "[--site S]", short: "the domains", run: domainList},
 		{name: "domain remove", args: "DOMAIN", short: "remove a domain and what hangs on it", run: domainRemove},
-		{name: "login add", args: "NAME --site S", short: "add a login; the password is read from standard input", run: loginAdd, prepare: readSecret},
-		{name: "login passwd", args: "NAME", short: "change a password, read from standard input", run: loginPasswd, prepare: readSecret},
-		{name: "login list", args: "[--site S]", short: "the logins", run: loginList},
-		{name: "login remove", args: "NAME", short: "remove a login", run: loginRemove},
 	}
 }
 
@@ -190,72 +186,4 @@ func domainRemove(ctx context.Context, c *call) error {
 		return err
 	}
 	return c.print(receipt, "domain %s removed\n", words[0])
-}
-
-func loginAdd(ctx context.Context, c *call) error {
-	var site string
-	words, err := c.parse(1, 1, func(fs *flag.FlagSet) { fs.StringVar(&site, "site", "", "") })
-	if err != nil {
-		return err
-	}
-	if site == "" {
-		return c.usage("--site is missing")
-	}
-	password, err := c.password()
-	if err != nil {
-		return err
-	}
-	l := sites.Login{Name: words[0], Site: site}
-	if err := c.server.Sites().AddLogin(ctx, l, password); err != nil {
-		return err
-	}
-	return c.print(l, "login %s added to site %s\n", l.Name, l.Site)
-}
-
-func loginPasswd(ctx context.Context, c *call) error {
-	words, err := c.parse(1, 1, nil)
-	if err != nil {
-		return err
-	}
-	password, err := c.password()
-	if err != nil {
-		return err
-	}
-	if err := c.server.Sites().SetPassword(ctx, words[0], password); err != nil {
-		return err
-	}
-	return c.print(sites.Login{Name: words[0]}, "password of %s changed\n", words[0])
-}
-
-func loginsOf(ctx context.Context, c *call, site string) (all []sites.Login, err error) {
-	for l, err := range c.server.Sites().ListLogins(ctx, site) {
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, l)
-	}
-	return all, nil
-}
-
-func loginList(ctx context.Context, c *call) error {
-	var site string
-	if _, err := c.parse(0, 0, func(fs *flag.FlagSet) { fs.StringVar(&site, "site", "", "") }); err != nil {
-		return err
-	}
-	all, err := loginsOf(ctx, c, site)
-	if err != nil {
-		return err
-	}
-	return table(c, all, "no logins", "LOGIN\tSITE", func(l sites.Login) []any { return []any{l.Name, l.Site} })
-}
-
-func loginRemove(ctx context.Context, c *call) error {
-	words, err := c.parse(1, 1, nil)
-	if err != nil {
-		return err
-	}
-	if err := c.server.Sites().RemoveLogin(ctx, words[0]); err != nil {
-		return err
-	}
-	return c.print(sites.Login{Name: words[0]}, "login %s removed\n", words[0])
 }
