@@ -25,8 +25,13 @@ type Config struct {
 	// and the targets of aliases at the host itself. If empty, Hostname.
 	Origin string
 
-	// TLS is for the listeners. If nil, a self-signed certificate is made at
-	// start, which is enough to try things out.
+	// Greeting is what the server says at the beginning of a connection, after
+	// Hostname: printable ASCII, no more than 400 octets. If empty, "ESMTP".
+	Greeting string
+
+	// TLS is for the listeners; versions before 1.2 are never spoken. If nil, a
+	// self-signed certificate is made at start, which is enough to try things out.
+	// [Certificates] are read from files.
 	TLS *tls.Config
 
 	// RelayNetworks may send without authentication. If empty, nobody may:
@@ -181,6 +186,9 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	problems = append(problems, c.checkAddresses()...)
+	if err := checkGreeting(c.Greeting); err != nil {
+		problems = append(problems, err)
+	}
 	switch c.TLSLevel {
 	case "":
 		c.TLSLevel = transport.TLSMay

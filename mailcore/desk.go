@@ -27,7 +27,7 @@ func (s *Server) current() *desk { return s.desk.Load() }
 // newDesk is the desk for a configuration with defaults. was is the one it
 // follows, or nil.
 func (s *Server) newDesk(config Config, was *desk) (*desk, error) {
-	d := &desk{Server: s, config: config, tls: config.TLS, auth: config.Authenticator}
+	d := &desk{Server: s, config: config, tls: atLeastTLS12(config.TLS), auth: config.Authenticator}
 	if d.auth == nil {
 		d.auth = siteLogins(s.sites)
 	}
