@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 
 	"github.com/panelmail/panelmail/mailcore"
@@ -28,9 +27,13 @@ func (s settings) check() (problems []problem) {
 	complain("postmaster", checked(mailcore.Config{Hostname: "host.example", Postmaster: s.Postmaster}))
 	complain("delivery.tls", checked(mailcore.Config{Hostname: "host.example", TLSLevel: transport.TLSLevel(s.Delivery.TLS)}))
 	complain("delivery.smart_host", checked(mailcore.Config{Hostname: "host.example", SmartHost: s.Delivery.SmartHost}))
-	complain("listen.smtp", address(s.Listen.SMTP))
-	complain("listen.submission", address(s.Listen.Submission))
-	complain("listen.submissions", address(s.Listen.Submissions))
+	complain("listen.smtp", s.Listen.SMTP.check())
+	complain("listen.submission", s.Listen.Submission.check())
+	complain("listen.submissions", s.Listen.Submissions.check())
+	complain("listen.smtp_tls", checked(mailcore.Config{Hostname: "host.example", TLSLevel: transport.TLSLevel(s.Listen.SMTPTLS)}))
+	complain("listen.greeting", checked(mailcore.Config{Hostname: "host.example", Greeting: s.Listen.Greeting}))
+	_, err := parseNetworks(s.Listen.ProxyNetworks)
+	complain("listen.proxy_networks", err)
 	if s.Delivery.Resolver != "" {
 		if _, err := netip.ParseAddrPort(s.Delivery.Resolver); err != nil {
 			complain("delivery.resolver", fmt.Errorf("%q is no address with a port", s.Delivery.Resolver))
@@ -64,15 +67,6 @@ func checked(c mailcore.Config) error {
 	if inner := errors.Unwrap(err); inner != nil {
 		return inner
 	}
-	return err
-}
-
-// address checks where to listen; "" is nowhere.
-func address(text string) error {
-	if text == "" {
-		return nil
-	}
-	_, _, err := net.SplitHostPort(text)
 	return err
 }
 

@@ -25,12 +25,15 @@ type settings struct {
 	Postmaster string `toml:"postmaster"`
 
 	Listen struct {
-		SMTP        string `toml:"smtp"`
-		Submission  string `toml:"submission"`
-		Submissions string `toml:"submissions"`
-		Sendmail    string `toml:"sendmail"`
-		Maildrop    string `toml:"maildrop"`
-		Admin       string `toml:"admin"` // not built yet
+		SMTP          addresses `toml:"smtp"`
+		Submission    addresses `toml:"submission"`
+		Submissions   addresses `toml:"submissions"`
+		SMTPTLS       string    `toml:"smtp_tls"`       // none, may or encrypt
+		ProxyNetworks []string  `toml:"proxy_networks"` // of all three
+		Greeting      string    `toml:"greeting"`
+		Sendmail      string    `toml:"sendmail"`
+		Maildrop      string    `toml:"maildrop"`
+		Admin         string    `toml:"admin"` // not built yet
 	} `toml:"listen"`
 
 	Relay struct {
@@ -82,7 +85,8 @@ func defaults() settings {
 	if name, err := os.Hostname(); err == nil && strings.Contains(name, ".") {
 		s.Hostname = name
 	}
-	s.Listen.SMTP, s.Listen.Submission = "127.0.0.1:2525", "127.0.0.1:2587"
+	s.Listen.SMTP, s.Listen.Submission = addresses{"127.0.0.1:2525"}, addresses{"127.0.0.1:2587"}
+	s.Listen.SMTPTLS, s.Listen.ProxyNetworks = "may", []string{}
 	s.Listen.Sendmail = "sendmail.sock"
 	s.Relay.HoldWhenOverBudget = true
 	s.Relay.Networks = []string{} // shown as such
@@ -187,6 +191,7 @@ func (a *app) library() (mailcore.Config, error) {
 func (s settings) library() (mailcore.Config, []problem) {
 	c := mailcore.Config{
 		Hostname:     s.Hostname,
+		Greeting:     s.Listen.Greeting,
 		Postmaster:   s.Postmaster,
 		SmartHost:    s.Delivery.SmartHost,
 		TLSLevel:     transport.TLSLevel(s.Delivery.TLS),

@@ -16,6 +16,7 @@ import (
 
 	"github.com/panelmail/panelmail/mailcore"
 	"github.com/panelmail/panelmail/mailcore/sendmail"
+	"github.com/panelmail/panelmail/transport"
 )
 
 func serverCommands() []command {
@@ -91,22 +92,28 @@ func (a *app) listen() (all []mailcore.Listener, err error) {
 			}
 		}
 	}()
+	proxies, err := parseNetworks(a.settings.Listen.ProxyNetworks)
+	if err != nil {
+		return nil, err
+	}
 	for _, door := range []struct {
-		kind    mailcore.Kind
-		address string
+		kind  mailcore.Kind
+		at    addresses
+		level string
 	}{
-		{mailcore.SMTP, a.settings.Listen.SMTP},
-		{mailcore.Submission, a.settings.Listen.Submission},
-		{mailcore.Submissions, a.settings.Listen.Submissions},
+		{mailcore.SMTP, a.settings.Listen.SMTP, a.settings.Listen.SMTPTLS},
+		{mailcore.Submission, a.settings.Listen.Submission, ""},
+		{mailcore.Submissions, a.settings.Listen.Submissions, ""},
 	} {
-		if door.address == "" {
-			continue
+		for _, address := range door.at {
+			l, err := net.Listen("tcp", address)
+			if err != nil {
+				return all, fmt.Errorf("%v listener: %w", door.kind, err)
+			}
+			all = append(all, mailcore.Listener{
+				Kind: door.kind, Listener: l, Proxy: proxies, TLSLevel: transport.TLSLevel(door.level),
+			})
 		}
-		l, err := net.Listen("tcp", door.address)
-		if err != nil {
-			return all, fmt.Errorf("%v listener: %w", door.kind, err)
-		}
-		all = append(all, mailcore.Listener{Kind: door.kind, Listener: l})
 	}
 	if a.settings.Listen.Sendmail == "" {
 		return all, nil
@@ -174,14 +181,14 @@ func (a *app) announce(listeners []mailcore.Listener) {
 	}
 	program := a.invocation()
 	fmt.Fprintf(a.stdout, "Send a first message:\n  %[1]s site add demo\n  %[1]s domain add demo.example --site demo\n", program)
-	if a.settings.Listen.Submission == "" {
+	if a.settings.Listen.Submission.first() == "" {
 		fmt.Fprintf(a.stdout, "  printf 'Subject: hello\\n\\nhello\\n' | %s sendmail -f me@demo.example you@example.org\n", program)
 		return
 	}
 	fmt.Fprintf(a.stdout, `  echo secret | %s login add me@demo.example --site demo
   swaks --server %s --tls --auth-user me@demo.example --auth-password secret \
     --from me@demo.example --to you@example.org
-`, program, a.settings.Listen.Submission)
+`, program, a.settings.Listen.Submission.first())
 }
 
 // invocation is how to run this program again on the same data.
