@@ -99,7 +99,7 @@ func (s *desk) authenticate(ctx context.Context, a attempt) (Identity, error) {
 		return Identity{}, err
 	}
 	began := time.Now()
-	who, err := s.auth.Authenticate(ctx, a.name, a.password)
+	who, err := s.identify(context.WithValue(ctx, authAddr{}, a.client), a)
 	w.settle(g, a, err, time.Now())
 	leave()
 	if err != nil && !temporary(err) {
@@ -108,6 +108,20 @@ func (s *desk) authenticate(ctx context.Context, a attempt) (Identity, error) {
 		}
 	}
 	return who, err
+}
+
+// identify asks the Authenticator, and finds the site.
+func (s *desk) identify(ctx context.Context, a attempt) (Identity, error) {
+	who, err := s.auth.Authenticate(ctx, a.name, a.password)
+	if err != nil || who.Site != "" {
+		return who, err
+	}
+	settings, err := s.sites.Current(ctx)
+	if err != nil {
+		return Identity{}, authTrouble(err)
+	}
+	who.Site = settings.SiteOf(who.Login)
+	return who, nil
 }
 
 // judge says, before the password is looked at, whether the client is familiar

@@ -34,16 +34,31 @@ func (f AuthenticatorFunc) Authenticate(ctx context.Context, name, password stri
 	return f(ctx, name, password)
 }
 
-// An Identity is who authenticated, and the site that answers for it.
+// An Identity is who authenticated, and the site that answers for it. If Site is
+// empty, it is the one that has the domain of Login, if that is an address.
 type Identity struct {
 	Login string
 	Site  string
 }
 
+// An authAddr is the key of the client's address in a context.
+type authAddr struct{}
+
+// ClientAddr is the address of the client whose password an [Authenticator] is
+// asked about, from the context that it is given; not valid if it has none.
+func ClientAddr(ctx context.Context) netip.Addr {
+	client, _ := ctx.Value(authAddr{}).(netip.Addr)
+	return client
+}
+
 // siteLogins are the logins kept in the settings. Trouble of ours is a temporary
 // reply: nobody is to be told that a password is wrong because a disk is slow.
-func siteLogins(s *sites.Sites) Authenticator {
+func siteLogins(s *sites.Sites, realm string) Authenticator {
 	return AuthenticatorFunc(func(ctx context.Context, name, password string) (Identity, error) {
+		name, err := inRealm(ctx, s, name, realm)
+		if err != nil {
+			return Identity{}, authTrouble(err)
+		}
 		login, err := s.Authenticate(ctx, name, password)
 		switch {
 		case err == nil:
@@ -51,8 +66,28 @@ func siteLogins(s *sites.Sites) Authenticator {
 		case errors.Is(err, sites.ErrBadCredentials):
 			return Identity{}, err
 		}
-		return Identity{}, fmt.Errorf("%w: %w", transport.Replyf(454, "4.7.0", "Temporary authentication failure"), err)
+		return Identity{}, authTrouble(err)
 	})
+}
+
+// inRealm is the login that a name stands for: its own if there is one, else that of
+// the name in the default realm.
+func inRealm(ctx context.Context, s *sites.Sites, name, realm string) (string, error) {
+	if realm == "" || name == "" || strings.Contains(name, "@") {
+		return name, nil
+	}
+	_, err := s.Login(ctx, name)
+	switch {
+	case errors.Is(err, sites.ErrNotFound):
+		return name + "@" + realm, nil
+	case errors.Is(err, sites.ErrInvalid):
+		return name, nil // and nobody's
+	}
+	return name, err
+}
+
+func authTrouble(err error) error {
+	return fmt.Errorf("%w: %w", transport.Replyf(454, "4.7.0", "Temporary authentication failure"), err)
 }
 
 // mechanisms are those that an exchange knows.

@@ -131,6 +131,12 @@ type Config struct {
 	// Authenticator checks logins. If nil, the logins kept in Sites.
 	Authenticator Authenticator
 
+	// Realm is the domain of logins that are given without one: bob may log in
+	// as bob@Realm, unless there is a login bob. If empty, names are taken as
+	// they are. It is for the logins kept in Sites; an Authenticator has its own
+	// ways.
+	Realm string
+
 	// Guard bounds how often passwords may be guessed.
 	Guard Guard
 
@@ -203,6 +209,11 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.SmartHost == "" && c.SmartHostCredential != (transport.Credential{}) {
 		complain("SmartHostCredential is set, but SmartHost is not")
+	}
+	if c.Realm != "" {
+		if _, err := address.Parse("postmaster@" + c.Realm); err != nil {
+			complain("Realm %q: %w", c.Realm, err)
+		}
 	}
 	problems = append(problems, c.checkNumbers()...)
 	if err := c.Limits.Check(); err != nil {

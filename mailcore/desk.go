@@ -29,7 +29,7 @@ func (s *Server) current() *desk { return s.desk.Load() }
 func (s *Server) newDesk(config Config, was *desk) (*desk, error) {
 	d := &desk{Server: s, config: config, tls: atLeastTLS12(config.TLS), auth: config.Authenticator}
 	if d.auth == nil {
-		d.auth = siteLogins(s.sites)
+		d.auth = siteLogins(s.sites, config.Realm)
 	}
 	switch {
 	case d.tls != nil:
