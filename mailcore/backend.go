@@ -37,7 +37,8 @@ import (
 // ctx bounds everything the sessions do; use that of Run.
 func (s *Server) Backend(ctx context.Context) smtp.Backend {
 	return smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
-		return &backendSession{ctx: ctx, desk: s.current(), conn: c, client: addressOf(c.Conn().RemoteAddr())}, nil
+		desk, client := s.current(), addressOf(c.Conn().RemoteAddr())
+		return &backendSession{ctx: ctx, desk: desk, conn: c, client: client, gate: desk.newGate(client, desk.trusts(client))}, nil
 	})
 }
 
@@ -57,6 +58,7 @@ type backendSession struct {
 	conn   *smtp.Conn
 	client netip.Addr
 	who    Identity
+	gate   *gate
 	open   *transaction // nil outside a mail transaction
 }
 
@@ -119,7 +121,7 @@ func (b *backendSession) Mail(from string, o *smtp.MailOptions) error {
 	if b.who.Login != "" {
 		d.protocol += "A"
 	}
-	b.open = &transaction{desk: b.desk, draft: d, relay: d.ours}
+	b.open = &transaction{desk: b.desk, draft: d, relay: d.ours, gate: b.gate}
 	return nil
 }
 
@@ -158,6 +160,10 @@ func (b *backendSession) Data(r io.Reader) error {
 	t := b.open
 	if t == nil {
 		return &smtp.SMTPError{Code: 503, EnhancedCode: smtp.EnhancedCode{5, 5, 1}, Message: "Error: need MAIL command"}
+	}
+	if err := t.Ready(b.ctx); err != nil {
+		_, _ = io.Copy(io.Discard, r)
+		return forGoSMTP(err)
 	}
 	b.open = nil
 	watched := &watchedReader{r: r}

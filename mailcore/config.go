@@ -140,6 +140,9 @@ type Config struct {
 	// Guard bounds how often passwords may be guessed.
 	Guard Guard
 
+	// Restrictions decide what is taken from clients.
+	Restrictions Restrictions
+
 	// Observe is told what happened to messages, after it was committed. It
 	// must not block for long; it may call the server.
 	Observe func([]queue.Event)
@@ -220,6 +223,7 @@ func (c Config) withDefaults() (Config, error) {
 		problems = append(problems, err)
 	}
 	problems = append(problems, c.Guard.check()...)
+	problems = append(problems, c.Restrictions.check(c.Resolver)...)
 	if len(problems) > 0 {
 		return c, fmt.Errorf("mailcore: configuration: %w", errors.Join(problems...))
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 
+	"github.com/panelmail/panelmail/internal/restrict"
 	"github.com/panelmail/panelmail/transport"
 )
 
@@ -19,6 +20,8 @@ type desk struct {
 	tls     *tls.Config
 	planner *transport.Planner
 	smtp    *transport.SMTP
+	policy  *restrict.Policy  // of the SMTP door
+	dns     restrict.Resolver // what policy asks
 }
 
 // current is the desk for what begins now.
@@ -46,6 +49,11 @@ func (s *Server) newDesk(config Config, was *desk) (*desk, error) {
 	} else {
 		d.turns = make(chan struct{}, config.Guard.Checks)
 	}
+	var err error
+	if d.policy, err = config.Restrictions.policy(); err != nil {
+		return nil, fmt.Errorf("mailcore: Restrictions: %w", err)
+	}
+	d.dns = clientDNS{resolver: config.Resolver, slots: s.lookups}
 	d.planner = d.newPlanner()
 	d.smtp = &transport.SMTP{
 		Network:      config.Network,

@@ -27,6 +27,7 @@ type Server struct {
 	dispatcher   *transport.Dispatcher
 	destinations *transport.Destinations
 	local        localCount
+	lookups      chan struct{}             // one for each look-up of restrictions
 	clients      [kinds]smtpserver.Clients // what clients do, by the kind of listener
 
 	desk      atomic.Pointer[desk]
@@ -62,7 +63,7 @@ func open(ctx context.Context, config Config, openQueue func(queue.Options) (*qu
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{}
+	s := &Server{lookups: make(chan struct{}, maxQuestions)}
 	if s.queue, err = openQueue(s.queueOptions(config)); err != nil {
 		return nil, err
 	}

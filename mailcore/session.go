@@ -17,12 +17,20 @@ import (
 // smtpDesk answers the sessions of one SMTP listener.
 type smtpDesk struct {
 	desk *desk
+	kind Kind
 }
 
 // NewSession implements smtpserver.Handler.
 func (d smtpDesk) NewSession(_ context.Context, c *smtpserver.Conn) (smtpserver.Session, error) {
 	client := c.ClientIP()
-	return &smtpSession{desk: d.desk, conn: c, client: client, trusted: d.desk.trusts(client)}, nil
+	s := &smtpSession{desk: d.desk, conn: c, client: client, trusted: d.desk.trusts(client)}
+	if d.kind == SMTP {
+		s.gate = d.desk.newGate(client, s.trusted)
+		// RFC 2920: only what answered EHLO with PIPELINING may be sent ahead, and
+		// never the content.
+		s.gate.pipelined = func(data bool) bool { return c.Pipelined() && (data || !c.ESMTP()) }
+	}
+	return s, nil
 }
 
 // trusts reports whether clients at an address may relay without logging in.
@@ -35,6 +43,7 @@ type smtpSession struct {
 	client  netip.Addr
 	trusted bool
 	who     Identity // zero until it has logged in
+	gate    *gate    // nil at the submission doors
 }
 
 // Mechanisms implements smtpserver.Authenticator.
@@ -53,7 +62,7 @@ func (s *smtpSession) Mail(ctx context.Context, from string, p smtpserver.MailPa
 	}
 	d.origin.Client, d.origin.HELO = s.client.String(), s.conn.HELO()
 	d.protocol, d.tls, d.size = s.conn.Protocol(), describeTLS(s.conn.TLS()), p.Size
-	return &transaction{desk: s.desk, draft: d, relay: d.ours}, nil
+	return &transaction{desk: s.desk, draft: d, relay: d.ours, gate: s.gate}, nil
 }
 
 // smtpDraft begins a message that came over SMTP. The error is a reply.
@@ -122,6 +131,7 @@ type transaction struct {
 	desk  *desk
 	draft *draft
 	relay bool
+	gate  *gate // nil: no restrictions
 }
 
 // Lenient says that bare line feeds of our own submitters are mended instead of
@@ -130,11 +140,27 @@ func (t *transaction) Lenient() bool { return t.draft.ours }
 
 // Rcpt implements smtpserver.Transaction.
 func (t *transaction) Rcpt(ctx context.Context, to string, p smtpserver.RcptParams) error {
-	a, err := t.desk.recipient(ctx, t.draft, to, t.relay)
+	relay := t.relay
+	if t.gate != nil {
+		named, err := t.gate.rcpt(ctx, t.draft, to)
+		if err != nil {
+			return err
+		}
+		relay = relay || named
+	}
+	a, err := t.desk.recipient(ctx, t.draft, to, relay)
 	if err != nil {
 		return err
 	}
 	return t.draft.add(to, a, transport.Notify(p.Notify), p.ORcpt)
+}
+
+// Ready implements smtpserver.GatedTransaction.
+func (t *transaction) Ready(ctx context.Context) error {
+	if t.gate == nil {
+		return nil
+	}
+	return t.gate.data(ctx, t.draft)
 }
 
 // Data implements smtpserver.Transaction.

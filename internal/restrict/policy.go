@@ -3,6 +3,7 @@ package restrict
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -28,7 +29,9 @@ func (s Stage) String() string {
 // Lists are the texts that a [Policy] is made of: restrictions separated by blanks and
 // commas. An empty list permits.
 type Lists struct {
-	Client, Helo, Sender, Relay, Recipient, Data string
+	Client, Helo, Sender, Recipient, Data string
+
+	Relay string
 
 	// Tables are the texts of access tables by their names: lines of a key and an
 	// action; see [Parse].
@@ -39,6 +42,25 @@ type Lists struct {
 // decides does not change, but for block lists that are found not to work.
 type Policy struct {
 	lists [stages][]restriction
+}
+
+// NeedsNames reports whether a restriction decides by the name of the client.
+func (p *Policy) NeedsNames() bool {
+	return slices.ContainsFunc(p.lists[:], func(list []restriction) bool { return slices.ContainsFunc(list, restriction.needsNames) })
+}
+
+func (x restriction) needsNames() bool {
+	switch x.word {
+	case "reject_unknown_client_hostname", "reject_unknown_reverse_client_hostname":
+		return true
+	case "check_client_access":
+		if x.table.domains {
+			return true
+		}
+	}
+	return x.table != nil && slices.ContainsFunc(x.table.all(), func(e entry) bool {
+		return slices.ContainsFunc(e.list, restriction.needsNames)
+	})
 }
 
 // A Request is what a client wants, and what is known of it.
