@@ -22,6 +22,7 @@ type desk struct {
 	smtp    *transport.SMTP
 	policy  *restrict.Policy  // of the SMTP door
 	dns     restrict.Resolver // what policy asks
+	hasty   bool              // policy does not sleep
 }
 
 // current is the desk for what begins now.

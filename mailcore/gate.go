@@ -30,6 +30,7 @@ func (s *desk) newGate(client netip.Addr, trusted bool) *gate {
 		session: restrict.Session{
 			Resolver: s.dns,
 			Desk:     s,
+			Hasty:    s.hasty,
 			Note: func(list restrict.Stage, text string) {
 				s.config.Log.Info("restrictions", "client", client.String(), "list", list.String(), "note", text)
 			},

@@ -48,6 +48,9 @@ type Session struct {
 	// the log. It may be nil.
 	Note func(list Stage, text string)
 
+	// Hasty leaves out the pauses of sleep.
+	Hasty bool
+
 	memory map[question]found
 }
 
