@@ -147,8 +147,19 @@ type Config struct {
 	// must not block for long; it may call the server.
 	Observe func([]queue.Event)
 
-	// Log takes one line for each session's refusals and each delivery.
-	// If nil, slog.Default().
+	// Log takes records with constant messages, among them
+	//
+	//   - delivery: an outcome for one recipient, with the attributes id, to, orig_to
+	//     (what the recipient was given as, if that was another address), relay
+	//     (host[address]:port), delay, dsn, status (sent, deferred, bounced,
+	//     expired, held) and reply;
+	//   - message: another event of a message, with id, event, from, site, size and
+	//     nrcpt;
+	//   - command refused: client, helo, command, argument, reply, proto, and from
+	//     and to if they are known; connection refused: client and reply.
+	//
+	// Values are as others have said them: a handler must escape what it writes, as
+	// those of log/slog do. If nil, slog.Default().
 	Log *slog.Logger
 }
 

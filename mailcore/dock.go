@@ -2,7 +2,6 @@ package mailcore
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/netip"
 
@@ -104,48 +103,4 @@ func (s *Server) observe(events []queue.Event) {
 	if config.Observe != nil {
 		config.Observe(events)
 	}
-}
-
-// status is the word Postfix has for an event in its delivery log; "" if the event
-// is not about a delivery.
-func status(k queue.Kind) string {
-	switch k {
-	case queue.Delivered:
-		return "sent"
-	case queue.Deferred, queue.Uncertain:
-		return "deferred"
-	case queue.Failed:
-		return "bounced"
-	case queue.Expired:
-		return "expired"
-	case queue.Held:
-		return "held"
-	}
-	return ""
-}
-
-func logEvent(log *slog.Logger, e queue.Event) {
-	ctx := context.Background()
-	word := status(e.Kind)
-	if !log.Enabled(ctx, slog.LevelInfo) {
-		return
-	}
-	if word == "" {
-		log.LogAttrs(ctx, slog.LevelInfo, "message",
-			slog.String("id", e.ID), slog.String("event", string(e.Kind)), slog.String("from", e.ReversePath),
-			slog.String("site", e.Site), slog.Int64("size", e.Size))
-		return
-	}
-	relay := "none"
-	if e.Outcome.Host != "" {
-		relay = fmt.Sprintf("%s[%s]", e.Outcome.Host, e.Outcome.Addr)
-	}
-	reply := e.Outcome.Reply.Error()
-	if e.Outcome.Reply.Code == 0 {
-		reply = e.Outcome.Reply.Text // of a person who put it on hold
-	}
-	log.LogAttrs(ctx, slog.LevelInfo, "delivery",
-		slog.String("id", e.ID), slog.String("to", e.Recipient), slog.String("relay", relay),
-		slog.Duration("delay", e.Delay), slog.String("dsn", e.Outcome.Reply.Status()),
-		slog.String("status", word), slog.String("reply", reply))
 }

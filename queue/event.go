@@ -31,7 +31,7 @@ func (k Kind) Final() bool {
 }
 
 // An Event tells that something was committed. The history keeps all of it but
-// the outcome's RetryAfter and Schedule, the transcript of what was delivered, and of
+// ORcpt, the outcome's RetryAfter and Schedule, the transcript of what was delivered, and of
 // other transcripts more than the last 4 KiB.
 type Event struct {
 	Seq         int64 // 1, 2, 3 in the order of commits, without a gap; a cursor for [Trail]
@@ -42,6 +42,7 @@ type Event struct {
 	Site        string
 	ReversePath string
 	Recipient   string            // "" where the event is about the whole message
+	ORcpt       string            // of an attempt's recipient: see [transport.Recipient]
 	Label       string            // what the recipient was filed under, if it was tried or given up
 	Outcome     transport.Outcome // of the attempt, or of the person who acted
 	Attempt     int               // how many there were

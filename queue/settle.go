@@ -178,7 +178,7 @@ func (a *attempt) event(i int, now int64, r *ruling) Event {
 	e.ID = a.id
 	e.Site = a.origin.Site
 	e.ReversePath = a.envelope.ReversePath
-	e.Recipient = a.envelope.Recipients[i].Address
+	e.Recipient, e.ORcpt = a.envelope.Recipients[i].Address, a.envelope.Recipients[i].ORcpt
 	e.Label = a.label
 	e.Outcome = r.outcome
 	e.Attempt = a.rows[i].attempts

@@ -125,7 +125,7 @@ func (a *app) load() error {
 		return fmt.Errorf("configuration: %s:%d: %s%s", a.configFile(), syntax.Position.Line, key, syntax.Message)
 	}
 	if err != nil {
-		return fmt.Errorf("configuration: %s: %s", a.configFile(), strings.TrimPrefix(err.Error(), "toml: "))
+		return fmt.Errorf("configuration: %s", a.mistyped(err.Error()))
 	}
 	var unknown []error
 	tables := map[string]bool{}
@@ -137,6 +137,19 @@ func (a *app) load() error {
 		unknown = append(unknown, fmt.Errorf("configuration: %s: unknown key %q", a.place(key.String()), key))
 	}
 	return errors.Join(unknown...)
+}
+
+// mistyped puts the file and the line in front of what the decoder says about a
+// value of another type, which has the line in its words only.
+func (a *app) mistyped(text string) string {
+	text = strings.TrimPrefix(text, "toml: ")
+	var line int
+	var key string
+	if _, err := fmt.Sscanf(text, "line %d (last key %q):", &line, &key); err == nil {
+		_, problem, _ := strings.Cut(text, "): ")
+		return fmt.Sprintf("%s:%d: %s: %s", a.configFile(), line, key, problem)
+	}
+	return a.configFile() + ": " + text
 }
 
 func (a *app) configFile() string {

@@ -17,7 +17,7 @@ func TestABadConfigurationNamesTheKeyAndTheLine(t *testing.T) {
 		{[]string{"[queue]", `lifetime = "5x"`}, []string{`:2: queue.lifetime: "5x" is no duration`}},
 		{[]string{"[queue]", `backoff_min = "-5m"`}, []string{`:2: queue.backoff_min: "-5m" is no duration`}},
 		{[]string{"[queue]", "workers = -5"}, []string{":2: queue.workers: -5: want more than 0"}},
-		{[]string{"[queue]", `workers = "many"`}, []string{"line 2", "queue.workers", "incompatible types"}},
+		{[]string{"[queue]", `workers = "many"`}, []string{":2: queue.workers: incompatible types"}},
 		{[]string{`queue.backoff_min = "5h"`}, []string{"queue.backoff_max: 4h is below queue.backoff_min, 5h"}},
 		{[]string{"[limits]", `message_size = "-5MiB"`}, []string{`:2: limits.message_size: "-5MiB" is no size`}},
 		{[]string{"[limits]", "message_size = 0", "destination_concurrency = -1", "initial_concurrency = 0"},

@@ -167,7 +167,7 @@ func (a *app) answer(ctx context.Context, conn net.Conn, srv *mailcore.Server, l
 	ctx, stop := watch(ctx, conn)
 	defer stop()
 	out := &frames{conn: conn}
-	remote := &app{stdout: out.stream(false), stderr: out.stream(true), json: req.JSON, settings: a.settings}
+	remote := &app{stdout: out.stream(false), stderr: out.stream(true), json: req.JSON, settings: a.inForce()}
 	status := remote.exit(remote.carryOut(ctx, srv, req, log))
 	_ = out.send(frame{Exit: &status})
 }
@@ -209,7 +209,7 @@ func (a *app) carryOut(ctx context.Context, srv *mailcore.Server, req request, l
 		}
 	}()
 	return (&call{
-		server: srv, settings: a.settings, command: cmd, args: req.Args[1:], stdin: bytes.NewReader(req.Stdin),
+		server: srv, settings: a.inForce(), command: cmd, args: req.Args[1:], stdin: bytes.NewReader(req.Stdin),
 		json: a.json, terminal: req.Terminal, serving: true,
 	}).carryOut(ctx, newOutput(a.stdout, a.stderr))
 }

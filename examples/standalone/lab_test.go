@@ -115,10 +115,16 @@ func (s *served) said() string {
 // says waits until the server has printed something.
 func (s *served) says(text string) {
 	s.t.Helper()
+	s.saysTimes(1, text)
+}
+
+// saysTimes waits until the server has printed something n times.
+func (s *served) saysTimes(n int, text string) {
+	s.t.Helper()
 	deadline := time.After(30 * time.Second)
 	for {
 		s.mu.Lock()
-		said, more := strings.Contains(s.text.String(), text), s.more
+		said, more := strings.Count(s.text.String(), text) >= n, s.more
 		s.mu.Unlock()
 		if said {
 			return

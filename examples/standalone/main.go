@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/panelmail/panelmail/queue"
@@ -56,6 +57,15 @@ type app struct {
 	json           bool
 	text           string // of the configuration file
 	settings       settings
+	reloaded       atomic.Pointer[settings] // that came after them, while the server runs
+}
+
+// inForce are the settings that hold now. It may be called from many goroutines.
+func (a *app) inForce() settings {
+	if s := a.reloaded.Load(); s != nil {
+		return *s
+	}
+	return a.settings
 }
 
 func dataDirectory() string {

@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -33,8 +33,7 @@ func serve(ctx context.Context, a *app, args []string) (err error) {
 	if len(args) > 0 {
 		return usagef("serve takes no arguments: %q", args)
 	}
-	config, err := a.library()
-	if err != nil {
+	if _, err := a.library(); err != nil {
 		return err
 	}
 	if err := a.ownData(); err != nil {
@@ -42,11 +41,11 @@ func serve(ctx context.Context, a *app, args []string) (err error) {
 	}
 	signals, stop := hangups()
 	defer stop()
-	var closeLog func()
-	if config.Log, closeLog, err = a.openLog(); err != nil {
+	log, out, err := a.openLog()
+	if err != nil {
 		return err
 	}
-	defer closeLog()
+	defer out.close()
 	unlock, err := a.lock()
 	if err != nil {
 		return err
@@ -55,13 +54,10 @@ func serve(ctx context.Context, a *app, args []string) (err error) {
 	if err := a.makeCertificate(); err != nil {
 		return err
 	}
-	pair, err := a.loadCertificate()
+	config, err := a.serverConfig(log)
 	if err != nil {
 		return err
 	}
-	var shown certificate
-	shown.now.Store(&pair)
-	config.TLS, config.Maildrop = shown.config(), a.maildrop()
 	srv, err := mailcore.Open(ctx, a.database(), config)
 	if err != nil {
 		return err
@@ -76,11 +72,26 @@ func serve(ctx context.Context, a *app, args []string) (err error) {
 		return errors.Join(err, srv.Close())
 	}
 	a.announce(listeners)
+	notify("READY=1")
+	context.AfterFunc(ctx, func() { notify("STOPPING=1") })
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return srv.Run(ctx, listeners...) })
-	group.Go(func() error { return a.serveControl(ctx, control, srv, config.Log) })
-	group.Go(func() error { shown.reload(ctx, a, signals, config.Log); return nil })
+	group.Go(func() error { return a.serveControl(ctx, control, srv, log) })
+	group.Go(func() error {
+		(&reloader{app: a, server: srv, log: log, out: out}).run(ctx, signals)
+		return nil
+	})
 	return group.Wait()
+}
+
+// serverConfig is the configuration of a server: what the settings say, and the
+// certificate they name.
+func (a *app) serverConfig(log *slog.Logger) (mailcore.Config, error) {
+	config, err := a.library()
+	pair, tlsErr := a.loadCertificate()
+	config.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	config.Log, config.Maildrop = log, a.maildrop()
+	return config, errors.Join(err, tlsErr)
 }
 
 // listen opens the doors of the configuration, or none of them.
@@ -151,23 +162,6 @@ func (a *app) inData(path string) string {
 		return path
 	}
 	return filepath.Join(a.data, path)
-}
-
-// openLog opens the log of the configuration.
-func (a *app) openLog() (log *slog.Logger, closeLog func(), err error) {
-	var w io.Writer = a.stderr
-	closeLog = func() {}
-	if name := a.settings.Log.File; name != "" {
-		f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-		if err != nil {
-			return nil, nil, fmt.Errorf("log.file: %w", err)
-		}
-		w, closeLog = f, func() { f.Close() }
-	}
-	if a.settings.Log.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, nil)), closeLog, nil
-	}
-	return slog.New(slog.NewTextHandler(w, nil)), closeLog, nil
 }
 
 // announce says where the server listens and how to send a first message.

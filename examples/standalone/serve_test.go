@@ -2,19 +2,13 @@ package main
 
 import (
 	"bytes"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net"
-	"net/smtp"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
-
-	"github.com/panelmail/panelmail/mailcore"
 )
 
 // taken is a port of loopback that somebody listens on.
@@ -164,67 +158,6 @@ func TestSocketsThatNobodyAnswersDoNotKeepAServerFromStarting(t *testing.T) {
 	l.do("", "queue", "list")
 	l.serve()
 	l.do("", "queue", "list")
-}
-
-// A hang-up has the certificate read again. Who is connected stays connected.
-func TestACertificateIsReplacedWithoutDroppingAConnection(t *testing.T) {
-	l := newLab(t)
-	crt, key := filepath.Join(l.data, "x.crt"), filepath.Join(l.data, "x.key")
-	write := func(host string) {
-		t.Helper()
-		cert, secret, err := mailcore.SelfSigned(host)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for name, text := range map[string][]byte{crt: cert, key: secret} {
-			if err := os.WriteFile(name, text, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	write("one.example")
-	l.configure(`hostname = "mail.panel.example"`, `listen.smtp = ""`, `listen.submission = "127.0.0.1:0"`, `tls.certificate = "`+crt+`"`, `tls.key = "`+key+`"`)
-	s := l.serve()
-	connect := func() (*smtp.Client, *x509.Certificate) {
-		t.Helper()
-		c, err := smtp.Dial(s.listens("submission"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close() })
-		if err := c.StartTLS(&tls.Config{InsecureSkipVerify: true}); err != nil {
-			t.Fatal(err)
-		}
-		state, _ := c.TLSConnectionState()
-		return c, state.PeerCertificates[0]
-	}
-	early, was := connect()
-	if was.Subject.CommonName != "one.example" {
-		t.Fatalf("certificate of %s", was.Subject.CommonName)
-	}
-	hangup := func(log string) {
-		t.Helper()
-		if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
-			t.Fatal(err)
-		}
-		s.says(log)
-	}
-	if err := os.WriteFile(crt, []byte("half of a certif"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	hangup("the certificate was not read again")
-	if _, is := connect(); !is.Equal(was) {
-		t.Errorf("a broken file replaced the certificate by that of %s", is.Subject.CommonName)
-	}
-	write("two.example")
-	hangup("the certificate was read again")
-	if _, is := connect(); is.Subject.CommonName != "two.example" {
-		t.Errorf("after the hang-up the certificate is of %s", is.Subject.CommonName)
-	}
-	if err := early.Noop(); err != nil {
-		t.Errorf("the connection from before: %v", err)
-	}
-	early.Close()
 }
 
 func TestTheCertificateOfTheFirstStartIsKept(t *testing.T) {

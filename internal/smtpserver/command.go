@@ -84,7 +84,10 @@ func isVerb(line, verb string) bool {
 
 // dispatch serves one command.
 func (c *Conn) dispatch(cmd command) {
-	c.verb, c.argument = cmd.verb, ""
+	c.verb, c.argument, c.to = cmd.verb, "", nil
+	if c.tx == nil {
+		c.from = nil
+	}
 	if bad := malformed(cmd); bad != "" {
 		c.refuseMalformed(cmd, bad)
 		return

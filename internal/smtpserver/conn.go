@@ -29,6 +29,7 @@ type Conn struct {
 	tx      *transaction // nil: none
 
 	verb, argument string   // of the command being served, for the log
+	from, to       *string  // what it names of an envelope, for the log; nil: nothing
 	pending        *command // read, but not served yet
 
 	errors, junk, authFailures int
@@ -106,12 +107,12 @@ func (c *Conn) Protocol() string {
 	return word
 }
 
-// client names the peer in the log.
-func (c *Conn) client() string {
-	if ip := c.ClientIP(); ip.IsValid() {
+// clientName names a peer in the log.
+func clientName(nc net.Conn) string {
+	if ip := clientIP(nc); ip.IsValid() {
 		return ip.String()
 	}
-	return c.RemoteAddr().Network()
+	return nc.RemoteAddr().Network()
 }
 
 // serve is the whole dialogue.
@@ -203,7 +204,7 @@ func (c *Conn) begin(tx Transaction, utf8 bool) {
 }
 
 func (c *Conn) end() {
-	c.tx = nil
+	c.tx, c.from = nil, nil
 	c.wire.setBusy(false)
 }
 

@@ -40,6 +40,7 @@ func (c *Conn) mail(arg string) {
 		c.answer(*bad)
 		return
 	}
+	c.from = &from
 	tx, err := c.session.Mail(c.ctx, from, params)
 	if err != nil {
 		c.answer(c.answerFor(err, lookupFailure(from)))
@@ -77,6 +78,7 @@ func (c *Conn) rcpt(arg string) {
 		c.answer(*bad)
 		return
 	}
+	c.to = &to
 	params, bad := rcptParams(rest)
 	if bad != nil {
 		c.answer(*bad)

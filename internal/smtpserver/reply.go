@@ -135,10 +135,19 @@ func appendText(b []byte, line string) []byte {
 // says is left out, for it may be a password that came at the wrong moment; AUTH
 // has no arguments in c.argument.
 func (c *Conn) logRefusal(a answer) {
-	c.log(slog.LevelInfo, "command refused",
+	attrs := []slog.Attr{
 		slog.String("command", c.verb),
 		slog.String("argument", printable(c.argument, 512)),
-		slog.String("reply", strconv.Itoa(a.code)+" "+printable(a.Error(), maxReplyLine)))
+		slog.String("reply", strconv.Itoa(a.code)+" "+printable(a.Error(), maxReplyLine)),
+		slog.String("proto", c.Protocol()),
+	}
+	if c.from != nil {
+		attrs = append(attrs, slog.String("from", *c.from))
+	}
+	if c.to != nil {
+		attrs = append(attrs, slog.String("to", *c.to))
+	}
+	c.log(slog.LevelInfo, "command refused", attrs...)
 }
 
 // log writes a line about this connection.
@@ -148,7 +157,7 @@ func (c *Conn) log(level slog.Level, message string, attrs ...slog.Attr) {
 		return
 	}
 	attrs = append([]slog.Attr{
-		slog.String("client", c.client()),
+		slog.String("client", clientName(c.wire.raw)),
 		slog.String("helo", c.helo),
 	}, attrs...)
 	l.LogAttrs(c.ctx, level, message, attrs...)

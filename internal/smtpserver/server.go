@@ -259,7 +259,7 @@ func (s *Server) serve(ctx context.Context, nc net.Conn) {
 
 // refuse answers a connection that is not served.
 func (s *Server) refuse(ctx context.Context, nc net.Conn, text string) {
-	s.log().InfoContext(ctx, "connection refused", "client", nc.RemoteAddr().String(), "reply", text)
+	s.log().InfoContext(ctx, "connection refused", "client", clientName(nc), "reply", text)
 	if s.ImplicitTLS {
 		return // the client waits for a handshake
 	}

@@ -1,0 +1,78 @@
+package mailcore
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+
+	"github.com/panelmail/panelmail/queue"
+	"github.com/panelmail/panelmail/transport"
+)
+
+// status is the word Postfix has for an event in its delivery log; "" if the event
+// is not about a delivery.
+func status(k queue.Kind) string {
+	switch k {
+	case queue.Delivered:
+		return "sent"
+	case queue.Deferred, queue.Uncertain:
+		return "deferred"
+	case queue.Failed:
+		return "bounced"
+	case queue.Expired:
+		return "expired"
+	case queue.Held:
+		return "held"
+	}
+	return ""
+}
+
+// logEvent writes the line about an event.
+func logEvent(log *slog.Logger, e queue.Event) {
+	ctx := context.Background()
+	if !log.Enabled(ctx, slog.LevelInfo) {
+		return
+	}
+	word := status(e.Kind)
+	if word == "" {
+		log.LogAttrs(ctx, slog.LevelInfo, "message",
+			slog.String("id", e.ID), slog.String("event", string(e.Kind)), slog.String("from", e.ReversePath),
+			slog.String("site", e.Site), slog.Int64("size", e.Size), slog.Int("nrcpt", e.Recipients))
+		return
+	}
+	attrs := []slog.Attr{slog.String("id", e.ID), slog.String("to", e.Recipient)}
+	if original := originalOf(e); original != "" {
+		attrs = append(attrs, slog.String("orig_to", original))
+	}
+	reply := e.Outcome.Reply.Error()
+	if e.Outcome.Reply.Code == 0 {
+		reply = e.Outcome.Reply.Text // of a person who put it on hold
+	}
+	log.LogAttrs(ctx, slog.LevelInfo, "delivery", append(attrs,
+		slog.String("relay", relayOf(e.Outcome)), slog.Duration("delay", e.Delay),
+		slog.String("dsn", e.Outcome.Reply.Status()), slog.String("status", word), slog.String("reply", reply))...)
+}
+
+// originalOf is the address that a recipient was given as, if it became another;
+// else "".
+func originalOf(e queue.Event) string {
+	kind, original, _ := strings.Cut(e.ORcpt, ";")
+	if !strings.EqualFold(kind, "rfc822") || original == e.Recipient {
+		return ""
+	}
+	return original
+}
+
+// relayOf is the host of an outcome as Postfix writes it: host[address]:port.
+func relayOf(o transport.Outcome) string {
+	if o.Host == "" {
+		return "none"
+	}
+	address, port, err := net.SplitHostPort(o.Addr)
+	if err != nil {
+		return fmt.Sprintf("%s[%s]", o.Host, o.Addr)
+	}
+	return fmt.Sprintf("%s[%s]:%s", o.Host, address, port)
+}
