@@ -177,7 +177,9 @@ func (c *Conn) lost(err error) {
 	switch {
 	case c.closing:
 	case errors.Is(err, errFlood):
-		c.fatal("4.7.0", "Error: line too long")
+		c.verb, c.argument = "", ""
+		c.hangUp()
+		c.reply(500, "5.5.2", "Error: line too long")
 	case c.wire.stopped():
 		c.fatal("4.3.2", "Service shutting down")
 	case errors.Is(err, os.ErrDeadlineExceeded):
