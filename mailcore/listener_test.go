@@ -50,7 +50,7 @@ func behind(t *testing.T, config mailcore.Config, l mailcore.Listener, f func(sr
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { c.Close() })
-			return &caller{t, c, bufio.NewReader(c)}
+			return newCaller(t, c)
 		})
 		cancel()
 		if err := <-ended; err != nil {
@@ -65,6 +65,8 @@ type caller struct {
 	conn net.Conn
 	r    *bufio.Reader
 }
+
+func newCaller(t *testing.T, c net.Conn) *caller { return &caller{t, c, bufio.NewReader(c)} }
 
 // say sends lines and returns what is said until there is silence.
 func (c *caller) say(lines ...string) (heard []string) {
@@ -246,7 +248,7 @@ func TestACertificateIsReplacedUnderOpenConnections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := mailcore.Config{TLS: certificates.TLS(), Postmaster: "boss@elsewhere.test"}
+	config := mailcore.Config{TLS: certificates.TLS()}
 	behind(t, config, mailcore.Listener{Kind: mailcore.SMTP}, func(_ *mailcore.Server, dial func() *caller) {
 		open := dial()
 		open.say("EHLO c.test", "STARTTLS")
