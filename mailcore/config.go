@@ -188,9 +188,8 @@ func (c Config) Check() error {
 	return err
 }
 
-// withDefaults fills the zero fields. It reports every problem at once.
-func (c Config) withDefaults() (Config, error) {
-	var problems []error
+// normalize folds names, and returns all that is wrong.
+func (c *Config) normalize() (problems []error) {
 	complain := func(format string, args ...any) {
 		problems = append(problems, fmt.Errorf(format, args...))
 	}
@@ -234,8 +233,12 @@ func (c Config) withDefaults() (Config, error) {
 		problems = append(problems, err)
 	}
 	problems = append(problems, c.Guard.check()...)
-	problems = append(problems, c.Restrictions.check(c.Resolver)...)
-	if len(problems) > 0 {
+	return append(problems, c.Restrictions.check(c.Resolver)...)
+}
+
+// withDefaults fills the zero fields. It reports every problem at once.
+func (c Config) withDefaults() (Config, error) {
+	if problems := c.normalize(); len(problems) > 0 {
 		return c, fmt.Errorf("mailcore: configuration: %w", errors.Join(problems...))
 	}
 	setDefault(&c.Network, transport.Network(transport.System{}))
@@ -255,9 +258,12 @@ func (c Config) withDefaults() (Config, error) {
 
 // checkAddresses checks Postmaster and Origin, which it folds.
 func (c *Config) checkAddresses() (problems []error) {
+	complain := func(format string, args ...any) {
+		problems = append(problems, fmt.Errorf(format, args...))
+	}
 	if c.Postmaster != "" {
 		if _, err := address.Parse(c.Postmaster); err != nil {
-			problems = append(problems, fmt.Errorf("Postmaster %q: %w", c.Postmaster, err))
+			complain("Postmaster %q: %w", c.Postmaster, err)
 		}
 	}
 	if c.Origin == "" {
@@ -266,7 +272,8 @@ func (c *Config) checkAddresses() (problems []error) {
 	}
 	a, err := address.Parse("postmaster@" + c.Origin)
 	if _, literal := a.Literal(); err != nil || literal {
-		return append(problems, fmt.Errorf("Origin %q is no domain", c.Origin))
+		complain("Origin %q is no domain", c.Origin)
+		return problems
 	}
 	c.Origin = a.Fold().Domain
 	return problems
