@@ -137,6 +137,10 @@ type Config struct {
 	// ways.
 	Realm string
 
+	// FromPolicy says what submitters may write into the From field. If empty,
+	// FromHosted.
+	FromPolicy FromPolicy
+
 	// Guard bounds how often passwords may be guessed.
 	Guard Guard
 
@@ -223,6 +227,9 @@ func (c *Config) normalize() (problems []error) {
 	if c.SmartHost == "" && c.SmartHostCredential != (transport.Credential{}) {
 		complain("SmartHostCredential is set, but SmartHost is not")
 	}
+	if err := c.FromPolicy.check(); err != nil {
+		problems = append(problems, err)
+	}
 	if c.Realm != "" {
 		if _, err := address.Parse("postmaster@" + c.Realm); err != nil {
 			complain("Realm %q: %w", c.Realm, err)
@@ -249,6 +256,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Limits.ExemptNetworks == nil {
 		c.Limits.ExemptNetworks = c.RelayNetworks
 	}
+	setDefault(&c.FromPolicy, FromHosted)
 	setDefault(&c.Grace, 5*time.Second)
 	setDefault(&c.Log, slog.Default())
 	setDefault(&c.Retry.DelayWarning, 4*time.Hour)

@@ -19,6 +19,7 @@ type draft struct {
 	tls      string // for Received: version and cipher
 	ours     bool   // from a submitter of ours: we mend it and add what is missing
 	request  request
+	writer   writer
 
 	self    string // the user name of who submits it locally, in lower case
 	size    int64  // as the client declared it; 0: not

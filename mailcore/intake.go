@@ -34,7 +34,7 @@ const submissionField = "X-Panelmail-Submission"
 // store stamps the draft and puts it into the queue. When it returns without an
 // error the message is on disk.
 func (s *desk) store(ctx context.Context, d *draft, content io.Reader) (id string, err error) {
-	m, content, err := s.stamp(d, content)
+	m, content, err := s.stamp(ctx, d, content)
 	if err != nil {
 		return "", s.refusal(err)
 	}
@@ -46,7 +46,7 @@ func (s *desk) store(ctx context.Context, d *draft, content io.Reader) (id strin
 }
 
 // stamp reads the header, checks it and makes the queue's message.
-func (s *desk) stamp(d *draft, content io.Reader) (queue.Message, io.Reader, error) {
+func (s *desk) stamp(ctx context.Context, d *draft, content io.Reader) (queue.Message, io.Reader, error) {
 	if err := d.checkParameters(); err != nil {
 		return queue.Message{}, nil, err
 	}
@@ -61,6 +61,9 @@ func (s *desk) stamp(d *draft, content io.Reader) (queue.Message, io.Reader, err
 	}
 	if header.Count("Received") >= maxHops {
 		return queue.Message{}, nil, transport.Replyf(554, "5.4.6", "Error: too many hops")
+	}
+	if err := s.checkFrom(ctx, d.writer, header); err != nil {
+		return queue.Message{}, nil, err
 	}
 	now := time.Now()
 	id := queue.NewID(now)

@@ -125,8 +125,13 @@ func (s *desk) localDraft(ctx context.Context, who localSubmitter, e transport.E
 	if err := s.siteMaySend(ctx, who.site, sender); err != nil {
 		return nil, err
 	}
+	var w writer
+	if who.site != "" {
+		w = writer{site: who.site, self: who.address}
+	}
 	return &draft{
 		envelope: e,
+		writer:   w,
 		origin:   transport.Origin{Site: who.site, Via: transport.ViaSendmail, UID: who.uid, PID: who.pid},
 		self:     strings.ToLower(who.name),
 		ours:     true,

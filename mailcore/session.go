@@ -81,8 +81,13 @@ func (s *desk) smtpDraft(ctx context.Context, who Identity, trusted bool, e tran
 		}
 		site = settings.SiteOf(e.ReversePath)
 	}
+	var w writer
+	if who.Login != "" {
+		w = writer{site: who.Site, login: who.Login}
+	}
 	return &draft{
 		envelope: e,
+		writer:   w,
 		origin:   transport.Origin{Site: site, Login: who.Login, Via: transport.ViaSMTP, UID: -1},
 		ours:     trusted || who.Login != "",
 	}, nil

@@ -46,7 +46,7 @@ func (s *Server) SubmitTx(ctx context.Context, tx *sql.Tx, m Message) (id string
 	if err != nil {
 		return "", fmt.Errorf("mailcore: submit: %w", err)
 	}
-	stored, content, err := desk.stamp(d, desk.bounded(m.Content))
+	stored, content, err := desk.stamp(ctx, d, desk.bounded(m.Content))
 	if err != nil {
 		return "", fmt.Errorf("mailcore: submit: %w", desk.refusal(err))
 	}
@@ -83,6 +83,9 @@ func (s *desk) draft(ctx context.Context, m Message) (*draft, error) {
 			d.envelope.ReversePath = a.String()
 			d.envelope.SMTPUTF8 = a.NeedsUTF8()
 		}
+	}
+	if m.Site != "" {
+		d.writer = writer{site: m.Site}
 	}
 	if err := s.siteMaySend(ctx, m.Site, d.envelope.ReversePath); err != nil {
 		problems = append(problems, err)
