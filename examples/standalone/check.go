@@ -25,6 +25,7 @@ func (s settings) check() (problems []problem) {
 	}
 	complain("hostname", checked(mailcore.Config{Hostname: s.Hostname}))
 	complain("postmaster", checked(mailcore.Config{Hostname: "host.example", Postmaster: s.Postmaster}))
+	complain("origin", checked(mailcore.Config{Hostname: "host.example", Origin: s.Origin}))
 	complain("delivery.tls", checked(mailcore.Config{Hostname: "host.example", TLSLevel: transport.TLSLevel(s.Delivery.TLS)}))
 	complain("delivery.smart_host", checked(mailcore.Config{Hostname: "host.example", SmartHost: s.Delivery.SmartHost}))
 	complain("listen.smtp", s.Listen.SMTP.check())

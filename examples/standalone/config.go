@@ -23,6 +23,8 @@ import (
 type settings struct {
 	Hostname   string `toml:"hostname"`
 	Postmaster string `toml:"postmaster"`
+	Origin     string `toml:"origin"`
+	Aliases    string `toml:"aliases"` // the file that newaliases imports
 
 	Listen struct {
 		SMTP          addresses `toml:"smtp"`
@@ -85,6 +87,7 @@ func defaults() settings {
 	if name, err := os.Hostname(); err == nil && strings.Contains(name, ".") {
 		s.Hostname = name
 	}
+	s.Aliases = "/etc/aliases"
 	s.Listen.SMTP, s.Listen.Submission = addresses{"127.0.0.1:2525"}, addresses{"127.0.0.1:2587"}
 	s.Listen.SMTPTLS, s.Listen.ProxyNetworks = "may", []string{}
 	s.Listen.Sendmail = "sendmail.sock"
@@ -206,6 +209,7 @@ func (s settings) library() (mailcore.Config, []problem) {
 		Hostname:     s.Hostname,
 		Greeting:     s.Listen.Greeting,
 		Postmaster:   s.Postmaster,
+		Origin:       s.Origin,
 		SmartHost:    s.Delivery.SmartHost,
 		TLSLevel:     transport.TLSLevel(s.Delivery.TLS),
 		Port:         s.Delivery.Port,

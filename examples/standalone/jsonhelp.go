@@ -31,7 +31,11 @@ smarthost list, set      key nexthop credential
 relay list, set          key credential
 tls list, set            key level
 site list, add           name uids contact suspended
-domain list, add         domain site class
+domain list, add         domain site class listed
+mailbox list, add        address site deliver max_size disabled
+domain recipient list    address site
+alias list, set          alias site targets disabled
+alias import, newaliases aliases (how many)
 login list, add          name site
 
 Times are seconds since 1970, delays seconds, sizes octets. A field that has

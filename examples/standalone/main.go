@@ -31,10 +31,8 @@ func main() {
 func run(ctx context.Context, argv []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	args := argv[1:]
 	switch name := filepath.Base(argv[0]); name {
-	case "sendmail", "mailq", "postqueue", "postsuper", "postcat":
+	case "sendmail", "mailq", "postqueue", "postsuper", "postcat", "newaliases":
 		args = append([]string{name}, args...)
-	case "newaliases":
-		return 0 // aliases are in the database, there is nothing to rebuild
 	}
 	a := &app{stdin: stdin, stdout: reader{stdout}, stderr: stderr, data: dataDirectory()}
 	args, err := a.globalFlags(args)

@@ -142,7 +142,7 @@ func (p *aliasParser) entry(text string, line int, tooLong bool) error {
 		return err
 	}
 	a := AliasEntry{Pattern: pattern}
-	if a.Targets, err = splitTargets(rest); err != nil {
+	if a.Targets, err = SplitTargets(rest); err != nil {
 		return err
 	}
 	row, err := checkAlias(a)
@@ -198,9 +198,10 @@ func quotedLen(s string) int {
 	return 0
 }
 
-// splitTargets splits a list at commas and blanks that are not in quotes. A
-// command in quotes is one target, quotes and all.
-func splitTargets(text string) (targets []string, err error) {
+// SplitTargets splits a list of targets at commas and blanks that are not in
+// quotes. A command in quotes is one target, quotes and all, for
+// [Sites.SetAlias] to refuse.
+func SplitTargets(text string) (targets []string, err error) {
 	for {
 		text = strings.TrimLeft(text, ", \t")
 		if text == "" {
