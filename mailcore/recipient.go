@@ -29,7 +29,7 @@ func (s *desk) recipient(ctx context.Context, d *draft, to string, relay bool) (
 		}
 	}
 	a, err := address.Parse(to)
-	if err != nil {
+	if err != nil || a.Dashed() && !relay { // a program that delivers might take it for an option
 		return acceptance{}, transport.Replyf(501, "5.1.3", "Bad recipient address syntax")
 	}
 	settings, err := s.sites.Current(ctx)
