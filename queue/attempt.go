@@ -15,8 +15,9 @@ import (
 // deliver makes one attempt and settles it.
 func (s *scheduler) deliver(ctx context.Context, a *attempt) {
 	report := s.try(ctx, a)
-	s.ended(a, throttled(report, len(a.rows)))
-	s.settle(ctx, a, report, true)
+	if kept := s.ended(a, report); !kept {
+		s.settle(ctx, a, report, true)
+	}
 }
 
 // try calls the transport. Its panic is trouble of ours: it defers.

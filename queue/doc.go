@@ -34,6 +34,15 @@
 // sites with the fewest deliveries under way, and the last quarter of them to lanes
 // with few: destinations that do not answer never hold all.
 //
+// Lanes that share what limits them, such as those of two domains behind one provider,
+// take turns too: a place that becomes free goes to the one of them that has begun no
+// delivery for longest. Where n lanes share a limit of w deliveries, a lane that comes
+// begins its first no later than the delivery n+w of theirs after that, and no lane
+// that has mail all the time begins w+1 more than another that does. The transport must
+// say how much room there is: see [transport.Admitter]. Where very many lanes share
+// limits that have no name (see [transport.Room]), more than a hundred, that is so on
+// average; where more than a thousand wait, those above try again within half a minute.
+//
 // A lane that has no room until a known instant, because its destination is dead or
 // a rate is used up, is parked in the database until then, also across a restart.
 // [Queue.Retry] has it tried at once.

@@ -32,6 +32,8 @@ type lane struct {
 	begun  []time.Time // when the latest deliveries began, as far as learn needs them
 	latest time.Time   // when the latest of all did
 	told   bool        // the transport was asked since, when it had counted it
+
+	line line
 }
 
 const (
@@ -54,10 +56,20 @@ const (
 	floorOf = classTurns + 1
 )
 
-// mayStart reports whether one more delivery may begin.
-func (l *lane) mayStart() bool {
-	return l.ready.n > 0 && l.busy < l.limit && l.doubt < doubtFactor*l.limit
+// mayStart reports whether one more delivery may begin, where others were granted
+// some of the room.
+func (l *lane) mayStart(given int) bool {
+	switch {
+	case l.ready.n == 0 || l.busy >= l.limit || l.doubting():
+		return false
+	case l.line.shares:
+		return l.line.grant > 0
+	}
+	return l.busy+given < l.limit
 }
+
+// doubting reports whether a delivery is to be settled before another one begins.
+func (l *lane) doubting() bool { return l.doubt >= doubtFactor*l.limit }
 
 // starved reports whether claimed attempts wait for room that others took.
 func (l *lane) starved() bool { return l.ready.n > 0 && l.busy == 0 && l.limit < 1 }
@@ -76,14 +88,16 @@ func (l *lane) guessed() bool { return !l.told && l.ready.n > 0 && l.busy >= l.l
 // that a delivery has ended since the last time.
 func (l *lane) toAsk(now time.Time, ended bool) bool {
 	switch {
+	case l.line.grant > 0:
+		return false
+	case l.waits() && l.until.IsZero() && (ended || !l.line.again.IsZero() && !now.Before(l.line.again)):
+		return true
 	case l.guessed():
 		return now.Sub(l.latest) >= countDelay
-	case l.until.IsZero():
-		return ended && (l.full || l.starved())
-	case now.Before(l.until):
+	case l.until.IsZero() || now.Before(l.until):
 		return false
 	}
-	return l.full || l.ready.n > 0 && l.busy >= l.limit
+	return l.waits() || l.ready.n > 0 && l.busy >= l.limit
 }
 
 // ahead is how many attempts of a class may be claimed now. What goes after a

@@ -37,6 +37,9 @@ type parking struct {
 func (s *scheduler) learn(l *lane, now time.Time, r transport.Room) {
 	l.learn(now, r.Free, s.q.o.Load().Concurrency)
 	l.until = time.Time{}
+	if l.line.grant == 0 {
+		l.line.limiter = r.Limiter
+	}
 	switch {
 	case r.Free > 0 || !r.Until.After(now):
 		return
@@ -99,7 +102,6 @@ func (s *scheduler) reask() {
 	if s.admit == nil {
 		return
 	}
-	var lanes []*lane
 	now := time.Now()
 	s.mu.Lock()
 	ended, most := s.freed, maxAsked
@@ -107,21 +109,30 @@ func (s *scheduler) reask() {
 		s.reopened = now
 		ended, most = true, maxFull
 	}
-	for _, l := range s.lanes {
-		if l.toAsk(now, ended) && len(lanes) < most {
-			lanes = append(lanes, l)
-		}
-	}
-	s.mu.Unlock()
+	lanes := s.toAsk(now, ended, most)
+	defer s.mu.Unlock()
+	left := map[string]int{} // places not spoken for, by what limits them
 	for _, l := range lanes {
+		if n, known := left[l.line.limiter]; known && n <= 0 && l.line.limiter != "" {
+			continue // it would be told the same
+		}
+		s.mu.Unlock()
 		room, _ := s.room(l.label)
 		s.mu.Lock()
+		if s.lanes[l.id] != l {
+			continue // forgotten meanwhile
+		}
+		l.hear(room)
 		s.learn(l, now, room)
 		if l.more == [priorities]bool{} {
 			s.forget(l)
 		}
-		s.mu.Unlock()
+		if _, known := left[l.line.limiter]; !known {
+			left[l.line.limiter] = room.Free - s.given[l.line.limiter]
+		}
+		left[l.line.limiter]--
 	}
+	s.grant(lanes, now)
 }
 
 // reviveLabel has the transport forget that a lane's destination is dead.
@@ -143,6 +154,8 @@ func (s *scheduler) alarm() (wake int64) {
 		switch {
 		case l.until.After(now):
 			wake = min(wake, micros(l.until)+1) // the store's instants are less exact
+		case s.admit != nil && l.waits() && l.line.grant == 0 && !l.line.again.IsZero():
+			wake = min(wake, micros(l.line.again)+1)
 		case s.admit != nil && l.guessed():
 			wake = min(wake, micros(l.latest.Add(countDelay))+1)
 		case !l.full && l.ready.n == 0:

@@ -27,6 +27,12 @@ func (r *ready) add(a *attempt) {
 	r.n++
 }
 
+// putBack returns an attempt that was taken: it is the next of its class.
+func (r *ready) putBack(a *attempt) {
+	r.classes[a.class].putBack(a)
+	r.n++
+}
+
 // take removes the attempt whose turn it is. There must be one.
 func (r *ready) take() *attempt {
 	r.n--
@@ -126,6 +132,25 @@ func (c *ring) add(a *attempt) {
 		c.at++ // all others come first
 	}
 	t.attempts = append(t.attempts, a)
+	c.n++
+}
+
+// putBack puts an attempt before what was claimed after it, and makes it its site's
+// turn.
+func (c *ring) putBack(a *attempt) {
+	if c.sites[a.origin.Site] == nil {
+		c.add(a)
+		c.at--
+		return
+	}
+	t := c.sites[a.origin.Site]
+	before := slices.IndexFunc(t.attempts, func(b *attempt) bool { return b.token > a.token })
+	if before < 0 {
+		before = len(t.attempts)
+	}
+	t.attempts = slices.Insert(t.attempts, before, a)
+	t.owes = 0
+	c.at = slices.Index(c.turns, t)
 	c.n++
 }
 

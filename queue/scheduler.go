@@ -43,6 +43,7 @@ type scheduler struct {
 	picks    int               // lanes chosen: see order
 	served   int64             // deliveries begun
 	fulls    int               // lanes that are full
+	given    map[string]int    // places granted and not taken yet, by what limits them
 	parks    map[int64]parking // to be written
 	rests    rests             // of lanes that hand back what they get
 	stale    bool              // the schedule may say more than is known here
@@ -55,7 +56,7 @@ type scheduler struct {
 func newScheduler(q *Queue, t transport.Transport) *scheduler {
 	s := &scheduler{q: q, t: t, signal: make(chan struct{}, 1), lanes: map[int64]*lane{}, labels: map[string]*lane{}, places: map[string]int{},
 		sites: map[string]int{}, tokens: map[int64]*attempt{}, token: rand.Int64N(1<<62) + 1, parks: map[int64]parking{},
-		rests: rests{}, stale: true, next: never}
+		rests: rests{}, given: map[string]int{}, stale: true, next: never}
 	s.admit, _ = t.(transport.Admitter)
 	s.revive, _ = t.(transport.Reviver)
 	return s
@@ -194,26 +195,34 @@ func (s *scheduler) forget(l *lane) {
 	if l.doubt > 0 || l.ready.n > 0 || l.full || l.asked || l.extra > 0 || l.backs > 0 {
 		return
 	}
+	s.revoke(l)
 	delete(s.lanes, l.id)
 	delete(s.labels, l.label)
 	s.stale = s.stale || l.skipped || l.more != [priorities]bool{}
 }
 
-// ended makes room when a delivery is over, before it is settled.
-func (s *scheduler) ended(a *attempt, throttled bool) {
+// ended makes room when a delivery is over, before it is settled. kept says that it
+// never was one, and waits in memory for room.
+func (s *scheduler) ended(a *attempt, report transport.Report) (kept bool) {
+	throttled := throttled(report, len(a.rows))
 	room, asked := s.room(a.label)
 	now := time.Now()
 	s.mu.Lock()
+	defer s.notify()
+	defer s.mu.Unlock()
 	l := s.lanes[a.lane]
 	l.busy--
 	s.running--
-	s.freed = true
 	if s.sites[a.origin.Site]--; s.sites[a.origin.Site] == 0 {
 		delete(s.sites, a.origin.Site)
 	}
 	if asked {
 		s.learn(l, now, room)
 	}
+	if throttled && asked && s.refused(l, a, report, room) {
+		return true
+	}
+	s.freed = true
 	a.rest = s.rests.after(a.lane, now, throttled, rand.Float64())
 	if throttled {
 		a.back = true
@@ -221,8 +230,7 @@ func (s *scheduler) ended(a *attempt, throttled bool) {
 		l.limit = max(l.busy, 1)
 		s.empty(l) // there is no room for the others either
 	}
-	s.mu.Unlock()
-	s.notify()
+	return false
 }
 
 // empty hands back what a lane has claimed ahead. The scheduler's lock is held.
@@ -243,6 +251,7 @@ func (s *scheduler) settled(a *attempt, begun bool, due, parked int64) {
 	s.next = min(s.next, max(due, parked))
 	if l := s.lanes[a.lane]; l != nil {
 		if begun {
+			s.freed = s.freed || l.line.shares && l.doubting()
 			l.doubt--
 		}
 		if a.extra {

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -13,14 +14,15 @@ import (
 // stored together.
 //
 // A lane with newcomers waits for their claim, which is made next; but not for a
-// second one, so that new sites do not stop it for good.
+// second one, so that new sites do not stop it for good. What others in line are
+// granted is no room for a lane.
 func (s *scheduler) start() {
 	now := time.Now()
 	var begin []*attempt
 	s.mu.Lock()
-	lanes := s.startable(now)
+	lanes, given := s.startable(now), maps.Clone(s.given)
 	for s.running < s.q.o.Load().Workers {
-		lanes = slices.DeleteFunc(lanes, func(l *lane) bool { return !l.mayStart() || !s.spares(l) })
+		lanes = slices.DeleteFunc(lanes, func(l *lane) bool { return !l.mayStart(given[l.line.limiter]) || !s.spares(l) })
 		if len(lanes) == 0 {
 			break
 		}
@@ -34,6 +36,7 @@ func (s *scheduler) start() {
 			}
 		}
 	}
+	s.yield(given, now)
 	s.mu.Unlock()
 	for _, a := range begin {
 		s.live.Go(func() { s.deliver(s.grace, a) })
@@ -47,7 +50,7 @@ func (s *scheduler) startable(now time.Time) (lanes []*lane) {
 		if !room || l.resting(now) {
 			l.newcomers = nil // there will be no claim for them
 		}
-		if l.mayStart() && (len(l.newcomers) == 0 || l.passed) {
+		if l.ready.n > 0 && l.busy < l.limit && (len(l.newcomers) == 0 || l.passed) {
 			lanes = append(lanes, l)
 		}
 		l.passed = false
@@ -58,8 +61,7 @@ func (s *scheduler) startable(now time.Time) (lanes []*lane) {
 // begin counts the next delivery in a lane.
 func (s *scheduler) begin(l *lane, now time.Time) *attempt {
 	a := l.begin(now)
-	l.served = s.served
-	s.served++
+	s.takeTurn(l, a)
 	s.running++
 	s.sites[a.origin.Site]++
 	return a

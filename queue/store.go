@@ -252,6 +252,8 @@ type attempt struct {
 	lease int64         // until when the attempt may go on
 	rest  time.Duration // of the lane, if something was handed back
 	back  bool          // something was
+	turn  int64         // the lane's place among others before it began
+	again bool          // it was refused where there seemed to be room
 	stop  *time.Timer   // ends the delivery then; nil: not begun
 }
 

@@ -21,6 +21,8 @@ type bounds struct {
 	burst   int           // how many may start together all the same
 
 	processes int // deliveries at once of quota.transport
+
+	window, total string // name the window and the quota in [Room]
 }
 
 // A load is whose deliveries are counted together.
@@ -37,13 +39,14 @@ const everything = 1 << 20
 func (p *Plan) bounds(rest time.Duration) bounds {
 	d := &p.Definition
 	b := bounds{lane: load{key: p.Lane}, limit: p.Limit, initial: p.Initial, cohorts: d.FailedCohortLimit, rest: rest}
-	if b.cohorts == 0 {
+	if b.window = p.Lane; b.cohorts == 0 {
 		b.cohorts = cohortLimit(b.initial)
 	}
 	if !d.shapes() {
 		return b
 	}
 	b.lane.transport = p.Transport
+	b.window, b.total = p.Transport+" "+p.Lane, p.Transport+" to "+p.Destination
 	b.quota = load{transport: p.Transport, key: p.Destination}
 	b.each, b.delay, b.spacing, b.processes = d.limit(), d.RateDelay, d.spacing(), d.Processes
 	if b.spacing > 0 {
@@ -77,26 +80,42 @@ func (p *Planner) guess(label string, rest time.Duration) bounds {
 			b.lane.key = source + "/" + key
 		}
 	}
+	b.window = b.lane.key
 	return b
 }
 
-// within is the room that is left where two limits hold. What is only busy may have
-// room sooner than it is known of: an instant counts for both.
+// within is the room that is left where two limits hold, of which other is the one
+// that more lanes share. What is only busy may have room sooner than it is known of:
+// an instant counts for both.
 func (r Room) within(other Room) Room {
 	switch {
 	case r.Free > 0 && other.Free > 0:
-		return Room{Free: min(r.Free, other.Free)}
+		if r.Free < other.Free {
+			return r
+		}
+		return other
 	case r.Free > 0:
 		return other
 	case other.Free > 0:
 		return r
 	}
-	both := Room{Free: min(r.Free, other.Free), Until: r.Until, Reply: r.Reply}
+	both := Room{Free: min(r.Free, other.Free), Until: r.Until, Reply: r.Reply, Limiter: cmp.Or(other.Limiter, r.Limiter)}
 	if other.Until.After(r.Until) {
 		both.Until = other.Until
 	}
 	if both.Reply.Code == 0 {
 		both.Reply = other.Reply
 	}
+	if !both.Until.IsZero() {
+		both.Limiter = ""
+	}
 	return both
+}
+
+// of names what leaves the room.
+func (r Room) of(limiter string) Room {
+	if r.Until.IsZero() {
+		r.Limiter = limiter
+	}
+	return r
 }

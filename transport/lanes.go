@@ -139,13 +139,13 @@ func (l *lanes) find(b *bounds, now time.Time) (w *window, q *quota) {
 func (l *lanes) within(b *bounds, w *window, q *quota, now time.Time) Room {
 	r := Room{Free: everything}
 	if b.windowed() {
-		r = r.within(w.room())
+		r = r.within(w.room().of(b.window))
 	}
 	if b.metered() {
-		r = r.within(q.room(b, now))
+		r = r.within(q.room(b, now).of(b.total))
 	}
 	if b.processes > 0 {
-		r = r.within(Room{Free: b.processes - l.processes[b.quota.transport]})
+		r = r.within(Room{Free: b.processes - l.processes[b.quota.transport], Limiter: b.quota.transport})
 	}
 	return r
 }

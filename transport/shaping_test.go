@@ -275,10 +275,10 @@ func TestADeadDestinationIsRevivedByASuccessUnderWay(t *testing.T) {
 		}
 		died := time.Now().Add(3 * time.Second)
 		want := []transport.Room{
-			{Free: -1}, {Free: -1}, // windows of 3 and 2
+			{Free: -1, Limiter: "/a.test"}, {Free: -1, Limiter: "/a.test"}, // windows of 3 and 2
 			{Until: died.Add(5 * time.Minute), Reply: suspended},
 			{Until: died.Add(5 * time.Minute), Reply: suspended}, // one more failure makes it no later
-			{Free: 1}, // a window of 1, as many as were under way
+			{Free: 1, Limiter: "/a.test"},                        // a window of 1, as many as were under way
 		}
 		var got []transport.Room
 		for _, o := range []transport.Outcome{refused, refused, refused, refused, delivered} {

@@ -44,6 +44,12 @@ type Room struct {
 	// Reply says why a lane is full until then, if that is worth telling: a dead
 	// destination's last reply. Zero: it is only busy.
 	Reply Reply
+
+	// Limiter names the limit that leaves no more room than this. Lanes for which the
+	// same is named share it, and the queue has them take turns. Empty: the transport
+	// does not say; lanes that were seen to be in each other's way are taken to share
+	// one.
+	Limiter string
 }
 
 // A Reviver is an [Admitter] that remembers which destinations are dead.
