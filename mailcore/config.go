@@ -227,19 +227,11 @@ func (c *Config) normalize() (problems []error) {
 	if c.SmartHost == "" && c.SmartHostCredential != (transport.Credential{}) {
 		complain("SmartHostCredential is set, but SmartHost is not")
 	}
-	if err := c.FromPolicy.check(); err != nil {
-		problems = append(problems, err)
-	}
-	if c.Realm != "" {
-		if _, err := address.Parse("postmaster@" + c.Realm); err != nil {
-			complain("Realm %q: %w", c.Realm, err)
-		}
-	}
+	problems = append(problems, c.checkSubmitters()...)
 	problems = append(problems, c.checkNumbers()...)
 	if err := c.Limits.Check(); err != nil {
 		problems = append(problems, err)
 	}
-	problems = append(problems, c.Guard.check()...)
 	return append(problems, c.Restrictions.check(c.Resolver)...)
 }
 
@@ -253,6 +245,8 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Port, 25)
 	setDefault(&c.MessageSize, 50<<20)
 	setDefault(&c.Recipients, 1000)
+	c.RelayNetworks = unmapped(c.RelayNetworks)
+	c.Limits.ExemptNetworks = unmapped(c.Limits.ExemptNetworks)
 	if c.Limits.ExemptNetworks == nil {
 		c.Limits.ExemptNetworks = c.RelayNetworks
 	}

@@ -64,6 +64,7 @@ func (g Guard) check() (problems []error) {
 // withDefaults fills the zero fields. elsewhere says that it is not this process
 // that computes the hashes.
 func (g Guard) withDefaults(elsewhere bool) Guard {
+	g.Exempt = unmapped(g.Exempt)
 	setDefault(&g.ClientFailures, 10)
 	setDefault(&g.LoginFailures, 20)
 	setDefault(&g.Window, 15*time.Minute)
@@ -75,13 +76,3 @@ func (g Guard) withDefaults(elsewhere bool) Guard {
 }
 
 func (g Guard) exempts(client netip.Addr) bool { return inAny(g.Exempt, client) }
-
-// inAny reports whether an address is in one of the networks.
-func inAny(networks []netip.Prefix, client netip.Addr) bool {
-	for _, network := range networks {
-		if client.IsValid() && network.Contains(client) {
-			return true
-		}
-	}
-	return false
-}

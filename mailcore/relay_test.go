@@ -149,6 +149,8 @@ func TestLoopbackAndPrivateNetworksMayNotRelayUntilTheyAreNamed(t *testing.T) {
 	}{
 		{nil, "554 5.7.1 <u@remote.test>: Relay access denied"},
 		{[]netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}, "250 2.1.5 Ok"},
+		{[]netip.Prefix{netip.MustParsePrefix("::ffff:203.0.113.0/120")}, "250 2.1.5 Ok"},
+		{[]netip.Prefix{netip.MustParsePrefix("::ffff:203.0.112.0/120")}, "554 5.7.1 <u@remote.test>: Relay access denied"},
 	} {
 		mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
 			lab.Server(mailcore.Config{RelayNetworks: tt.networks})

@@ -42,6 +42,20 @@ func (p FromPolicy) check() error {
 	return fmt.Errorf("FromPolicy %q is unknown: want hosted, strict or off", string(p))
 }
 
+// checkSubmitters checks what is about those who hand in mail.
+func (c *Config) checkSubmitters() []error {
+	problems := c.Guard.check()
+	if err := c.FromPolicy.check(); err != nil {
+		problems = append(problems, err)
+	}
+	if c.Realm != "" {
+		if _, err := address.Parse("postmaster@" + c.Realm); err != nil {
+			problems = append(problems, fmt.Errorf("the realm %q: %w", c.Realm, err))
+		}
+	}
+	return problems
+}
+
 // A writer is who answers for what a message says of itself. The zero writer is
 // nobody that we could hold to it: a stranger, or the panel.
 type writer struct {

@@ -78,6 +78,8 @@ type settings struct {
 		InitialConcurrency     int  `toml:"initial_concurrency"`
 		ClientLimits
 	} `toml:"limits"`
+
+	Auth authSettings `toml:"auth"`
 }
 
 // defaults are the settings of a server without a configuration file.
@@ -100,6 +102,7 @@ func defaults() settings {
 	s.Queue.DelayWarning, s.Queue.Workers, s.Queue.MinFree = duration(4*time.Hour), 200, 64<<20
 	s.Limits.MessageSize, s.Limits.DestinationConcurrency, s.Limits.InitialConcurrency = 50<<20, 20, 5
 	s.Limits.ClientLimits = defaultClientLimits()
+	s.Auth = defaultAuth()
 	return s
 }
 
@@ -234,6 +237,7 @@ func (s settings) library() (mailcore.Config, []problem) {
 	if c.MinFree == 0 {
 		c.MinFree = -1
 	}
+	s.Auth.apply(&c)
 	problems := s.check()
 	for _, text := range s.Relay.Networks {
 		network, err := parseNetwork(text)
