@@ -43,6 +43,8 @@ type settings struct {
 		HoldWhenOverBudget bool     `toml:"hold_when_over_budget"` // not built yet
 	} `toml:"relay"`
 
+	Restrictions restrictionSettings `toml:"restrictions"`
+
 	Delivery struct {
 		Resolver     string `toml:"resolver"`
 		AllowPrivate bool   `toml:"allow_private"`
@@ -198,6 +200,8 @@ func lineOf(text, key string) int {
 // problem, each with its key and its line.
 func (a *app) library() (mailcore.Config, error) {
 	config, problems := a.settings.library()
+	restrictions, wrong := a.restrictions()
+	config.Restrictions, problems = restrictions, append(problems, wrong...)
 	var all []error
 	for _, p := range problems {
 		all = append(all, fmt.Errorf("configuration: %s: %s: %w", a.place(p.key), p.key, p.err))

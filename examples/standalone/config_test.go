@@ -28,6 +28,12 @@ func TestABadConfigurationNamesTheKeyAndTheLine(t *testing.T) {
 		{[]string{"delivery.port = 99999"}, []string{":1: delivery.port", "99999 is out of range"}},
 		{[]string{`listen.smtp = "nowhere"`}, []string{":1: listen.smtp"}},
 		{[]string{`tls.key = "/nowhere/x.key"`}, []string{"tls: certificate and key go together"}},
+		{[]string{"[restrictions]", `client = "sleep 1"`, `relay = ["permit", "reject_unauth_destination"]`},
+			[]string{":3: restrictions.relay: Restrictions: neither the relay list nor the recipient list refuses unknown destinations"}},
+		{[]string{"[restrictions]", `data = "rejekt"`}, []string{`:2: restrictions.data: Restrictions: data list: "rejekt" is no restriction`}},
+		{[]string{"[restrictions]", `helo = 5`}, []string{`:2: restrictions.helo: 5 is no restriction: want a string or a list of strings`}},
+		{[]string{"[restrictions.tables]", `t = "nowhere"`}, []string{`:2: restrictions.tables.t: open `, "nowhere: no such file or directory"}},
+		{[]string{"[restrictions.tables]", `t = "panelmail.toml"`}, []string{`:2: restrictions.tables.t: Restrictions: table t, line 1: `}},
 		{[]string{`log.format = "xml"`}, []string{`:1: log.format: "xml": want text or json`}},
 		{[]string{"x = = "}, []string{":1: "}},
 	} {
@@ -92,4 +98,23 @@ func TestGlobalFlagsStandBeforeOrAfterTheCommand(t *testing.T) {
 		step{args: "config show --changed --config=" + other + " --json", stdout: want},
 		step{args: "config --json show --config " + other + " --no-color --changed", stdout: want},
 	)
+}
+
+func TestConfigCheckTriesToRelay(t *testing.T) {
+	l := newLab(t)
+	if err := os.WriteFile(filepath.Join(l.data, "clients"), []byte("192.0.2.7 OK\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l.configure("[restrictions]", `client = ["reject_unknown_client_hostname"]`, `relay = "check_client_access clients, reject_unauth_destination"`,
+		"[restrictions.tables]", `clients = "clients"`)
+	l.steps(nil,
+		step{args: "config check", stdout: filepath.Join(l.data, "panelmail.toml") + ": ok\n"},
+		step{args: "config show --changed", stdout: "restrictions.client = \"reject_unknown_client_hostname\"\n" +
+			"restrictions.relay = \"check_client_access clients, reject_unauth_destination\"\nrestrictions.tables.clients = \"clients\"\n"},
+	)
+	l.configure(`relay.networks = ["0.0.0.0/1", "128.0.0.0/1"]`)
+	got := l.run("", "config", "check")
+	if want := "this would be an open relay:\nMAIL FROM:<x@relay-test.invalid> RCPT TO:<u@relay-test.invalid> from "; got.Status != 1 || !strings.Contains(got.Stdout, want) {
+		t.Errorf("%+v, want %q", got, want)
+	}
 }

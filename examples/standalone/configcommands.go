@@ -21,11 +21,14 @@ func configCommands() []command {
 	}
 }
 
-func configCheck(_ context.Context, a *app, args []string) error {
+func configCheck(ctx context.Context, a *app, args []string) error {
 	if len(args) > 0 {
 		return usagef("config check takes no arguments: %q", args)
 	}
-	_, err := a.library()
+	config, err := a.library()
+	if err == nil {
+		err = relayTest(ctx, config)
+	}
 	if a.settings.TLS.Certificate != "" && a.settings.TLS.Key != "" {
 		_, tlsErr := a.loadCertificate()
 		err = errors.Join(err, tlsErr)
@@ -80,17 +83,18 @@ func flatten(s settings) map[string]any {
 	if _, err := toml.Decode(text.String(), &tree); err != nil {
 		return flat
 	}
+	flattenInto(flat, "", tree)
+	return flat
+}
+
+func flattenInto(flat map[string]any, prefix string, tree map[string]any) {
 	for name, value := range tree {
-		sub, ok := value.(map[string]any)
-		if !ok {
-			flat[name] = value
+		if sub, ok := value.(map[string]any); ok {
+			flattenInto(flat, prefix+name+".", sub)
 			continue
 		}
-		for key, v := range sub {
-			flat[name+"."+key] = v
-		}
+		flat[prefix+name] = value
 	}
-	return flat
 }
 
 func help(_ context.Context, a *app, args []string) error {
