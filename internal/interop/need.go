@@ -53,3 +53,17 @@ func find(program string) (string, error) {
 	}
 	return path, nil
 }
+
+// NeedFile skips a test without a file that a Debian package brings, as [Need]
+// does without a program.
+func NeedFile(t testing.TB, path string) {
+	t.Helper()
+	_, err := os.Stat(path)
+	switch {
+	case err == nil:
+	case os.Getenv("CI") != "":
+		t.Fatalf("%v: .ci/run names the packages", err)
+	default:
+		t.Skipf("%v: .ci/run names the packages", err)
+	}
+}

@@ -249,22 +249,6 @@ func TestTheMailCommandArrives(t *testing.T) {
 	}
 }
 
-func TestMsmtpSubmits(t *testing.T) {
-	msmtp := interop.Need(t, "msmtp")
-	p := newPanel(t)
-	host, port, err := net.SplitHostPort(p.submission)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), msmtp, "--host="+host, "--port="+port, "--tls=on", "--tls-starttls=on", "--tls-certcheck=off",
-		"--auth=plain", "--user=me@shop.example", "--passwordeval=echo secret", "--from=me@shop.example", "--", "you@example.org")
-	cmd.Stdin = strings.NewReader("Subject: msmtp\n\nfrom msmtp\n")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	p.arrives(t, 1)
-}
-
 func TestADialogueOverBSArrivesWithTheServerUpAndDown(t *testing.T) {
 	interop.NeedRoot(t)
 	p := newPanel(t)
