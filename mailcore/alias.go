@@ -39,6 +39,7 @@ func expansionError(format string, args ...any) error {
 //   - Of the targets those in our domains that nobody has are left out with a
 //     warning; if none is left the forward-path is refused. Postfix takes the
 //     message and sends a bounce to whoever is named in MAIL.
+//   - A target with an extension of its own gets no other hung on it.
 //   - Where two ways lead to the same recipient, it gets one copy.
 type expansion struct {
 	desk     *desk

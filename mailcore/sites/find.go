@@ -26,7 +26,7 @@ type Match struct {
 	Mailbox *Mailbox
 
 	// Extension is what the recipient has and Key has not, without the
-	// delimiter.
+	// delimiter; "" beside @domain, which leaves nothing of a local-part over.
 	Extension string
 
 	// Mailboxes reports, where nothing matched, whether the domain has any
@@ -94,7 +94,7 @@ func entryKeys(a address.Address, atHost bool) []entryKey {
 			keys = append(keys, entryKey{alone, k.extension})
 		}
 	}
-	return append(keys, entryKey{"@" + a.Domain, extension})
+	return append(keys, entryKey{key: "@" + a.Domain})
 }
 
 // findEntry finds the first of the keys that has an alias or a mailbox.
