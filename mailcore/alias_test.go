@@ -199,3 +199,30 @@ func TestAliasesAndMailboxesAreLookedUpTogetherStepByStep(t *testing.T) {
 		}
 	})
 }
+
+func TestAMailboxAtTheHostNameGetsItsMail(t *testing.T) {
+	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
+		v := newVillage(t, lab, mailcore.Config{})
+		v.must(v.srv.Sites().AddDomain(t.Context(), sites.Domain{Name: mailtest.Hostname, Site: "shop", Class: sites.Hosted}))
+		v.mailboxes("bob@" + mailtest.Hostname)
+		if got := v.outcome("bob@" + mailtest.Hostname); got != "store bob@"+mailtest.Hostname {
+			t.Error(got)
+		}
+	})
+}
+
+func TestAPersonGetsOneCopyHoweverTheAddressIsWritten(t *testing.T) {
+	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
+		v := newVillage(t, lab, mailcore.Config{})
+		v.mailboxes("bob@shop.example")
+		v.aliases("team@shop.example: bob@shop.example")
+		_, got := v.send("bob@shop.example", "BOB@shop.example", "bob@SHOP.example.", `"bob"@shop.example`)
+		if len(got) != 1 {
+			t.Errorf("%q", got)
+		}
+		_, got = v.send("team@shop.example", "Team@shop.example")
+		if len(got) != 1 {
+			t.Errorf("%q", got)
+		}
+	})
+}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/panelmail/panelmail/internal/address"
 	"github.com/panelmail/panelmail/transport"
 )
 
@@ -39,11 +40,24 @@ var (
 // errWrongPassword is what is told of every attempt that fails.
 var errWrongPassword = errors.New("authentication failed")
 
-// A loginKey stands for a name as it was given, in lower case.
+// A loginKey stands for a name, in whatever way it was written: in any case, with
+// needless quotes, with U-labels, without the default realm.
 type loginKey [16]byte
 
-func keyOfLogin(name string) loginKey {
+func keyOfLogin(name, realm string) loginKey {
+	if realm != "" && !strings.Contains(name, "@") {
+		name += "@" + realm
+	}
+	if a, err := address.Parse(name); err == nil {
+		name = a.Fold().String()
+	}
 	sum := sha256.Sum256([]byte(strings.ToLower(name)))
+	return loginKey(sum[:])
+}
+
+// from stands for a name as one client uses it.
+func (k loginKey) from(client netip.Addr) loginKey {
+	sum := sha256.Sum256(append(k[:], client.AsSlice()...))
 	return loginKey(sum[:])
 }
 
@@ -52,6 +66,7 @@ type attempt struct {
 	client   netip.Addr // its address; not valid if it has none
 	name     string
 	password string
+	login    loginKey // of name; set by authenticate
 }
 
 // A watch keeps the [Guard]'s count of attempts.
@@ -82,6 +97,7 @@ func newWatch() *watch {
 // many: then the error says why, and the password is not looked at.
 func (s *desk) authenticate(ctx context.Context, a attempt) (Identity, error) {
 	w, g := s.watch, s.config.Guard
+	a.login = keyOfLogin(a.name, s.config.Realm)
 	known, slow, err := w.judge(g, a, time.Now())
 	if err != nil {
 		return Identity{}, err
@@ -128,44 +144,52 @@ func (s *desk) identify(ctx context.Context, a attempt) (Identity, error) {
 // to the login and how long the attempt has to wait. The error is the reply to
 // one that is refused.
 func (w *watch) judge(g Guard, a attempt, now time.Time) (known bool, slow time.Duration, err error) {
-	client, login := guarded(a.client), keyOfLogin(a.name)
+	client, exempt := guarded(a.client), g.exempts(a.client)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if g.ClientFailures > 0 && client.IsValid() && !g.exempts(a.client) &&
+	if g.ClientFailures > 0 && client.IsValid() && !exempt &&
 		w.clients.count(client, g.Window/time.Duration(g.ClientFailures), now) >= g.ClientFailures {
 		return false, 0, errClientGuesses
 	}
-	if w.familiar.knows(login, client, now) {
-		return true, 0, nil
+	known = w.familiar.knows(a.login, client, now)
+	if known && !exempt || g.LoginFailures < 0 {
+		return known, 0, nil
 	}
-	if g.LoginFailures < 0 {
-		return false, 0, nil
-	}
-	failures := w.logins.count(login, g.Window/time.Duration(g.LoginFailures), now)
+	failures := w.logins.count(a.counted(client, known), g.Window/time.Duration(g.LoginFailures), now)
 	if failures >= g.LoginFailures {
-		return false, 0, errLoginAttacked
+		return known, 0, errLoginAttacked
 	}
 	beyond := time.Duration(max(0, failures-g.LoginFailures/2))
-	return false, min(beyond*time.Second, maxSlow), nil
+	return known, min(beyond*time.Second, maxSlow), nil
+}
+
+// counted is the key of the failures for a login that an attempt is judged by: those
+// of all clients that are not familiar to it. A familiar client that is exempt may be
+// one that strangers guess through, so it has its own, and no others.
+func (a attempt) counted(client netip.Addr, known bool) loginKey {
+	if known {
+		return a.login.from(client)
+	}
+	return a.login
 }
 
 // settle counts what became of an attempt. Trouble of ours counts for nothing.
 func (w *watch) settle(g Guard, a attempt, err error, now time.Time) {
-	client, login := guarded(a.client), keyOfLogin(a.name)
+	client, exempt := guarded(a.client), g.exempts(a.client)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
 	case err == nil:
 		if client.IsValid() {
-			w.familiar.remember(login, client, now)
+			w.familiar.remember(a.login, client, now)
 		}
 	case temporary(err):
 	default:
-		if g.ClientFailures > 0 && client.IsValid() && !g.exempts(a.client) {
+		if g.ClientFailures > 0 && client.IsValid() && !exempt {
 			w.clients.add(client, g.Window/time.Duration(g.ClientFailures), now)
 		}
-		if g.LoginFailures > 0 && !w.familiar.knows(login, client, now) {
-			w.logins.add(login, g.Window/time.Duration(g.LoginFailures), now)
+		if known := w.familiar.knows(a.login, client, now); g.LoginFailures > 0 && (!known || exempt) {
+			w.logins.add(a.counted(client, known), g.Window/time.Duration(g.LoginFailures), now)
 		}
 	}
 }

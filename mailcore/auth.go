@@ -107,7 +107,7 @@ func (s *desk) exchange(ctx context.Context, client netip.Addr, mechanism string
 	e := &exchange{desk: s, client: client, mechanism: mechanism}
 	check := func(name, password string) error {
 		e.name = name
-		who, err := s.authenticate(ctx, attempt{client, name, password})
+		who, err := s.authenticate(ctx, attempt{client: client, name: name, password: password})
 		if err == nil {
 			done(who)
 		}

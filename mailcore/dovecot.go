@@ -195,6 +195,9 @@ func (c *dovecotConn) request(ctx context.Context, service, name, password strin
 	if client := ClientAddr(ctx); client.IsValid() {
 		fmt.Fprintf(&b, "\trip=%s", client)
 	}
+	if strings.Contains(name+password, "\x00") {
+		return "", errWrongPassword // Dovecot would take another name or password from it
+	}
 	fmt.Fprintf(&b, "\tresp=%s\n", base64.StdEncoding.EncodeToString([]byte("\x00"+name+"\x00"+password)))
 	if b.Len() > maxDovecotLine {
 		return "", errWrongPassword // longer than any that Dovecot would read

@@ -147,6 +147,8 @@ func TestDovecotJudgesPasswords(t *testing.T) {
 		{"more", "x", "454"},
 		{"nonsense", "x", "454"},
 		{"bob", strings.Repeat("x", 10_000), "wrong"},
+		{"bob\x00secret", "x", "wrong"},
+		{"bob", "secret\x00x", "wrong"},
 		{"bob", "secret", "bob@shop.example"},
 	} {
 		if got := judgement(d.Authenticate(t.Context(), tt.name, tt.password)); got != tt.want {

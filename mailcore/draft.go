@@ -2,6 +2,7 @@ package mailcore
 
 import (
 	"io"
+	"strings"
 
 	"github.com/panelmail/panelmail/internal/address"
 	"github.com/panelmail/panelmail/transport"
@@ -30,7 +31,7 @@ type draft struct {
 }
 
 // A recipientKey is what makes two recipients of a message one: who it is, and
-// who it was before aliases. So a person who is written to both directly and
+// who it was before aliases, both folded, as in Postfix. So a person who is written to both directly and
 // through an alias gets both, as from Postfix, and each report names whom its
 // reader knows.
 type recipientKey struct{ address, original string }
@@ -60,13 +61,14 @@ func (d *draft) add(to string, a acceptance, notify transport.Notify, orcpt stri
 		if r.Notify = notify; orcpt != "" {
 			r.ORcpt = orcpt
 		}
-		key := recipientKey{r.Address, r.ORcpt}
+		parsed, err := address.Parse(r.Address)
+		key := recipientKey{parsed.Fold().String(), strings.ToLower(r.ORcpt)}
 		if _, twice := d.have[key]; twice {
 			continue
 		}
 		d.have[key] = struct{}{}
 		d.envelope.Recipients = append(d.envelope.Recipients, r)
-		if parsed, err := address.Parse(r.Address); err == nil && parsed.NeedsUTF8() {
+		if err == nil && parsed.NeedsUTF8() {
 			d.envelope.SMTPUTF8 = true // it cannot be sent without
 		}
 	}

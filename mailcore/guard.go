@@ -43,6 +43,8 @@ type Guard struct {
 
 	// Exempt are networks whose failures count for the login, but not for the
 	// client: a web mail server speaks for many. Its attempts wait for no turn.
+	// LoginFailures bounds those of a client that has logged in there, too, but
+	// then they count for nobody else, and those of others not for it.
 	Exempt []netip.Prefix
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -237,6 +238,46 @@ func TestEachRefusedAttemptIsOneLineOfLog(t *testing.T) {
 		}
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("log:\n%s", log)
+		}
+	})
+}
+
+func TestALoginIsOneHoweverItsNameIsSpelled(t *testing.T) {
+	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
+		srv := lab.Server(mailcore.Config{Realm: "shop.example", Guard: mailcore.Guard{LoginFailures: 2}})
+		addSite(t, srv, "shop", "shop.example")
+		addCheapLogin(t, srv, "me@shop.example", "shop", "secret")
+		client := netip.MustParseAddr("192.0.2.1")
+		for range 2 {
+			if got := guess(t, lab, client, plain("me@shop.example", "x"))[0]; got != wrong {
+				t.Fatal(got)
+			}
+		}
+		for _, name := range []string{"ME@SHOP.example", "me@shop.example.", `"m\e"@shop.example`, "Me", "me@\uff33hop\u3002example"} {
+			client = client.Next()
+			if got := guess(t, lab, client, plain(name, "secret"))[0]; got != notNow {
+				t.Errorf("%s: %s, want %s", name, got, notNow)
+			}
+		}
+	})
+}
+
+func TestAnExemptNetworkIsCountedForTheLogin(t *testing.T) {
+	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
+		guarded(t, lab, mailcore.Guard{LoginFailures: 4, Exempt: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
+		webmail := netip.MustParseAddr("192.0.2.1")
+		if got := guess(t, lab, webmail, plain("me@shop.example", "secret"))[0]; got != authenticated {
+			t.Fatal(got)
+		}
+		var replies []string
+		for i := range 30 {
+			replies = append(replies, guess(t, lab, webmail, plain("me@shop.example", fmt.Sprint(i)))[0])
+		}
+		if !slices.Contains(replies, notNow) {
+			t.Errorf("all of %d guesses were judged", len(replies))
+		}
+		if got := guess(t, lab, netip.MustParseAddr("198.51.100.200"), plain("me@shop.example", "secret"))[0]; got != authenticated {
+			t.Errorf("from elsewhere: %s", got)
 		}
 	})
 }

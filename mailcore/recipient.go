@@ -59,7 +59,7 @@ type place int
 
 const (
 	elsewhere place = iota
-	atHost          // the host's own names: no mailboxes, only aliases and roles
+	atHost          // the host's own names: aliases and roles, and what a site that has the name keeps there
 	hosted
 	aliased
 	relayed

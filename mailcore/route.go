@@ -10,7 +10,7 @@ import (
 // route is where mail goes. An entry of the transport map for the address or its
 // domain by name decides; then the mailbox; then the other entries, which must
 // not send the mail of our own domains away; then what we do with mail for the
-// host itself, which has no mailboxes.
+// host itself, whose roles have no mailboxes.
 func (s *desk) route(ctx context.Context, q transport.Query) (r transport.Route, rule string, ok bool, err error) {
 	settings, err := s.sites.Current(ctx)
 	if err != nil {
@@ -21,7 +21,7 @@ func (s *desk) route(ctx context.Context, q transport.Query) (r transport.Route,
 		return settings.Route(ctx, q)
 	}
 	p := s.placeOf(settings, a.Fold().Domain)
-	if p == hosted || p == aliased {
+	if p == hosted || p == aliased || p == atHost {
 		if r, rule, ok = settings.OwnRoute(q.Recipient); ok {
 			return r, rule, true, nil
 		}
@@ -49,6 +49,8 @@ func (s *desk) mailboxRoute(ctx context.Context, a address.Address, p place) (r 
 	case match.Mailbox != nil:
 		r, err = transport.ParseRoute(match.Mailbox.Deliver)
 		return r, "mailbox: " + match.Mailbox.Address, true, err
+	case p == atHost:
+		return r, "", false, nil // roles need no mailbox
 	case p == aliased || match.Found() || match.Mailboxes:
 		return unknownUser(p), "domain: " + a.Fold().Domain, true, nil
 	}

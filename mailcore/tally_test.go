@@ -55,9 +55,9 @@ func TestATallyOfOneInstantIsBoundedToo(t *testing.T) {
 func TestWhatIsFamiliarIsBoundedAndGrowsOld(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	f := familiar{}
-	home, login := netip.MustParseAddr("192.0.2.1"), keyOfLogin("Me@Shop.example")
+	home, login := netip.MustParseAddr("192.0.2.1"), keyOfLogin("Me@Shop.example", "")
 	f.remember(login, home, now)
-	if !f.knows(keyOfLogin("me@shop.example"), home, now.Add(familiarFor-1)) || f.knows(login, home, now.Add(familiarFor)) {
+	if !f.knows(keyOfLogin("me@shop.example", ""), home, now.Add(familiarFor-1)) || f.knows(login, home, now.Add(familiarFor)) {
 		t.Error("not forgotten after its time")
 	}
 	addr := netip.MustParseAddr("198.51.100.0")
