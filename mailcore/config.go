@@ -85,7 +85,9 @@ type Config struct {
 	// out of the Received field.
 	HideClient bool
 
-	// ShowLogin puts the login into the Received field.
+	// ShowLogin puts the login of who authenticated over SMTP into the Received
+	// field, as Postfix's smtpd_sasl_authenticated_header does; HideClient leaves
+	// it there.
 	ShowLogin bool
 
 	// Concurrency is how many connections go to one destination at once.

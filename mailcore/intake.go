@@ -155,7 +155,7 @@ func (s *desk) received(d *draft, id string, now time.Time) []byte {
 	if !s.config.HideClient || d.origin.Login == "" {
 		hop.HELO, hop.Client = d.origin.HELO, d.origin.Client
 	}
-	if s.config.ShowLogin {
+	if s.config.ShowLogin && d.origin.Via == transport.ViaSMTP {
 		hop.Login = d.origin.Login
 	}
 	return rfc5322.Received(hop)

@@ -41,9 +41,9 @@ func Received(hop Hop) []byte {
 		if hop.TLS != "" {
 			f.add("(using " + comment(hop.TLS) + ")")
 		}
-		if hop.Login != "" {
-			f.add("(Authenticated sender: " + comment(hop.Login) + ")")
-		}
+	}
+	if hop.Login != "" {
+		f.add("(Authenticated sender: " + comment(hop.Login) + ")")
 	}
 	f.add("by " + host(hop.By))
 	if hop.Client == "" && hop.HasUID {
