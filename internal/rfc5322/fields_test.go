@@ -65,7 +65,7 @@ func TestReceivedTellsTheHop(t *testing.T) {
 		{
 			"login whose client is hidden",
 			Hop{By: "h", ID: "1", Login: "shop", Time: moment},
-			"Received: (Authenticated sender: shop) by h id 1; Sat, 7 Mar 2026 09:05:01 -0330\r\n",
+			"Received: (Authenticated sender: shop) by h id 1;\r\n\tSat, 7 Mar 2026 09:05:01 -0330\r\n",
 		},
 		{
 			"recipients that stay out",
