@@ -10,6 +10,7 @@ import (
 const (
 	maxFresh  = 5 * time.Minute // an exchanger that moved is found soon, whatever its TTL said
 	maxCached = 10_000          // questions
+	maxAnswer = 4096            // octets of the records of one, for strangers choose whom we ask
 )
 
 // A dnsQuestion is a canonical name and a record type.
@@ -41,6 +42,13 @@ func (c *dnsCache) get(q dnsQuestion, now time.Time) ([]dns.RR, bool) {
 }
 
 func (c *dnsCache) put(q dnsQuestion, records []dns.RR, fresh time.Duration, now time.Time) {
+	size := 0
+	for _, rr := range records {
+		size += dns.Len(rr)
+	}
+	if size > maxAnswer {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.answers == nil || len(c.answers) >= maxCached {

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,5 +39,23 @@ func TestRememberedRecordsAreBounded(t *testing.T) {
 	}
 	if len(c.answers) > maxCached {
 		t.Errorf("%d answers", len(c.answers))
+	}
+}
+
+func TestAnAnswerThatIsTooLargeIsNotRemembered(t *testing.T) {
+	now := time.Unix(0, 0)
+	for octets, want := range map[int]bool{maxAnswer: true, maxAnswer + 1: false} {
+		var c dnsCache
+		var records []dns.RR
+		for rest := octets; rest > 0; {
+			rr := &dns.TXT{Hdr: dns.RR_Header{Name: "."}, Txt: []string{""}}
+			rr.Txt[0] = strings.Repeat("x", min(200, rest-dns.Len(rr)))
+			records, rest = append(records, rr), rest-dns.Len(rr)
+		}
+		q := dnsQuestion{".", dns.TypeTXT}
+		c.put(q, records, time.Minute, now)
+		if _, ok := c.get(q, now); ok != want {
+			t.Errorf("%d octets: remembered: %v", octets, ok)
+		}
 	}
 }

@@ -133,6 +133,9 @@ func networkKey(key string) (n netip.Prefix, ok bool, err error) {
 		if err != nil || n.Masked() != n {
 			return n, false, fmt.Errorf("%s is no network", key)
 		}
+		if n.Addr().Is4In6() && n.Bits() >= 96 { // clients have the IPv4 address
+			n = netip.PrefixFrom(n.Addr().Unmap(), n.Bits()-96)
+		}
 		return n, true, nil
 	}
 	octets := strings.Count(key, ".") + 1
@@ -202,6 +205,9 @@ func (t *table) find(ctx context.Context, r *run, what aspect) (entry, bool) {
 		return t.client(ctx, r)
 	case theHELO:
 		name := strings.TrimSuffix(strings.ToLower(r.request.HELO), ".")
+		if ip, err := netip.ParseAddr(name); err == nil { // in no brackets
+			return t.addr(ip.Unmap())
+		}
 		if a, err := address.Parse("x@" + name); err == nil {
 			if ip, ok := a.Literal(); ok {
 				return t.addr(ip)

@@ -28,6 +28,7 @@ func TestAccessTablesFindTheFirstKeyInOrder(t *testing.T) {
 		{"recipient", "u@remote.test", "Remote.TEST u@", "Remote.TEST"},
 		{"helo", "mx.C.example", "example c.example", "c.example"},
 		{"helo", "[192.0.2.1]", "192.0.2.1", "192.0.2.1"},
+		{"helo", "192.0.2.1", "192.0.2.1", "192.0.2.1"},
 		{"client", "203.0.113.9", "203.0.113.9 203.0.113 example honest.example", "honest.example"},
 		{"client", "203.0.113.9", "203.0.113.9 203.0.113 example", "example"},
 		{"client", "203.0.113.9", "203.0.113.9 203.0.113 liar.example", "203.0.113.9"},
@@ -38,6 +39,7 @@ func TestAccessTablesFindTheFirstKeyInOrder(t *testing.T) {
 		{"client", "203.0.113.9", "20.0 2", ""},
 		{"client", "2001:db8::1", "[2001:db8::]/32 2001:db8::2", "[2001:db8::]/32"},
 		{"client", "2001:db8::1", "2001:db8:0:0::1", "2001:db8:0:0::1"},
+		{"client", "203.0.113.9", "[::ffff:203.0.113.8]/125 203", "[::ffff:203.0.113.8]/125"},
 	} {
 		q := stranger()
 		switch tt.word {

@@ -83,8 +83,23 @@ func (f found) missing() bool {
 	return errors.As(f.err, &e) && e.IsNotFound
 }
 
-// maxMemory is how many answers a session keeps.
-const maxMemory = 1000
+// Bounds of what a session keeps: clients choose whom it asks, and so what it is told.
+const (
+	maxMemory = 200 // answers
+	maxWords  = 4   // of an answer; no restriction looks at more
+	maxWord   = 512 // octets; a line of a reply has no room for more
+	maxAddrs  = 100 // of an answer
+)
+
+// bounded is an answer without what is not kept.
+func (f found) bounded() found {
+	var words []string
+	for _, word := range f.words[:min(len(f.words), maxWords)] {
+		words = append(words, strings.Clone(word[:min(len(word), maxWord)]))
+	}
+	f.words, f.addrs = words, slices.Clone(f.addrs[:min(len(f.addrs), maxAddrs)])
+	return f
+}
 
 // ask asks the DNS, once a session. Time that has run out counts as trouble.
 func (r *run) ask(ctx context.Context, kind recordType, name string) found {
@@ -95,7 +110,7 @@ func (r *run) ask(ctx context.Context, kind recordType, name string) found {
 	}
 	ctx, cancel := context.WithDeadline(ctx, earlier(r.until, time.Now().Add(patience)))
 	defer cancel()
-	f := s.query(ctx, q)
+	f := s.query(ctx, q).bounded()
 	if !time.Now().Before(r.until) {
 		return f // the next request has time for it again
 	}
