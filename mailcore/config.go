@@ -159,6 +159,8 @@ type Config struct {
 	//     (what the recipient was given as, if that was another address), relay
 	//     (host[address]:port), delay, dsn, status (sent, deferred, bounced,
 	//     expired, held) and reply;
+	//   - accepted: who handed a message in, with id, via, site, and client, helo,
+	//     login and uid where there is one;
 	//   - message: another event of a message, with id, event, from, site, size and
 	//     nrcpt;
 	//   - command refused: client, helo, command, argument, reply, proto, and from

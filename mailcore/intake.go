@@ -42,6 +42,7 @@ func (s *desk) store(ctx context.Context, d *draft, content io.Reader) (id strin
 	if err != nil {
 		return "", s.refusal(err)
 	}
+	logAccepted(s.config.Log, id, d.origin)
 	return id, nil
 }
 

@@ -11,6 +11,21 @@ import (
 	"github.com/panelmail/panelmail/transport"
 )
 
+// logAccepted writes the line about who handed a message in.
+func logAccepted(log *slog.Logger, id string, o transport.Origin) {
+	attrs := []slog.Attr{slog.String("id", id), slog.String("via", string(o.Via)), slog.String("site", o.Site)}
+	if o.Client != "" {
+		attrs = append(attrs, slog.String("client", o.Client), slog.String("helo", o.HELO))
+	}
+	if o.Login != "" {
+		attrs = append(attrs, slog.String("login", o.Login))
+	}
+	if o.UID >= 0 {
+		attrs = append(attrs, slog.Int("uid", o.UID))
+	}
+	log.LogAttrs(context.Background(), slog.LevelInfo, "accepted", attrs...)
+}
+
 // status is the word Postfix has for an event in its delivery log; "" if the event
 // is not about a delivery.
 func status(k queue.Kind) string {
