@@ -105,25 +105,33 @@ func (s *desk) authenticate(ctx context.Context, a attempt) (Identity, error) {
 	if err := pause(ctx, slow); err != nil {
 		return Identity{}, err
 	}
-	leave, err := w.enter(ctx, s.turns, known || g.exempts(a.client), a.client)
-	if err != nil {
-		return Identity{}, err
-	}
-	// Others may have failed while this one waited.
-	if _, _, err = w.judge(g, a, time.Now()); err != nil {
-		leave()
-		return Identity{}, err
-	}
-	began := time.Now()
-	who, err := s.identify(context.WithValue(ctx, authAddr{}, a.client), a)
-	w.settle(g, a, err, time.Now())
-	leave()
-	if err != nil && !temporary(err) {
+	who, began, err := s.inTurn(ctx, a, known || g.exempts(a.client))
+	if err != nil && !began.IsZero() && !temporary(err) {
 		if ended := pause(ctx, refusalStep-time.Since(began)%refusalStep); ended != nil {
 			return Identity{}, ended
 		}
 	}
 	return who, err
+}
+
+// inTurn waits for a turn and has the password judged, which began at the instant
+// it returns; zero if it was not judged. A panic of the Authenticator gives the turn
+// back too.
+func (s *desk) inTurn(ctx context.Context, a attempt, favoured bool) (who Identity, began time.Time, err error) {
+	w, g := s.watch, s.config.Guard
+	leave, err := w.enter(ctx, s.turns, favoured, a.client)
+	if err != nil {
+		return Identity{}, began, err
+	}
+	defer leave()
+	// Others may have failed while this one waited.
+	if _, _, err = w.judge(g, a, time.Now()); err != nil {
+		return Identity{}, began, err
+	}
+	began = time.Now()
+	who, err = s.identify(context.WithValue(ctx, authAddr{}, a.client), a)
+	w.settle(g, a, err, time.Now())
+	return who, began, err
 }
 
 // identify asks the Authenticator, and finds the site.
