@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 )
 
@@ -48,7 +49,7 @@ func saslPlain(login, password string) string { return b64("\x00" + login + "\x0
 // malformed makes the i-th session of a seed.
 func malformed(seed, i uint64) malformedSession {
 	r := rand.New(rand.NewPCG(seed, i))
-	lines := append([]string(nil), dialogues[r.IntN(len(dialogues))]...)
+	lines := slices.Clone(dialogues[r.IntN(len(dialogues))])
 	for range 1 + r.IntN(3) {
 		lines = mutateLines(r, lines)
 	}
@@ -79,7 +80,7 @@ func malformed(seed, i uint64) malformedSession {
 // mutateLines changes a dialogue as one of lines.
 func mutateLines(r *rand.Rand, lines []string) []string {
 	if len(lines) == 0 {
-		return dialogues[r.IntN(len(dialogues))]
+		return slices.Clone(dialogues[r.IntN(len(dialogues))])
 	}
 	i, j := r.IntN(len(lines)), r.IntN(len(lines))
 	switch r.IntN(9) {
