@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -138,6 +140,46 @@ func TestR1NoFormOfAddressIsRelayedForAStranger(t *testing.T) {
 					t.Errorf("queued for %s", r.Address)
 				}
 			}
+		}
+	})
+}
+
+// TestG8NoAddressWithAForeignDomainIsTaken: 20,000 addresses made of what makes addresses
+// ambiguous, the same in each run.
+func TestG8NoAddressWithAForeignDomainIsTaken(t *testing.T) {
+	pieces := []string{
+		"u", "a.b", "@", "@", "@local.test", "@remote.test", "local.test", "remote.test", "@LOCAL.test.", "%", "!", ":", ",", "\"", "\\", "\\\"", " ",
+		"<", ">", "(c)", ".", "..", "-", "/", "|", "[127.0.0.1]", "@[127.0.0.1]", "@[IPv6:::1]", "@mx.panel.test", "postmaster", "xn--", "\u00fc", "\x00", "\r", "\x7f", "\xc0\xae",
+	}
+	random := rand.New(rand.NewPCG(8, 2026))
+	lines := []string{"EHLO stranger.test"}
+	for i := range 20_000 {
+		if i%500 == 0 {
+			lines = append(lines, "RSET", "MAIL FROM:<x@remote.test> SMTPUTF8")
+		}
+		path := ""
+		for range 1 + random.IntN(7) {
+			path += pieces[random.IntN(len(pieces))]
+		}
+		lines = append(lines, "RCPT TO:<"+path+">")
+	}
+	plain := regexp.MustCompile(`(?i)^RCPT TO:<([^@%!]*@local\.test\.?|[^@%!]*@mx\.panel\.test|postmaster)>$`)
+	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
+		srv := lab.Server(mailcore.Config{Hostname: "mx.panel.test", Limits: mailcore.Limits{MaxErrors: 1 << 20, SoftErrors: 1 << 20}})
+		addSite(t, srv, "local", "local.test")
+		route(t, srv, "local.test", "hold:for the test")
+		taken := 0
+		for i, reply := range dialogue(t, lab, 25, lines...)[1:] {
+			switch line := lines[i]; {
+			case !strings.HasPrefix(line, "RCPT") || !strings.HasPrefix(reply, "2"):
+			case !plain.MatchString(line):
+				t.Errorf("%q: %s", line, reply)
+			default:
+				taken++
+			}
+		}
+		if taken < 100 {
+			t.Errorf("%d addresses are good ones: the others prove nothing", taken)
 		}
 	})
 }

@@ -52,6 +52,13 @@ func TestRestrictionsDecideAtTheSMTPDoor(t *testing.T) {
 			[]string{hello, from, "RCPT TO:<u@remote.test>"}, "554 5.7.1 <u@remote.test>: Relay access denied"},
 		{"DATA", mailcore.Restrictions{Data: "reject"},
 			[]string{hello, from, "RCPT TO:<u@local.test>", "DATA"}, "554 5.7.1 <DATA>: Data command rejected: Access denied"},
+		{"a client that cannot wait", mailcore.Restrictions{Client: "reject_unauth_pipelining"},
+			[]string{"HELO c.test", from, "RCPT TO:<u@local.test>\r\nNOOP"},
+			"503 5.5.0 <mx.one.test[203.0.113.1]>: Client host rejected: Improper use of SMTP command pipelining"},
+		{"one that may", mailcore.Restrictions{Client: "reject_unauth_pipelining"},
+			[]string{hello, from, "RCPT TO:<u@local.test>\r\nNOOP"}, "250 2.1.5 Ok"},
+		{"content ahead of the answer", mailcore.Restrictions{Data: "reject_unauth_pipelining"},
+			[]string{hello, from, "RCPT TO:<u@local.test>", "DATA\r\nx"}, "503 5.5.0 <DATA>: Data command rejected: Improper use of SMTP command pipelining"},
 		{"a disconnect", mailcore.Restrictions{Client: "check_client_access t", Tables: map[string]string{"t": "203.0.113 521 5.7.1 go away"}},
 			[]string{hello, from, "RCPT TO:<u@local.test>", "NOOP"}, "EOF"},
 	} {
