@@ -19,7 +19,7 @@ func (a *app) loadCertificate() (tls.Certificate, error) {
 	}
 	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
-		return pair, fmt.Errorf("configuration: %s: tls: certificate %s with key %s: %w", a.place("tls.certificate"), certFile, keyFile, err)
+		return pair, a.fault("tls.certificate", fmt.Errorf("%s with key %s: %w", certFile, keyFile, err))
 	}
 	return pair, nil
 }

@@ -100,7 +100,10 @@ func (a *app) dispatch(ctx context.Context, args []string) error {
 		return help(ctx, a, strings.Fields(cmd.name))
 	}
 	if err := a.load(); err != nil {
-		return err
+		if _, placed := errors.AsType[*fault](err); cmd.name != "config check" || !placed {
+			return err
+		}
+		a.broken = err
 	}
 	if cmd.here != nil {
 		return cmd.here(ctx, a, rest)

@@ -129,11 +129,10 @@ func (a *app) load() error {
 	meta, err := toml.Decode(a.text, &a.settings)
 	var syntax toml.ParseError
 	if errors.As(err, &syntax) {
-		key := prefixed("", syntax.LastKey, ": ")
-		return fmt.Errorf("configuration: %s:%d: %s%s", a.configFile(), syntax.Position.Line, key, syntax.Message)
+		return &fault{File: a.configFile(), Line: syntax.Position.Line, Key: syntax.LastKey, Problem: syntax.Message}
 	}
 	if err != nil {
-		return fmt.Errorf("configuration: %s", a.mistyped(err.Error()))
+		return a.mistyped(err.Error())
 	}
 	var unknown []error
 	tables := map[string]bool{}
@@ -142,22 +141,19 @@ func (a *app) load() error {
 			continue // the table is unknown, and said so
 		}
 		tables[key.String()] = true
-		unknown = append(unknown, fmt.Errorf("configuration: %s: unknown key %q", a.place(key.String()), key))
+		unknown = append(unknown, &fault{File: a.configFile(), Line: lineOf(a.text, key.String()), Problem: fmt.Sprintf("unknown key %q", key)})
 	}
 	return errors.Join(unknown...)
 }
 
-// mistyped puts the file and the line in front of what the decoder says about a
-// value of another type, which has the line in its words only.
-func (a *app) mistyped(text string) string {
-	text = strings.TrimPrefix(text, "toml: ")
-	var line int
-	var key string
-	if _, err := fmt.Sscanf(text, "line %d (last key %q):", &line, &key); err == nil {
-		_, problem, _ := strings.Cut(text, "): ")
-		return fmt.Sprintf("%s:%d: %s: %s", a.configFile(), line, key, problem)
+// mistyped is what the decoder says about a value of another type, which has the
+// line and the key in its words only.
+func (a *app) mistyped(text string) error {
+	f := &fault{File: a.configFile(), Problem: strings.TrimPrefix(text, "toml: ")}
+	if _, err := fmt.Sscanf(f.Problem, "line %d (last key %q):", &f.Line, &f.Key); err == nil {
+		_, f.Problem, _ = strings.Cut(f.Problem, "): ")
 	}
-	return a.configFile() + ": " + text
+	return f
 }
 
 func (a *app) configFile() string {
@@ -165,14 +161,6 @@ func (a *app) configFile() string {
 		return a.config
 	}
 	return filepath.Join(a.data, "panelmail.toml")
-}
-
-// place is the file of the configuration, with the line of a key if it is there.
-func (a *app) place(key string) string {
-	if line := lineOf(a.text, key); line > 0 {
-		return fmt.Sprintf("%s:%d", a.configFile(), line)
-	}
-	return a.configFile()
 }
 
 // lineOf finds the line of a key, or of the table it is in; 0 if neither is in
@@ -204,7 +192,7 @@ func (a *app) library() (mailcore.Config, error) {
 	config.Restrictions, problems = restrictions, append(problems, wrong...)
 	var all []error
 	for _, p := range problems {
-		all = append(all, fmt.Errorf("configuration: %s: %s: %w", a.place(p.key), p.key, p.err))
+		all = append(all, a.fault(p.key, p.err))
 	}
 	return config, errors.Join(all...)
 }

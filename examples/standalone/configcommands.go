@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -19,26 +18,6 @@ func configCommands() []command {
 		{name: "config check", short: "check the configuration file and what it names", here: configCheck},
 		{name: "config show", args: "[--changed]", short: "the settings in force, as a configuration file", here: configShow},
 	}
-}
-
-func configCheck(ctx context.Context, a *app, args []string) error {
-	if len(args) > 0 {
-		return usagef("config check takes no arguments: %q", args)
-	}
-	config, err := a.library()
-	if err == nil {
-		err = relayTest(ctx, config)
-	}
-	if a.settings.TLS.Certificate != "" && a.settings.TLS.Key != "" {
-		_, tlsErr := a.loadCertificate()
-		err = errors.Join(err, tlsErr)
-	}
-	if err != nil {
-		fmt.Fprintf(a.stdout, "%v\n", err)
-		return errNo
-	}
-	_, err = fmt.Fprintf(a.stdout, "%s: ok\n", a.configFile())
-	return err
 }
 
 func configShow(_ context.Context, a *app, args []string) error {

@@ -54,6 +54,7 @@ type app struct {
 	config         string // the configuration file, if it was named
 	json           bool
 	text           string // of the configuration file
+	broken         error  // what is wrong with it, for config check
 	settings       settings
 	reloaded       atomic.Pointer[settings] // that came after them, while the server runs
 }

@@ -86,9 +86,9 @@ func (a *app) fixed(was settings) error {
 	now, before := flatten(a.settings), flatten(was)
 	for _, key := range slices.Sorted(maps.Keys(now)) {
 		table, _, _ := strings.Cut(key, ".")
-		fixed := table == "listen" || table == "log" || key == "queue.workers"
+		fixed := table == "listen" && key != "listen.greeting" || table == "log" || key == "queue.workers"
 		if fixed && !reflect.DeepEqual(now[key], before[key]) {
-			problems = append(problems, fmt.Errorf("configuration: %s: %s: %w", a.place(key), key, mailcore.ErrRestart))
+			problems = append(problems, a.fault(key, mailcore.ErrRestart))
 		}
 	}
 	return errors.Join(problems...)

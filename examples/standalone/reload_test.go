@@ -211,7 +211,7 @@ func TestAReloadThatIsBrokenNamesTheLineAndChangesNothing(t *testing.T) {
 	if err := os.WriteFile(r.crt, []byte("half of a certif"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r.refuse(file+":5: tls: certificate "+r.crt, "PEM")
+	r.refuse(file+":5: tls.certificate: "+r.crt, "PEM")
 	c, host, err := r.connect()
 	if err != nil {
 		t.Fatal(err)
