@@ -3,7 +3,6 @@ package restrict
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"strings"
 )
 
@@ -109,7 +108,16 @@ func splitStatus(code int, text, usual, missing string) (status, rest string) {
 	return fmt.Sprint(code/100) + status[1:], rest
 }
 
+// isStatus reports whether s is an enhanced code (RFC 3463 section 2).
 func isStatus(s string) bool {
-	ok, _ := regexp.MatchString(`^[245]\.\d{1,3}\.\d{1,3}$`, s) // the pattern is right
-	return ok
+	parts := strings.Split(s, ".")
+	if len(parts) != 3 || len(parts[0]) != 1 || !strings.Contains("245", parts[0]) {
+		return false
+	}
+	for _, part := range parts[1:] {
+		if part == "" || len(part) > 3 || strings.Trim(part, "0123456789") != "" {
+			return false
+		}
+	}
+	return true
 }
