@@ -1,17 +1,23 @@
 package rfc5322
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // WrittenAddresses finds what any reader of an address list (RFC 5322 section 3.4)
 // might take for an address in it: whatever stands around an at sign, outside
 // quoted strings and comments. It is for refusing, not for delivery: it errs on the
 // side of more, it knows no error, and a quote or a comment that nobody closes
-// hides nothing. A local-part that is missing is empty.
+// hides nothing. Where a domain may or may not go on after a blank there are two
+// addresses. A local-part that is missing is empty.
 func WrittenAddresses(text string) (found []string) {
 	s := listScanner{rest: text}
 	for s.rest != "" {
 		if local, ok := s.next(); ok {
-			found = append(found, local+"@"+s.domain())
+			for _, domain := range s.domains() {
+				found = append(found, local+"@"+domain)
+			}
 		}
 	}
 	return found
@@ -29,8 +35,6 @@ type listScanner struct {
 // next takes a token; after an at sign, local is what stood before it and ok is true.
 func (s *listScanner) next() (local string, ok bool) {
 	switch c := s.rest[0]; c {
-	case ' ', '\t', '\r', '\n':
-		s.rest = s.rest[1:]
 	case '(':
 		s.enclosed(commentEnd)
 	case '"':
@@ -48,9 +52,12 @@ func (s *listScanner) next() (local string, ok bool) {
 	case ',', ';', ':', '<', '>', '[', ']', ')', '\\':
 		s.word, s.dot, s.rest = "", false, s.rest[1:]
 	default:
-		n := runEnd(s.rest)
-		s.add(s.rest[:n])
-		s.rest = s.rest[n:]
+		if n := runEnd(s.rest); n > 0 {
+			s.add(s.rest[:n])
+			s.rest = s.rest[n:]
+		} else { // a blank or a control character
+			s.rest = s.rest[1:]
+		}
 	}
 	return "", false
 }
@@ -79,43 +86,47 @@ func (s *listScanner) add(text string) {
 	s.word, s.dot = text, false
 }
 
-// domain takes what follows an at sign: a domain, with blanks and comments around
-// its dots as RFC 5322 section 4.4 lets them stand, or a literal.
-func (s *listScanner) domain() string {
-	var name strings.Builder
-	dot := true // a label may come
-	for s.rest != "" {
+// domains takes what follows an at sign: a domain or a literal. RFC 5322 section 4.4
+// lets blanks and comments stand around the dots of a domain; what stands before
+// each is one, too.
+func (s *listScanner) domains() (found []string) {
+	name, dot := "", true // dot: a label may come
+	for s.rest != "" && len(name) < maxLocal {
+		n := runEnd(s.rest)
 		switch c := s.rest[0]; {
-		case c == ' ', c == '\t', c == '\r', c == '\n':
-			s.rest = s.rest[1:]
-		case c == '(':
-			s.enclosed(commentEnd)
-		case c == '[' && name.Len() == 0:
-			n := strings.IndexByte(s.rest, ']') + 1
-			if n == 0 {
+		case c == '[' && name == "":
+			if n = strings.IndexByte(s.rest, ']') + 1; n == 0 {
 				n = len(s.rest)
 			}
-			name.WriteString(s.rest[:n])
-			s.rest = s.rest[n:]
-			return name.String()
+			name, s.rest = s.rest[:n], s.rest[n:]
+			return append(found, name)
 		case c == '.':
-			name.WriteByte('.')
-			dot, s.rest = true, s.rest[1:]
-		case dot && runEnd(s.rest) > 0:
-			n := runEnd(s.rest)
-			name.WriteString(s.rest[:n])
-			dot, s.rest = false, s.rest[n:]
+			name, dot, s.rest = name+".", true, s.rest[1:]
+		case n > 0 && dot:
+			name, dot, s.rest = name+s.rest[:n], false, s.rest[n:]
+		case c <= ' ' || c == 0x7f || c == '(':
+			if name != "" {
+				found = append(found, name)
+			}
+			if c == '(' {
+				s.enclosed(commentEnd)
+			} else {
+				s.rest = s.rest[1:]
+			}
 		default:
-			return name.String()
+			return slices.Compact(append(found, name))
 		}
 	}
-	return name.String()
+	return slices.Compact(append(found, name))
 }
 
 // runEnd is the length of the run of characters without a meaning that s begins
 // with.
 func runEnd(s string) int {
-	if n := strings.IndexAny(s, " \t\r\n().,;:<>@[]\\\""); n >= 0 {
+	n := strings.IndexFunc(s, func(r rune) bool {
+		return r <= ' ' || r == 0x7f || strings.ContainsRune("().,;:<>@[]\\\"", r)
+	})
+	if n >= 0 {
 		return n
 	}
 	return len(s)

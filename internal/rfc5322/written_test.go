@@ -27,9 +27,12 @@ func TestAnAddressIsFoundHoweverItIsWritten(t *testing.T) {
 		`"a@b.example`:                                  {"a@b.example"},
 		`"a b"@c.example`:                               {`"a b"@c.example`},
 		`"a\"@b" c@d.example`:                           {"c@d.example"},
-		"a . b @ c . example (x) , d":                   {"a.b@c.example"},
-		"a@b (x) . (y) example":                         {"a@b.example"},
+		"a . b @ c . example (x) , d":                   {"a.b@c", "a.b@c.", "a.b@c.example"},
+		"a@b (x) . (y) example":                         {"a@b", "a@b.", "a@b.example"},
 		"<@x.example,@y.example:a@b.example>":           {"@x.example", "@y.example", "a@b.example"},
+		"x@b.example. (y":                               {"x@b.example.", "x@b.example.y"},
+		"x@b.example. Shop":                             {"x@b.example.", "x@b.example.Shop"},
+		"x@b.example\x01y":                              {"x@b.example"},
 		"group: a@b.example, c@d.example;":              {"a@b.example", "c@d.example"},
 		"a@[192.0.2.1]":                                 {"a@[192.0.2.1]"},
 		"a@b@c":                                         {"a@b", "@c"},
@@ -46,7 +49,7 @@ func TestAnAddressIsFoundHoweverItIsWritten(t *testing.T) {
 }
 
 func TestALongListOfUnclosedThingsIsScannedInTime(t *testing.T) {
-	for _, unit := range []string{"(", `"`, "@", "a@b.", "([", `\"`, ".", "a.", "@a."} {
+	for _, unit := range []string{"(", `"`, "@", "a@b.", "([", `\"`, ".", "a.", "@a.", "@ ", "a@b. ", "@. ("} {
 		began := time.Now()
 		rfc5322.WrittenAddresses(strings.Repeat(unit, 100<<10/len(unit)))
 		if took := time.Since(began); took > 5*time.Second {
