@@ -114,7 +114,7 @@ func refusalCode(err error) int {
 
 // foreign are ways to write an address of the other site.
 var foreign = []string{
-	"x@theirs.example", "X@THEIRS.EXAMPLE", "x@theirs.example.", "x+tag@theirs.example", `"x y"@theirs.example`,
+	"x@theirs.example", "x@theirs.example. y", "X@THEIRS.EXAMPLE", "x@theirs.example.", "x+tag@theirs.example", `"x y"@theirs.example`,
 	"x@bücher.example", "x@xn--bcher-kva.example", "x@BÜCHER.example",
 }
 
