@@ -38,6 +38,14 @@
 // then delivered, or its sender is told, or a person decides: see packages queue
 // and transport. When Run returns, no goroutine of the server is left.
 //
+// # A configuration that changes
+//
+// Reload puts another Config in the place of the one the server was opened with,
+// as a whole, while it runs. What has begun goes on under the old one: connections
+// keep it to their end, so that a network that may no longer relay may do so until
+// it hangs up. One with a problem is refused, and nothing changes. What panels keep
+// in Sites holds at once, and needs no Reload.
+//
 // # What is changed
 //
 // Mail of our own submitters gets the fields Date, Message-ID and From if they

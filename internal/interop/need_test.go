@@ -38,3 +38,23 @@ func TestAMissingProgramSkipsOrFailsInCI(t *testing.T) {
 		}
 	}
 }
+
+func TestAMissingFileSkipsOrFailsInCI(t *testing.T) {
+	for _, row := range []struct{ file, ci, want string }{
+		{"need_test.go", "true", ""},
+		{"no-such-file", "", "skipped"},
+		{"no-such-file", "true", "failed"},
+	} {
+		t.Setenv("CI", row.ci)
+		v := verdict{TB: t}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			interop.NeedFile(&v, row.file)
+		}()
+		<-done
+		if v.said != row.want {
+			t.Errorf("CI=%q: %s: %q, want %q", row.ci, row.file, v.said, row.want)
+		}
+	}
+}
