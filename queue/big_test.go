@@ -24,9 +24,9 @@ WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < ?1)
 SELECT printf('%016d', n), ?2 + n, ?2 + n + 432000000000, 4000, 'sender' || n || '@site' || (n % 1000) || '.test', 0, '', '', '', 0,
 	'site' || (n % 1000), 'login' || (n % 1000), 'smtp', '192.0.2.' || (n % 250), 'client.test', -1, 0, '' FROM i`, `
 INSERT INTO panelmail_recipient (message, position, address, reverse_path, notify, orcpt, lane, class, site, state, due,
-	attempts, first, code, status, text, host)
+	fresh, attempts, first, code, status, text, host)
 SELECT id, 0, 'user' || id || '@d' || (id * 7 % 1000) || '.test', '', 0, '', 1 + id * 7 % 1000, 1, site, 0, arrived,
-	id % 10 = 0, iif(id % 10 = 0, arrived, NULL), iif(id % 10 = 0, 450, 0), '', '', ''
+	id % 10 <> 0, id % 10 = 0, iif(id % 10 = 0, arrived, NULL), iif(id % 10 = 0, 450, 0), '', '', ''
 FROM panelmail_message WHERE ?1 + ?2 > 0`, `
 INSERT INTO panelmail_content (message, head, body) SELECT id, x'', zeroblob(100) FROM panelmail_message WHERE ?1 + ?2 > 0`,
 		} {

@@ -87,7 +87,7 @@ func TestAForeignWriteIsSeenThoughTheConnectionIsAnother(t *testing.T) {
 func TestASiteBehindManyThatWaitIsFoundBesideABacklogOfAHigherClass(t *testing.T) {
 	q, now := openInternal(t), micros(time.Now())
 	const sites = 1000
-	fillLane(t, q, sites, 1, now)
+	fillLane(t, q, sites, 1, false, now)
 	s := newScheduler(q, transport.Func(nil))
 	for range 300 {
 		if err := q.Update(t.Context(), func(tx *sql.Tx) error {

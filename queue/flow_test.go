@@ -12,8 +12,8 @@ import (
 )
 
 // fillLane fills a lane: sites whose mail is due in an hour, with odd numbers, and
-// bulk messages of a site in the middle that are due.
-func fillLane(t *testing.T, q *Queue, sites, bulk int, now int64) {
+// bulk messages of a site in the middle that are due, fresh or not.
+func fillLane(t *testing.T, q *Queue, sites, bulk int, fresh bool, now int64) {
 	t.Helper()
 	for _, s := range []struct {
 		query string
@@ -28,9 +28,9 @@ SELECT i, printf('Q%015d', i), ?1, ?1 + 86400000000, 0, '', 0, '', '', '', 0,
 	CASE WHEN i <= ?2 THEN printf('s%06d', 2 * i + 1) ELSE printf('s%06d', ?2 / 2 * 2) END, '', '', '', '', 0, 0, '' FROM n`,
 			[]any{now, sites, bulk}},
 		{`
-INSERT INTO panelmail_recipient (message, position, address, reverse_path, notify, orcpt, lane, class, site, state, due)
-SELECT id, 0, 'u@far.test', '', 0, '', 1, 1, site, 0, CASE WHEN id <= ?2 THEN ?1 + 3600000000 ELSE ?1 - 1000 END FROM panelmail_message`,
-			[]any{now, sites}},
+INSERT INTO panelmail_recipient (message, position, address, reverse_path, notify, orcpt, lane, class, site, state, due, fresh)
+SELECT id, 0, 'u@far.test', '', 0, '', 1, 1, site, 0, CASE WHEN id <= ?2 THEN ?1 + 3600000000 ELSE ?1 - 1000 END, id > ?2 AND ?3 FROM panelmail_message`,
+			[]any{now, sites, fresh}},
 	} {
 		if err := q.Update(t.Context(), func(tx *sql.Tx) error { _, err := tx.Exec(s.query, s.args...); return err }); err != nil {
 			t.Fatal(err)
@@ -71,9 +71,12 @@ func (c *counting) row(query string, args ...any) *sql.Row {
 // TestSitesThatWaitForARetryMakeNoClaimDear counts what a claim and the filing of
 // a lane ask of the database.
 func TestSitesThatWaitForARetryMakeNoClaimDear(t *testing.T) {
-	for _, bulk := range []int{1, 1000} {
-		q, now := openInternal(t), micros(time.Now())
-		fillLane(t, q, 2000, bulk, now)
+	for _, x := range []struct {
+		bulk  int
+		fresh bool
+	}{{1, false}, {1000, false}, {1, true}, {1000, true}} {
+		q, now, bulk := openInternal(t), micros(time.Now()), x.bulk
+		fillLane(t, q, 2000, bulk, x.fresh, now)
 		w := want{lane: 1, label: "/far.test", attempts: 10, most: [priorities]int{10, 10, 10}}
 		err := q.store.(*engine).writer.do(t.Context(), &op{class: classOther, apply: func(t2 txn) ([]Event, error) {
 			c := &counting{txn: t2}
@@ -97,7 +100,7 @@ func TestSitesThatWaitForARetryMakeNoClaimDear(t *testing.T) {
 // message is found that is due neither early nor at a site nearby.
 func TestASiteIsFoundBehindABacklogAndManyThatWait(t *testing.T) {
 	q, now := openInternal(t), micros(time.Now())
-	fillLane(t, q, 500, 2000, now)
+	fillLane(t, q, 500, 2000, false, now)
 	err := q.Update(t.Context(), func(tx *sql.Tx) error {
 		_, err := tx.Exec(`UPDATE panelmail_recipient SET site = 's9', due = ? WHERE message = 500`, now)
 		return err
@@ -176,9 +179,9 @@ func TestTheScheduleIsReadFromItsIndexes(t *testing.T) {
 	}{
 		{"flows due", firstFlows, "panelmail_recipient_due (lane=? AND due<?)", []any{1, 1, 1}},
 		{"a lane's due time", laneDueAt, "panelmail_recipient_due (lane=?)", []any{1}},
-		{"the first of a lane", firstTwo, "COVERING INDEX panelmail_recipient_waiting (lane=?)", []any{1}},
-		{"the next site", nextSite, "panelmail_recipient_waiting (lane=? AND class=? AND site>?)", []any{1, 1, ""}},
-		{"the next class", nextClass, "panelmail_recipient_waiting (lane=? AND class>?)", []any{1, 1}},
+		{"the first of a lane", firstTwo, "COVERING INDEX panelmail_recipient_waiting (lane=? AND fresh=?)", []any{1}},
+		{"the next site", nextSite, "panelmail_recipient_waiting (lane=? AND fresh=? AND class=? AND site>?)", []any{1, 1, 1, ""}},
+		{"the next class", nextClass, "panelmail_recipient_waiting (lane=? AND fresh=? AND class>?)", []any{1, 1, 1}},
 		{"lanes due", selectDue, "panelmail_lane_wake", []any{"[]", 1}},
 		{"lanes due last", selectLatest, "panelmail_lane_wake (wake<?)", []any{"[]", 1, 1}},
 		{"attempts lost", selectLost, "panelmail_recipient_leased (lease<?)", []any{1}},
@@ -187,7 +190,7 @@ func TestTheScheduleIsReadFromItsIndexes(t *testing.T) {
 		{"uploads of others", disownUploads, "panelmail_upload_open (owner>?)", []any{1}},
 		{"uploads of nobody", selectOrphan, "panelmail_upload_open (owner=?)", nil},
 		{"what expires next", selectNextOverdue, "panelmail_message_expires (expires>?)", []any{1, 1}},
-		{"the head of a flow", headOfFlow, "panelmail_recipient_waiting (lane=? AND class=? AND site=? AND due<?)", []any{1, 1, "", 1}},
+		{"the head of a flow", headOfFlow, "panelmail_recipient_waiting (lane=? AND fresh=? AND class=? AND site=? AND due<?)", []any{1, 1, 1, "", 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			plan := explain(t, q, c.query, c.args)

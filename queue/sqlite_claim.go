@@ -1,10 +1,12 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"slices"
 
 	"github.com/panelmail/panelmail/transport"
 )
@@ -30,15 +32,16 @@ ORDER BY wake DESC LIMIT ?3`
 	headOfFlow = `
 SELECT` + attemptColumns + `
 FROM panelmail_recipient AS r JOIN panelmail_message AS m ON m.id = r.message
-WHERE r.state = 0 AND r.lane = ? AND r.class = ? AND r.site = ? AND r.due <= ?
+WHERE r.state = 0 AND r.lane = ? AND r.fresh = ? AND r.class = ? AND r.site = ? AND r.due <= ?
 ORDER BY r.due, r.message, r.position`
 
 	leaseRow = `
 UPDATE panelmail_recipient
-SET state = 1, token = ?, lease = ?, attempts = ?, first = ?, due = ?
+SET state = 1, token = ?, lease = ?, attempts = ?, first = ?, due = ?, fresh = 0
 WHERE message = ? AND position = ? AND state = 0`
 
-	laneDueAt  = `SELECT due FROM panelmail_recipient WHERE state = 0 AND lane = ? ORDER BY due LIMIT 1`
+	// Of mail that is not fresh.
+	laneDueAt  = `SELECT due FROM panelmail_recipient WHERE state = 0 AND fresh = 0 AND lane = ? ORDER BY due LIMIT 1`
 	setLaneDue = `UPDATE panelmail_lane SET due = ?1, revive = 0 WHERE id = ?2 AND (due IS NOT ?1 OR revive)`
 
 	selectClock = `SELECT expires, coalesce(warn, 0) FROM panelmail_message WHERE id = ?`
@@ -106,10 +109,18 @@ type claiming struct {
 	claim *claim
 	got   []*attempt
 	rows  int // recipients that may still be taken
+
+	// The lane has fresh mail, as far as is known, and other mail that is due.
+	fresh, old bool
 }
 
 // want takes attempts from a lane, and sets when it is due again.
 func (k *claiming) want(w *want) error {
+	next, err := dueAt(k, w.lane)
+	if err != nil {
+		return err
+	}
+	k.fresh, k.old = true, next <= k.claim.now
 	for _, f := range w.flows {
 		got, _, err := k.take(w, f, 1)
 		if err != nil {
@@ -124,48 +135,61 @@ func (k *claiming) want(w *want) error {
 	}
 	delete(k.lanes(), w.label) // its due time is another one now
 	w.more = [priorities]bool{}
+	if err := k.attempts(w); err != nil {
+		return err
+	}
+	if w.more != [priorities]bool{} {
+		next = k.claim.now // behind the lanes that have waited longer
+	} else if k.old {
+		if next, err = dueAt(k, w.lane); err != nil {
+			return err
+		}
+	}
+	return k.file(w, next)
+}
+
+// attempts takes the attempts that are not for newcomers. The usual lane has one
+// fresh message, or nothing, and costs no more than that.
+func (k *claiming) attempts(w *want) (err error) {
 	first, waiting, err := firstOf(k, w.lane)
+	k.fresh = waiting > 0
 	switch {
 	case err != nil:
 		return err
-	case waiting == 0:
-		return k.file(w, nil)
-	case waiting == 1 && first.due > k.claim.now:
-		return k.file(w, first.due)
-	case waiting == 1:
-		if _, w.more[first.class], err = k.take(w, first.flow, 1); err != nil || w.more[first.class] {
-			return err
-		}
-		return k.file(w, nil)
-	}
-	if err := k.lane(w, first); err != nil {
+	case waiting == 0 && !k.old:
+		return nil
+	case waiting == 1 && !k.old:
+		_, w.more[first.class], err = k.take(w, first.flow, 1)
 		return err
 	}
-	if w.more == [priorities]bool{} {
-		return refile(k, w.lane)
-	}
-	return k.file(w, k.claim.now) // more is due: behind the lanes that have waited longer
+	return k.lane(w, first)
 }
 
-// file sets when a lane is due again; nil: nobody waits.
-func (k *claiming) file(w *want, due any) error {
-	_, err := k.exec(setLaneDue, due, w.lane)
+// file sets when a lane is due again; never: nobody waits.
+func (k *claiming) file(w *want, due int64) error {
+	var at any
+	if due < never {
+		at = due
+	}
+	_, err := k.exec(setLaneDue, at, w.lane)
 	return err
 }
 
-// lane takes attempts from a lane, class by class. first is its first flow.
+// lane takes attempts from a lane, class by class. first is its first flow with fresh
+// mail, if there is one.
 func (k *claiming) lane(w *want, first flowDue) error {
-	classes, err := classesOf(k, w, first)
+	classes, err := k.classes(w, first)
 	if err != nil {
 		return err
 	}
 	left := w.attempts
-	for i, first := range classes {
+	for i := range classes {
+		c := &classes[i]
 		most := left
 		if i < len(classes)-1 && left > 1 {
 			most -= max(1, left/floorOf) // those below have their turns too
 		}
-		used, err := k.class(w, first, min(most, w.most[first.class]))
+		used, err := k.class(w, c, min(most, w.most[c.class]))
 		if err != nil {
 			return err
 		}
@@ -175,19 +199,18 @@ func (k *claiming) lane(w *want, first flowDue) error {
 }
 
 // class takes attempts from the sites of a class in turn, an equal share from each;
-// what one does not need is the others'. first is the first flow of the class. It
-// returns what they cost.
-func (k *claiming) class(w *want, first flowDue, n int) (used int, err error) {
+// what one does not need is the others'. It returns what they cost.
+func (k *claiming) class(w *want, c *classDue, n int) (used int, err error) {
 	if n <= 0 {
-		w.more[first.class] = true // as far as is known
+		w.more[c.class] = true // as far as is known
 		return 0, nil
 	}
-	sites, next, err := dueSites(k, k.claim.now, w, first, n)
+	sites, next, err := dueSites(k, k.claim.now, w, c, n)
 	if err != nil {
 		return 0, err
 	}
 	if len(sites) == 0 {
-		w.after[first.class] = next // whoever is behind those that are not due has a turn too
+		w.after[c.class] = next // whoever is behind those that are not due has a turn too
 	}
 	more := len(sites) == n
 	for i, site := range sites {
@@ -196,7 +219,7 @@ func (k *claiming) class(w *want, first flowDue, n int) (used int, err error) {
 			break
 		}
 		others := len(sites) - i
-		got, another, err := k.take(w, flow{first.class, site}, (n-used+others-1)/others)
+		got, another, err := k.take(w, flow{c.class, site}, (n-used+others-1)/others)
 		if err != nil {
 			return 0, err
 		}
@@ -206,13 +229,14 @@ func (k *claiming) class(w *want, first flowDue, n int) (used int, err error) {
 		}
 		more = more || another
 	}
-	w.more[first.class] = more
+	w.more[c.class] = more
 	return used, nil
 }
 
-// take leases what head reads, at once: a claim may come to a flow twice.
+// take leases what is due first in a flow, at once: a claim may come to a flow
+// twice.
 func (k *claiming) take(w *want, f flow, n int) (got []*attempt, more bool, err error) {
-	got, more, err = k.head(w, f, n)
+	got, more, err = k.due(w, f, n)
 	if err != nil {
 		return nil, false, err
 	}
@@ -222,16 +246,53 @@ func (k *claiming) take(w *want, f flow, n int) (got []*attempt, more bool, err 
 		if err := lease(k, k.claim, a); err != nil {
 			return nil, false, err
 		}
+		k.rows -= len(a.rows)
 		k.got = append(k.got, a)
 	}
 	return got, more, nil
 }
 
-// head reads the first attempts of a flow, until they cost n. Recipients of one
-// message that became due together travel together. more says that more may be
-// due.
-func (k *claiming) head(w *want, f flow, n int) (got []*attempt, more bool, err error) {
-	rows, err := k.query(headOfFlow, w.lane, f.class, f.site, k.claim.now)
+// due reads the first attempts of a flow, in the order in which they became due,
+// until they cost n. more says that more may be due.
+func (k *claiming) due(w *want, f flow, n int) (got []*attempt, more bool, err error) {
+	if k.fresh {
+		if got, more, err = k.head(w, f, true, n); err != nil || !k.old {
+			return got, more, err
+		}
+	}
+	old, another, err := k.head(w, f, false, n)
+	switch {
+	case err != nil:
+		return nil, false, err
+	case len(old) == 0:
+		return got, more, nil
+	case len(got) == 0:
+		return old, another, nil
+	}
+	got = append(got, old...)
+	slices.SortStableFunc(got, func(a, b *attempt) int {
+		return cmp.Or(cmp.Compare(a.rows[0].due, b.rows[0].due), cmp.Compare(a.message, b.message))
+	})
+	rows := k.rows
+	for i, a := range got {
+		if n <= 0 || rows <= 0 {
+			return got[:i], true, nil
+		}
+		n -= cost(a.size)
+		rows -= len(a.rows)
+	}
+	return got, more || another, nil
+}
+
+// head reads the first attempts of a flow's mail that is fresh, or is not, until
+// they cost n. Recipients of one message that became due together travel together.
+// more says that more may be due.
+func (k *claiming) head(w *want, f flow, fresh bool, n int) (got []*attempt, more bool, err error) {
+	until, left := k.claim.now, k.rows
+	if fresh {
+		until = never
+	}
+	rows, err := k.query(headOfFlow, w.lane, fresh, f.class, f.site, until)
 	if err != nil {
 		return nil, false, err
 	}
@@ -245,14 +306,14 @@ func (k *claiming) head(w *want, f flow, n int) (got []*attempt, more bool, err 
 			last := got[len(got)-1]
 			last.rows = append(last.rows, a.rows...)
 			last.envelope.Recipients = append(last.envelope.Recipients, a.envelope.Recipients...)
-			k.rows--
+			left--
 			continue
 		}
-		if n <= 0 || k.rows <= 0 {
+		if n <= 0 || left <= 0 {
 			return got, true, rows.Err()
 		}
 		n -= cost(a.size)
-		k.rows--
+		left--
 		got = append(got, a)
 	}
 	return got, false, rows.Err()
@@ -304,51 +365,11 @@ func lease(t txn, c *claim, a *attempt) error {
 
 var errLeased = errors.New("queue: a recipient was claimed twice")
 
-// refile sets a lane's due time to that of its earliest waiting recipient.
-func refile(t txn, lane int64) error {
-	var at any // NULL: nobody waits
-	err := t.row(laneDueAt, lane).Scan(&at)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return err
+// dueAt is when the earliest of a lane's mail is due that is not fresh.
+func dueAt(t txn, lane int64) (at int64, err error) {
+	err = t.row(laneDueAt, lane).Scan(&at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return never, nil
 	}
-	_, err = t.exec(setLaneDue, at, lane)
-	return err
-}
-
-func (e *engine) extend(ctx context.Context, tokens []int64, lease int64) error {
-	list, err := json.Marshal(tokens)
-	if err != nil {
-		return err
-	}
-	return e.writer.do(ctx, &op{class: classSettle, apply: func(t txn) ([]Event, error) {
-		_, err := t.exec(`
-UPDATE panelmail_recipient SET lease = ?
-WHERE token IN (SELECT value FROM json_each(?)) AND token IS NOT NULL`, lease, string(list))
-		return nil, err
-	}})
-}
-
-func (e *engine) holding(ctx context.Context, tokens []int64) (map[int64]int, error) {
-	list, err := json.Marshal(tokens)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := e.read.QueryContext(ctx, `
-SELECT token, count(*) FROM panelmail_recipient
-WHERE token IS NOT NULL AND state = 1 AND last IS NULL AND token IN (SELECT value FROM json_each(?))
-GROUP BY token`, string(list))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	held := map[int64]int{}
-	for rows.Next() {
-		var token int64
-		var n int
-		if err := rows.Scan(&token, &n); err != nil {
-			return nil, err
-		}
-		held[token] = n
-	}
-	return held, rows.Err()
+	return at, err
 }

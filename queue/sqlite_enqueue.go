@@ -19,8 +19,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?, ?, ?)`
 
 	insertRecipient = `
 INSERT INTO panelmail_recipient (message, position, address, reverse_path, notify, orcpt,
-	lane, class, site, state, due, held)
-VALUES (?, ?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?)`
+	lane, class, site, state, due, fresh, held)
+VALUES (?, ?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?, ?)`
 
 	// A lane that is parked stays parked: new mail does not wake it. Mail on hold
 	// has no due time and must leave that of others: min of NULL is NULL.
@@ -118,7 +118,7 @@ func insertRecipients(t txn, r *record, message int64) error {
 			return err
 		}
 		if _, err := t.exec(insertRecipient, message, i, c.Address, c.ReversePath, int(c.Notify), c.ORcpt,
-			lane, r.priority.class(), r.origin.Site, int(state), r.due, reason); err != nil {
+			lane, r.priority.class(), r.origin.Site, int(state), r.due, r.due <= r.arrived, reason); err != nil {
 			return err
 		}
 	}

@@ -2,11 +2,12 @@ package queue
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/panelmail/panelmail/transport"
 )
 
-// All three read the index of leases: what else is in the queue costs nothing.
+// All of these read the index of leases: what else is in the queue costs nothing.
 const (
 	selectLost = `
 SELECT m.queue_id, m.site, m.reverse_path, m.arrived, r.address, r.attempts, r.due, l.key
@@ -69,4 +70,42 @@ func lostAttempts(t txn, now, before int64, reply transport.Reply) ([]Event, err
 		events = append(events, ev)
 	}
 	return events, rows.Err()
+}
+
+func (e *engine) extend(ctx context.Context, tokens []int64, lease int64) error {
+	list, err := json.Marshal(tokens)
+	if err != nil {
+		return err
+	}
+	return e.writer.do(ctx, &op{class: classSettle, apply: func(t txn) ([]Event, error) {
+		_, err := t.exec(`
+UPDATE panelmail_recipient SET lease = ?
+WHERE token IN (SELECT value FROM json_each(?)) AND token IS NOT NULL`, lease, string(list))
+		return nil, err
+	}})
+}
+
+func (e *engine) holding(ctx context.Context, tokens []int64) (map[int64]int, error) {
+	list, err := json.Marshal(tokens)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := e.read.QueryContext(ctx, `
+SELECT token, count(*) FROM panelmail_recipient
+WHERE token IS NOT NULL AND state = 1 AND last IS NULL AND token IN (SELECT value FROM json_each(?))
+GROUP BY token`, string(list))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	held := map[int64]int{}
+	for rows.Next() {
+		var token int64
+		var n int
+		if err := rows.Scan(&token, &n); err != nil {
+			return nil, err
+		}
+		held[token] = n
+	}
+	return held, rows.Err()
 }

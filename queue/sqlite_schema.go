@@ -62,6 +62,7 @@ CREATE TABLE panelmail_recipient (
 	site         TEXT    NOT NULL,            -- the message's
 	state        INTEGER NOT NULL,
 	due          INTEGER NOT NULL,
+	fresh        INTEGER NOT NULL DEFAULT 0,  -- 1: due since it was stored, whatever the clock says, and never claimed
 	attempts     INTEGER NOT NULL DEFAULT 0,
 	first        INTEGER,                     -- instant of the first attempt
 	lease        INTEGER,                     -- until when the attempt may go on
@@ -77,10 +78,11 @@ CREATE TABLE panelmail_recipient (
 	CHECK ((token IS NULL) = (lease IS NULL)),
 	CHECK (state <> 1 OR token IS NOT NULL),
 	CHECK (state IN (1, 2) OR token IS NULL),
-	CHECK (attempts >= 0 AND (attempts = 0) = (first IS NULL))
+	CHECK (attempts >= 0 AND (attempts = 0) = (first IS NULL)),
+	CHECK (fresh = 0 OR fresh = 1 AND attempts = 0)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX panelmail_recipient_waiting ON panelmail_recipient(lane, class, site, due, attempts) WHERE state = 0;
-CREATE INDEX panelmail_recipient_due ON panelmail_recipient(lane, due, class, site) WHERE state = 0;
+CREATE INDEX panelmail_recipient_waiting ON panelmail_recipient(lane, fresh, class, site, due, attempts) WHERE state = 0;
+CREATE INDEX panelmail_recipient_due ON panelmail_recipient(lane, due, class, site) WHERE state = 0 AND fresh = 0; -- not of what is due anyway: each message would change a page more
 CREATE INDEX panelmail_recipient_leased ON panelmail_recipient(lease) WHERE token IS NOT NULL;
 CREATE INDEX panelmail_recipient_held ON panelmail_recipient(lane, site) WHERE state = 2;
 CREATE INDEX panelmail_recipient_last ON panelmail_recipient(message, position) WHERE last IS NOT NULL;

@@ -18,7 +18,7 @@ FROM panelmail_message INDEXED BY panelmail_message_site`
 	sumWaiting = `
 SELECT lane, site, count(*), sum(attempts > 0)
 FROM panelmail_recipient INDEXED BY panelmail_recipient_waiting
-WHERE state = 0 GROUP BY lane, class, site`
+WHERE state = 0 GROUP BY lane, fresh, class, site`
 	sumActive = `
 SELECT lane, site, count(*), 0
 FROM panelmail_recipient INDEXED BY panelmail_recipient_leased
