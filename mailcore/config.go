@@ -35,7 +35,8 @@ type Config struct {
 	TLS *tls.Config
 
 	// RelayNetworks may send without authentication. If empty, nobody may:
-	// loopback is no exception.
+	// loopback is no exception. Those that are a good part of the internet are
+	// refused: an IPv4 network has 8 bits at least, a public IPv6 one 16.
 	RelayNetworks []netip.Prefix
 
 	// Postmaster gets the mail for postmaster, root, mailer-daemon and abuse at
@@ -231,6 +232,7 @@ func (c *Config) normalize() (problems []error) {
 	if c.SmartHost == "" && c.SmartHostCredential != (transport.Credential{}) {
 		complain("SmartHostCredential is set, but SmartHost is not")
 	}
+	problems = append(problems, checkRelayNetworks(c.RelayNetworks)...)
 	problems = append(problems, c.checkSubmitters()...)
 	problems = append(problems, c.checkNumbers()...)
 	if err := c.Limits.Check(); err != nil {

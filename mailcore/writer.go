@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/panelmail/panelmail/internal/address"
 	"github.com/panelmail/panelmail/internal/rfc5322"
@@ -115,6 +116,10 @@ func (s *desk) mayWrite(settings *sites.Snapshot, w writer, addr string) bool {
 		a, err := address.Parse(addr)
 		return err == nil && w.owns(settings, a.String())
 	}
-	domain, hosted := settings.Domain(addr[strings.LastIndexByte(addr, '@')+1:])
+	// Readers differ in what they take for a blank behind the domain.
+	name := strings.TrimFunc(addr[strings.LastIndexByte(addr, '@')+1:], func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	})
+	domain, hosted := settings.Domain(name)
 	return !hosted || domain.Site == w.site
 }

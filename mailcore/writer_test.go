@@ -152,7 +152,7 @@ func TestWhatMayBeInFromFollowsThePolicy(t *testing.T) {
 		FromHosted: {
 			"me@ours.example": {true, true}, "boss@ours.example": {true, true}, "customer@elsewhere.example": {true, true},
 			"x@theirs.example": {false, false}, "root": {true, true}, `"x@theirs.example" <me@ours.example>`: {true, true},
-			"me+tag@ours.example": {true, true}, "no address": {true, true}, "x@sub.theirs.example": {true, true},
+			"me+tag@ours.example": {true, true}, "no address": {true, true}, "x@sub.theirs.example": {true, true}, "x@theirs.example\v": {false, false},
 		},
 		FromStrict: {
 			"me@ours.example": {true, true}, "boss@ours.example": {false, true}, "customer@elsewhere.example": {false, false},

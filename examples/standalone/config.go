@@ -237,6 +237,9 @@ func (s settings) library() (mailcore.Config, []problem) {
 			problems = append(problems, problem{"relay.networks", err})
 			continue
 		}
+		if err := checked(mailcore.Config{Hostname: "host.example", RelayNetworks: []netip.Prefix{network}}); err != nil {
+			problems = append(problems, problem{"relay.networks", err})
+		}
 		c.RelayNetworks = append(c.RelayNetworks, network)
 	}
 	if s.Delivery.Resolver != "" {

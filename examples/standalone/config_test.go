@@ -23,6 +23,7 @@ func TestABadConfigurationNamesTheKeyAndTheLine(t *testing.T) {
 		{[]string{"[limits]", "message_size = 0", "destination_concurrency = -1", "initial_concurrency = 0"},
 			[]string{":2: limits.message_size", ":3: limits.destination_concurrency: -1", ":4: limits.initial_concurrency: 0"}},
 		{[]string{`hostname = "a b.test"`}, []string{`:1: hostname: `, `"a b.test"`}},
+		{[]string{`relay.networks = ["[::ffff:0:0]/96"]`}, []string{`:1: relay.networks: `, `0.0.0.0/0 is a good part of the internet`}},
 		{[]string{`hostname = "x.test"`, `relay.networks = ["10.0.0.0/33", "10.0.0.1/8"]`}, []string{`:2: relay.networks: "10.0.0.0/33" is neither an address nor a network`, `"10.0.0.1/8" has bits beyond its mask: want 10.0.0.0/8`}},
 		{[]string{"[delivery]", `tls = "secure"`, `resolver = "x"`, `smart_host = "[x"`, "port = 0"}, []string{":2: delivery.tls", ":3: delivery.resolver", ":4: delivery.smart_host", ":5: delivery.port"}},
 		{[]string{"delivery.port = 99999"}, []string{":1: delivery.port", "99999 is out of range"}},
@@ -112,7 +113,7 @@ func TestConfigCheckTriesToRelay(t *testing.T) {
 		step{args: "config show --changed", stdout: "restrictions.client = \"reject_unknown_client_hostname\"\n" +
 			"restrictions.relay = \"check_client_access clients, reject_unauth_destination\"\nrestrictions.tables.clients = \"clients\"\n"},
 	)
-	l.configure(`relay.networks = ["0.0.0.0/1", "128.0.0.0/1"]`)
+	l.configure(`relay.networks = ["8.0.0.0/8", "192.0.0.0/8", "198.0.0.0/8", "203.0.0.0/8"]`)
 	got := l.run("", "config", "check")
 	if want := "this would be an open relay:\nMAIL FROM:<x@relay-test.invalid> RCPT TO:<u@relay-test.invalid> from "; got.Status != 1 || !strings.Contains(got.Stdout, want) {
 		t.Errorf("%+v, want %q", got, want)
