@@ -41,7 +41,7 @@ func TestAListenerMayHaveSeveralAddressesAndProxiesBeforeThem(t *testing.T) {
 			}
 		}
 	}
-	s.says("client=192.0.2.7")
+	s.says("unknown[192.0.2.7]")
 	s.end()
 }
 
