@@ -31,9 +31,9 @@ type draft struct {
 }
 
 // A recipientKey is what makes two recipients of a message one: who it is, and
-// who it was before aliases, both folded, as in Postfix. So a person who is written to both directly and
-// through an alias gets both, as from Postfix, and each report names whom its
-// reader knows.
+// who it was before aliases, both folded. So a person who is written to both
+// directly and through an alias gets both, as from Postfix, and each report names
+// whom its reader knows.
 type recipientKey struct{ address, original string }
 
 // An acceptance is what became of a forward-path that is taken.

@@ -54,6 +54,10 @@ func TestADomainWithMailboxesHasNoOthersByItsRoute(t *testing.T) {
 		if got := v.outcome("any@other.example"); !strings.HasPrefix(got, "550 5.1.1") {
 			t.Errorf("a route for everything makes a user known: %s", got)
 		}
+		v.aliases("off paused@shop.example: x@out.example")
+		if got := v.outcome("paused@shop.example"); !strings.HasPrefix(got, "550 5.1.1") {
+			t.Errorf("an alias that is disabled: %s", got)
+		}
 		v.mailboxes("bob@shop.example")
 		if got := v.outcome("any@shop.example"); !strings.HasPrefix(got, "550 5.1.1") {
 			t.Errorf("with mailboxes: %s", got)
