@@ -25,8 +25,9 @@
 // exceptions. If a claim for the lane was just being committed, those deliveries come
 // first that begin at once when it is: at most the lane's concurrency. And where more
 // new sites come at once than six times that, or a message is stored by another
-// process or by EnqueueTx, it is found when what is claimed ahead runs short, up to
-// six times the concurrency later, and then in turn with the lane's other sites.
+// process, it is found when what is claimed ahead runs short, up to six times the
+// concurrency later, and then in turn with the lane's other sites. For EnqueueTx the
+// commit counts, and the [Queue.Wake] after it.
 //
 // Of the lanes that are due those go first that have been for longest, but every
 // fourth claim is for the one that became due last: the only message of a site does

@@ -130,6 +130,9 @@ func (q *Queue) EnqueueTx(ctx context.Context, tx *sql.Tx, m Message, content io
 	case err != nil:
 		return "", err
 	}
+	if s := q.scheduler.Load(); s != nil && r.twin == "" {
+		s.expect(r)
+	}
 	return cmp.Or(r.twin, r.id), nil
 }
 

@@ -1,10 +1,12 @@
 package queue_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -207,4 +209,43 @@ func TestNobodyEscapesFail(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestMailThatWaitsForRoomExpires has lanes behind a destination that is busy for
+// good: one whose mail was claimed before, and one that never had any room.
+func TestMailThatWaitsForRoomExpires(t *testing.T) {
+	path := newPath(t)
+	synctest.Test(t, func(t *testing.T) {
+		q := openParked(t, path, queue.Options{})
+		for _, to := range []string{"a@busy.test", "b@busy.test", "c@full.test"} {
+			m := message(to)
+			m.Lifetime = time.Hour
+			mustEnqueue(t, q.Queue, m)
+		}
+		var busy atomic.Bool // what is seen to have room is claimed, and then refused
+		runShaped(t, q.Queue, &shaped{
+			Func: func(context.Context, *transport.Delivery) transport.Report {
+				busy.Store(true)
+				return nil
+			},
+			room: func(label string) transport.Room {
+				if busy.Load() || label != "/busy.test" {
+					return transport.Room{}
+				}
+				return transport.Room{Free: 1}
+			},
+		})
+		time.Sleep(59 * time.Minute)
+		for _, to := range []string{"a@busy.test", "b@busy.test", "c@full.test"} {
+			if n := q.count(queue.Expired, to); n != 0 {
+				t.Errorf("%s has expired early", to)
+			}
+		}
+		time.Sleep(46 * time.Minute)
+		for _, to := range []string{"a@busy.test", "b@busy.test", "c@full.test"} {
+			if n := q.count(queue.Expired, to); n != 1 {
+				t.Errorf("%s has expired %d times", to, n)
+			}
+		}
+	})
 }

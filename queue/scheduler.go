@@ -46,6 +46,8 @@ type scheduler struct {
 	given    map[string]int    // places granted and not taken yet, by what limits them
 	parks    map[int64]parking // to be written
 	rests    rests             // of lanes that hand back what they get
+	expected []*record         // given to EnqueueTx and not seen yet, without content
+	greet    bool              // some of them may have been committed
 	stale    bool              // the schedule may say more than is known here
 	next     int64             // when it does at the latest
 	freed    bool              // a delivery ended since lanes were last asked for room
@@ -86,6 +88,7 @@ func (s *scheduler) run(ctx context.Context) {
 func (s *scheduler) look(ctx context.Context) (wake int64) {
 	for ctx.Err() == nil {
 		s.recall(ctx)
+		s.welcome(ctx)
 		s.reask()
 		s.park(ctx)
 		s.start()
@@ -122,6 +125,9 @@ func (s *scheduler) wait(ctx context.Context, wake int64) {
 	case <-ctx.Done():
 	case <-s.signal:
 	case <-s.q.wake:
+		s.mu.Lock()
+		s.greet = true
+		s.mu.Unlock()
 		s.reread()
 	case <-t.C:
 	}

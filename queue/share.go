@@ -28,6 +28,7 @@ type line struct {
 	told    int       // how many places there were when it was asked
 	grant   int       // how many of them it may take
 	kept    bool      // though it has nothing to begin: that is being claimed
+	since   time.Time // since when it waits, or was last seen to for long
 }
 
 // waits reports whether a lane has work and may have to wait for room that others
@@ -49,7 +50,7 @@ func (l *lane) hear(r transport.Room) {
 // scheduler's lock is held, here and in what follows.
 func (s *scheduler) toAsk(now time.Time, ended bool, most int) []*lane {
 	var named, others []*lane
-	s.leaveLine()
+	s.leaveLine(now)
 	for _, l := range s.lanes {
 		switch {
 		case !l.toAsk(now, ended):
@@ -71,7 +72,7 @@ func (s *scheduler) toAsk(now time.Time, ended bool, most int) []*lane {
 
 // leaveLine has lanes leave the line that want nothing, or have nobody beside them
 // any more.
-func (s *scheduler) leaveLine() {
+func (s *scheduler) leaveLine(now time.Time) {
 	var sharing []*lane
 	waiting := map[string]int{}
 	for _, l := range s.lanes {
@@ -80,12 +81,30 @@ func (s *scheduler) leaveLine() {
 		}
 		if l.waits() {
 			waiting[l.line.limiter]++
+			s.linger(l, now)
 		}
 	}
 	for _, l := range sharing {
 		x := &l.line
 		if x.grant == 0 && (!l.waits() || l.busy > 0 && waiting[x.limiter] == 1) {
 			x.shares = false
+		}
+	}
+}
+
+// linger has the mail checked for its time in a lane that has waited for long, as if
+// it were parked: it goes back and stands in the store. The lane keeps its turn.
+func (s *scheduler) linger(l *lane, now time.Time) {
+	switch x := &l.line; {
+	case x.since.IsZero():
+		x.since = now
+	case now.Sub(x.since) >= starved/2 && l.doubt == 0:
+		x.since = now
+		s.parks[l.id] = parking{l.id, micros(now), "", l.revived}
+		s.empty(l)
+		l.full, l.newcomers, l.revived = true, nil, false
+		for class := range l.more {
+			l.more[class] = true
 		}
 	}
 }
@@ -126,7 +145,7 @@ func (l *lane) wish(most int) int {
 
 // takeTurn counts the delivery that a lane begins.
 func (s *scheduler) takeTurn(l *lane, a *attempt) {
-	a.turn, l.served = l.served, s.served
+	a.turn, l.served, l.line.since = l.served, s.served, time.Time{}
 	s.served++
 	if l.line.grant > 0 {
 		l.line.grant--

@@ -111,7 +111,7 @@ func (s *scheduler) recall(ctx context.Context) {
 func (s *scheduler) reconsider() (tokens []int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stale = true
+	s.stale, s.greet = true, true
 	for _, l := range s.lanes {
 		l.full, l.until = false, time.Time{}
 		l.more = [priorities]bool{}
