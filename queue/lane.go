@@ -90,7 +90,7 @@ func (l *lane) toAsk(now time.Time, ended bool) bool {
 	switch {
 	case l.line.grant > 0:
 		return false
-	case l.waits() && l.until.IsZero() && (ended || !l.line.again.IsZero() && !now.Before(l.line.again)):
+	case l.waits() && l.until.IsZero() && ended:
 		return true
 	case l.guessed():
 		return now.Sub(l.latest) >= countDelay

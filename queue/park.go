@@ -104,7 +104,10 @@ func (s *scheduler) reask() {
 	}
 	now := time.Now()
 	s.mu.Lock()
-	ended, most := s.freed, maxAsked
+	ended, most := s.freed || !s.again.IsZero() && !now.Before(s.again), maxAsked
+	if ended {
+		s.again = time.Time{}
+	}
 	if s.freed = false; s.running == 0 && now.Sub(s.reopened) >= untriedPause {
 		s.reopened = now
 		ended, most = true, maxFull
@@ -130,7 +133,9 @@ func (s *scheduler) reask() {
 		if _, known := left[l.line.limiter]; !known {
 			left[l.line.limiter] = room.Free - s.given[l.line.limiter]
 		}
-		left[l.line.limiter]--
+		if s.wish(l) > 0 {
+			left[l.line.limiter]--
+		}
 	}
 	s.grant(lanes, now)
 }
@@ -150,12 +155,13 @@ func (s *scheduler) alarm() (wake int64) {
 	defer s.mu.Unlock()
 	now := time.Now()
 	wake = s.next
+	if !s.again.IsZero() {
+		wake = min(wake, micros(s.again)+1)
+	}
 	for _, l := range s.lanes {
 		switch {
 		case l.until.After(now):
 			wake = min(wake, micros(l.until)+1) // the store's instants are less exact
-		case s.admit != nil && l.waits() && l.line.grant == 0 && !l.line.again.IsZero():
-			wake = min(wake, micros(l.line.again)+1)
 		case s.admit != nil && l.guessed():
 			wake = min(wake, micros(l.latest.Add(countDelay))+1)
 		case !l.full && l.ready.n == 0:

@@ -126,6 +126,11 @@ func (s *scheduler) hungry(now time.Time, budget int) (wants []want, left int) {
 	return wants, budget
 }
 
+// mayClaim reports whether memory may hold more. The scheduler's lock is held.
+func (s *scheduler) mayClaim() bool {
+	return s.claimed-s.extra < claimFactor*s.q.o.Load().Workers && s.rows < maxRows
+}
+
 // want completes what is wanted of a lane. The scheduler's lock is held.
 func (s *scheduler) want(l *lane, w want) want {
 	w.lane, w.label, w.after = l.id, l.label, l.last

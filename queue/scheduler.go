@@ -44,6 +44,7 @@ type scheduler struct {
 	served   int64             // deliveries begun
 	fulls    int               // lanes that are full
 	given    map[string]int    // places granted and not taken yet, by what limits them
+	again    time.Time         // when lanes in line are asked though no delivery has ended; zero: not before
 	parks    map[int64]parking // to be written
 	rests    rests             // of lanes that hand back what they get
 	expected []*record         // given to EnqueueTx and not seen yet, without content
@@ -251,6 +252,7 @@ func (s *scheduler) empty(l *lane) {
 func (s *scheduler) settled(a *attempt, begun bool, due, parked int64) {
 	s.mu.Lock()
 	delete(s.tokens, a.token)
+	s.freed = s.freed || !s.mayClaim()
 	s.claimed--
 	s.rows -= len(a.rows)
 	s.kept -= len(a.content)

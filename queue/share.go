@@ -15,8 +15,8 @@ import (
 // transport may name the limit that leaves no more room; where it does not, all
 // lanes in line are taken to share one.
 
-// askAgain is when a lane is asked again that was told of room that went to another
-// lane: by then the transport has counted that delivery, as a rule. If it has not,
+// askAgain is when lanes are asked again of which one was told of room that went to
+// another: by then the transport has counted that delivery, as a rule. If it has not,
 // one is refused, and waits in memory.
 const askAgain = 2 * time.Millisecond
 
@@ -24,7 +24,6 @@ const askAgain = 2 * time.Millisecond
 type line struct {
 	shares  bool      // it has no room of its own, as far as is known: it begins what it is granted
 	limiter string    // names what limits it
-	again   time.Time // when to ask; zero: when a delivery has ended
 	told    int       // how many places there were when it was asked
 	grant   int       // how many of them it may take
 	kept    bool      // though it has nothing to begin: that is being claimed
@@ -40,7 +39,7 @@ func (l *lane) waits() bool {
 // hear takes in what a lane was told. If it waits it is in line from now on.
 func (l *lane) hear(r transport.Room) {
 	if l.waits() {
-		l.line.shares, l.line.told, l.line.again = true, max(r.Free, 0), time.Time{}
+		l.line.shares, l.line.told = true, max(r.Free, 0)
 	}
 }
 
@@ -53,7 +52,7 @@ func (s *scheduler) toAsk(now time.Time, ended bool, most int) []*lane {
 	s.leaveLine(now)
 	for _, l := range s.lanes {
 		switch {
-		case !l.toAsk(now, ended):
+		case !l.toAsk(now, ended) || l.waits() && !s.mayTake(l):
 		case l.line.limiter != "":
 			named = append(named, l)
 		default:
@@ -117,7 +116,7 @@ func (s *scheduler) grant(lanes []*lane, now time.Time) {
 		more = false
 		for _, l := range lanes {
 			x := &l.line
-			if x.told > s.given[x.limiter] && x.grant < l.wish(s.q.o.Load().Concurrency) {
+			if x.told > s.given[x.limiter] && x.grant < s.wish(l) {
 				x.grant++
 				s.given[x.limiter]++
 				l.limit = max(l.limit, l.busy+x.grant)
@@ -127,20 +126,27 @@ func (s *scheduler) grant(lanes []*lane, now time.Time) {
 	}
 	for _, l := range lanes {
 		x := &l.line
-		if x.grant < min(x.told, l.wish(s.q.o.Load().Concurrency)) {
-			x.again = now.Add(askAgain)
+		if x.grant < min(x.told, s.wish(l)) {
+			s.again = now.Add(askAgain)
 		}
 		x.told = 0
 	}
 }
 
-// wish is how many deliveries could begin in a lane if there were room, of most at
-// once. What there is to claim is not known.
-func (l *lane) wish(most int) int {
-	if l.ready.n > 0 {
-		most = min(most, l.busy+l.ready.n)
+// mayTake reports whether a lane could use a place: there is a worker, and something
+// to begin or memory for it.
+func (s *scheduler) mayTake(l *lane) bool { return s.spares(l) && (l.ready.n > 0 || s.mayClaim()) }
+
+// wish is how many places a lane could use. How much there is to claim is not known.
+func (s *scheduler) wish(l *lane) int {
+	most := s.q.o.Load().Concurrency - l.busy
+	switch {
+	case !s.mayTake(l) || l.doubting():
+		return 0
+	case l.ready.n == 0:
+		return most
 	}
-	return most - l.busy
+	return min(most, l.ready.n)
 }
 
 // takeTurn counts the delivery that a lane begins.
@@ -181,9 +187,12 @@ func (s *scheduler) yield(given map[string]int, now time.Time) {
 		case x.grant > 0 && !x.kept && (l.ready.n == 0 || len(l.newcomers) > 0):
 			x.kept = true
 		case x.grant > 0:
+			if x.kept {
+				s.again = now.Add(askAgain) // others may use it
+			}
 			s.revoke(l)
 		case !x.shares && given[x.limiter] > 0 && l.ready.n > 0 && l.busy < l.limit:
-			x.shares, x.again = true, now.Add(askAgain)
+			x.shares, s.again = true, now.Add(askAgain)
 		}
 	}
 }
@@ -205,9 +214,9 @@ func (s *scheduler) refused(l *lane, a *attempt, report transport.Report, room t
 	l.doubt--
 	l.ready.putBack(a)
 	l.served = min(l.served, a.turn)
-	l.line.shares, l.line.again = true, time.Time{}
+	l.line.shares = true
 	if room.Free > 0 {
-		l.line.again = time.Now().Add(askAgain)
+		s.again = time.Now().Add(askAgain)
 	}
 	return true
 }
