@@ -40,9 +40,10 @@
 // delivery for longest. Where n lanes share a limit of w deliveries, a lane that comes
 // begins its first no later than the delivery n+w of theirs after that, and no lane
 // that has mail all the time begins w+1 more than another that does. The transport must
-// say how much room there is: see [transport.Admitter]. Where very many lanes share
-// limits that have no name (see [transport.Room]), more than a hundred, that is so on
-// average; where more than a thousand wait, those above try again within half a minute.
+// say how much room there is: see [transport.Admitter]. It is so on average only where
+// a rate has them wait for more than a second, and where more than a hundred share
+// limits that have no name (see [transport.Room]); of more than a thousand that wait,
+// those above try again within half a minute.
 //
 // A lane that has no room until a known instant, because its destination is dead or
 // a rate is used up, is parked in the database until then, also across a restart.

@@ -21,8 +21,8 @@ var ErrRunning = errors.New("queue: already run")
 // Run delivers through t until ctx is done, and then returns nil. Deliveries
 // under way get [Options.Grace] to end, and then their context is cancelled; what
 // they report still counts, and what was not begun goes back as it was. Run waits
-// for all of them, as long as t takes to notice. When Run returns no goroutine of its own is
-// left.
+// for all of them, as long as t takes to notice. When Run returns no goroutine of
+// its own is left.
 //
 // One Run at a time works on a file, whatever the process: it holds a lock on a
 // file beside the database, with ".lock" at the end of its name. A second one
