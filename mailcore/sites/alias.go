@@ -64,15 +64,18 @@ func (s *Sites) SetAliases(ctx context.Context, aliases []AliasEntry) error {
 		list = append(list, row)
 	}
 	return s.change(ctx, func(tx *sql.Tx) error {
+		if err := mayHave(tx, list); err != nil {
+			return err
+		}
+		set, err := tx.Prepare(`
+			INSERT INTO panelmail_alias (key, domain, targets, disabled) VALUES (?, ?, ?, ?)
+			ON CONFLICT (key) DO UPDATE SET targets = excluded.targets, disabled = excluded.disabled`)
+		if err != nil {
+			return err
+		}
+		defer set.Close()
 		for i, row := range list {
-			if err := row.owned(tx); err != nil {
-				return err
-			}
-			_, err := tx.Exec(`
-				INSERT INTO panelmail_alias (key, domain, targets, disabled) VALUES (?, ?, ?, ?)
-				ON CONFLICT (key) DO UPDATE SET targets = excluded.targets, disabled = excluded.disabled`,
-				row.key, row.domain, row.targets, aliases[i].Disabled)
-			if err != nil {
+			if _, err := set.Exec(row.key, row.domain, row.targets, aliases[i].Disabled); err != nil {
 				return err
 			}
 		}
@@ -82,14 +85,24 @@ func (s *Sites) SetAliases(ctx context.Context, aliases []AliasEntry) error {
 
 type aliasRow struct{ key, domain, site, targets string }
 
-// owned reports whether the site of the row may have it.
-func (r aliasRow) owned(tx *sql.Tx) error {
-	if r.domain != "" {
-		_, err := ownedDomain(tx, r.domain, r.site)
-		return err
-	}
-	if r.site != "" {
-		return notOwner("alias", r.key, "")
+// mayHave reports whether the site of each row may have it. Each domain is asked
+// about once.
+func mayHave(tx *sql.Tx, list []aliasRow) error {
+	type claim struct{ domain, site string }
+	granted := map[claim]bool{}
+	for _, r := range list {
+		c := claim{r.domain, r.site}
+		switch {
+		case granted[c]:
+			continue
+		case r.domain != "":
+			if _, err := ownedDomain(tx, r.domain, r.site); err != nil {
+				return err
+			}
+		case r.site != "":
+			return notOwner("alias", r.key, "")
+		}
+		granted[c] = true
 	}
 	return nil
 }

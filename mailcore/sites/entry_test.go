@@ -156,7 +156,7 @@ func TestEntriesThatCannotBeAreRefusedWithAReason(t *testing.T) {
 		{"alias list as long as can be", s.SetAliases(ctx, many[1:]), sites.ErrInvalid, `alias ""`},
 		{"removing no alias", s.RemoveAlias(ctx, "u@a.example"), sites.ErrNotFound, `"u@a.example"`},
 		{"recipient in a domain of another site", recipient("u@relay.b.example", "a"), sites.ErrNotOwner, `"b"`},
-		{"recipient in a hosted domain", recipient("u@a.example", "a"), sites.ErrInvalid, "class hosted"},
+		{"recipient in a hosted domain", recipient("u@a.example", "a"), sites.ErrInvalid, "class is hosted"},
 		{"recipient that is a catch-all", recipient("@relay.a.example", "a"), sites.ErrInvalid, "no address"},
 		{"recipient list that is too long", s.AddRecipients(ctx, make([]sites.Recipient, 100_001)...), sites.ErrInvalid, "100000"},
 		{"recipient list as long as can be", s.AddRecipients(ctx, make([]sites.Recipient, 100_000)...), sites.ErrInvalid, `recipient ""`},

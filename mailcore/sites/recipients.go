@@ -33,26 +33,41 @@ func (s *Sites) AddRecipients(ctx context.Context, recipients ...Recipient) erro
 		list = append(list, row{key, domain, r.Site})
 	}
 	return s.change(ctx, func(tx *sql.Tx) error {
+		add, err := tx.Prepare(`
+			INSERT INTO panelmail_domain_recipient (key, domain) VALUES (?, ?)
+			ON CONFLICT (key) DO NOTHING`)
+		if err != nil {
+			return err
+		}
+		defer add.Close()
+		type claim struct{ domain, site string }
+		granted := map[claim]bool{}
 		for _, r := range list {
-			class, err := ownedDomain(tx, r.domain, r.site)
-			if err != nil {
-				return err
+			if c := (claim{r.domain, r.site}); !granted[c] {
+				if err := beginList(tx, r.domain, r.site); err != nil {
+					return err
+				}
+				granted[c] = true
 			}
-			if class != Relay {
-				return invalid("recipient", r.key, "domain %q is of class %s: only relay domains have a recipient list", r.domain, class)
-			}
-			if _, err := tx.Exec(`UPDATE panelmail_domain SET listed = 1 WHERE name = ?`, r.domain); err != nil {
-				return err
-			}
-			_, err = tx.Exec(`
-				INSERT INTO panelmail_domain_recipient (key, domain) VALUES (?, ?)
-				ON CONFLICT (key) DO NOTHING`, r.key, r.domain)
-			if err != nil {
+			if _, err := add.Exec(r.key, r.domain); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// beginList puts the recipient list of a relay domain of a site in force.
+func beginList(tx *sql.Tx, domain, site string) error {
+	class, err := ownedDomain(tx, domain, site)
+	if err != nil {
+		return err
+	}
+	if class != Relay {
+		return invalid("domain", domain, "its class is %s: only relay domains have a recipient list", class)
+	}
+	_, err = tx.Exec(`UPDATE panelmail_domain SET listed = 1 WHERE name = ?`, domain)
+	return err
 }
 
 // RemoveRecipient removes an address from the recipient list of its domain. The
