@@ -125,6 +125,16 @@ func (l *lane) hungry() bool {
 	return false
 }
 
+// lacks reports whether a class that has more has nothing claimed.
+func (l *lane) lacks() bool {
+	for class, more := range l.more {
+		if more && l.ready.classes[class].n == 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // stocked reports whether the lane needs nothing from the schedule: it knows of
 // more than it can take, or is full of what was claimed.
 func (l *lane) stocked() bool {

@@ -3,6 +3,7 @@ package queue
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 	"time"
 
@@ -16,6 +17,10 @@ const (
 	// worker while another lane is due. As many again as there are workers may
 	// be claimed for newcomers.
 	claimFactor = 16
+
+	// fewest is how many attempts a lane may have in memory however many lanes
+	// there are: a claim of one costs nearly as much as one of these.
+	fewest = 4
 
 	// maxRows bounds the recipients in memory: where they are reached, nothing
 	// is claimed until some are settled.
@@ -85,7 +90,11 @@ func (s *scheduler) wants(ctx context.Context) (wants []want, rows int, again bo
 		s.mu.Unlock()
 		return wants, rows, false
 	}
-	wants, budget = s.choose(due, wants, budget)
+	others := len(due)
+	if !whole {
+		others = math.MaxInt32 // nobody knows
+	}
+	wants, budget = s.choose(due, wants, budget, others)
 	if again = !whole && budget > 0; !whole || budget <= 0 {
 		s.mu.Lock()
 		s.stale = true
@@ -115,7 +124,7 @@ func (s *scheduler) hungry(now time.Time, budget int) (wants []want, left int) {
 		w := want{flows: l.newcomers[:min(len(l.newcomers), max(extra, 0))]}
 		l.newcomers = nil
 		if l.hungry() {
-			w.attempts = s.share(l, budget)
+			w.attempts = s.share(l, budget, 0)
 		}
 		extra -= len(w.flows)
 		budget -= w.attempts
@@ -190,13 +199,13 @@ func inOrder(lanes []laneDue, picks int) []laneDue {
 	return all
 }
 
-// choose adds wants in lanes that are due.
-func (s *scheduler) choose(due []laneDue, wants []want, budget int) (all []want, left int) {
+// choose adds wants in lanes that are due, as many as others.
+func (s *scheduler) choose(due []laneDue, wants []want, budget, others int) (all []want, left int) {
 	for _, d := range due {
 		if budget <= 0 {
 			break
 		}
-		if w, ok := s.wantDue(d, budget); ok {
+		if w, ok := s.wantDue(d, budget, others); ok {
 			wants = append(wants, w)
 			budget -= w.attempts
 		}
@@ -204,8 +213,8 @@ func (s *scheduler) choose(due []laneDue, wants []want, budget int) (all []want,
 	return wants, budget
 }
 
-// wantDue says how much to claim in a lane that is due.
-func (s *scheduler) wantDue(d laneDue, budget int) (w want, ok bool) {
+// wantDue says how much to claim in a lane that is due as others are.
+func (s *scheduler) wantDue(d laneDue, budget, others int) (w want, ok bool) {
 	if d.revive {
 		s.reviveLabel(d.label)
 	}
@@ -223,7 +232,7 @@ func (s *scheduler) wantDue(d laneDue, budget int) (w want, ok bool) {
 	if l.full {
 		s.crowd(l, now)
 	}
-	n := s.share(l, budget)
+	n := s.share(l, budget, others)
 	if l.resting(now) || n <= 0 {
 		s.forget(l)
 		return want{}, false
@@ -232,15 +241,22 @@ func (s *scheduler) wantDue(d laneDue, budget int) (w want, ok bool) {
 }
 
 // share is how many attempts may be claimed for a lane now, of a budget for all
-// of them. None has more in memory than is left for the others.
-func (s *scheduler) share(l *lane, budget int) int {
-	most, free := 0, budget-s.q.o.Load().Workers
+// of them. None has more in memory than is left for the others, nor, beyond a few,
+// than its part if all lanes that are known have the same: those in memory, and
+// others. It gets that when most of it is used up.
+func (s *scheduler) share(l *lane, budget, others int) int {
+	workers := s.q.o.Load().Workers
+	most, free := 0, budget-workers
 	for class := range l.more {
 		most = max(most, l.ahead(class))
 	}
-	switch has := l.doubt + l.ready.n; {
+	has := l.doubt + l.ready.n
+	part := max(fewest, claimFactor*workers/(len(s.lanes)+others))
+	switch {
+	case has > part/refillAt && part < most+has && !l.lacks():
+		return 0
 	case free > has:
-		return min(most, max(1, min(free/shareOfBudget, free-has)))
+		return min(most, max(1, min(free/shareOfBudget, free-has, part-has)))
 	case has > 0:
 		return 0 // what is left is for the others
 	}
