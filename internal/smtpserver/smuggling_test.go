@@ -170,3 +170,65 @@ func cutOff(t *testing.T, body, end string) {
 		t.Errorf("%d transactions and %d sessions were not ended", d.open, d.sessions)
 	}
 }
+
+// secondMessage is what is smuggled.
+const secondMessage = "MAIL FROM:<evil@remote.test>\r\nRCPT TO:<u@local.test>\r\nDATA\r\nSubject: second\r\n\r\nsecond\r\n.\r\nQUIT\r\n"
+
+// TestNothingIsSmuggledInAChunk has each sequence, and the commands behind it, in
+// content that comes by BDAT: what ends it is the number of octets.
+func TestNothingIsSmuggledInAChunk(t *testing.T) {
+	for _, seq := range endsOfData {
+		for _, from := range []string{"a@remote.test", "lenient@local.test"} {
+			for _, last := range []int{0, 1, 7} { // octets in a second chunk
+				synctest.Test(t, func(t *testing.T) {
+					s, d, _ := newServer()
+					c, _, _ := connect(t, s)
+					p := newPeer(t, c)
+					p.say("EHLO client.test", "MAIL FROM:<"+from+">", "RCPT TO:<u@local.test>")
+					content := "Subject: first\r\n\r\nfirst" + seq.seq + secondMessage
+					n := len(content) - last
+					p.send(fmt.Sprintf("BDAT %d\r\n%sBDAT %d LAST\r\n%sQUIT\r\n", n, content[:n], last, content[n:]))
+					replies := p.hear()
+					var want []message
+					if seq.strict || from == "lenient@local.test" {
+						want = []message{{from, []string{"u@local.test"}, content}}
+					}
+					if diff := cmp.Diff(want, d.accepted(), cmp.AllowUnexported(message{})); diff != "" {
+						t.Errorf("%q from %s (-want +got):\n%s", seq.seq, from, diff)
+					}
+					if end := replies[len(replies)-2:]; end[0] != "221 2.0.0 Bye" {
+						t.Errorf("%q: the dialogue lost its way: %q", seq.seq, replies)
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestNothingIsSmuggledAfterATimeout lets the time for content run out before, in
+// the middle of, and behind the first octets of each sequence.
+func TestNothingIsSmuggledAfterATimeout(t *testing.T) {
+	for _, seq := range endsOfData {
+		for _, verb := range []string{"DATA\r\n", "BDAT 1000 LAST\r\n"} {
+			for _, early := range []int{0, 1, len(seq.seq) - 1} { // octets before the time is over
+				synctest.Test(t, func(t *testing.T) {
+					s, d, _ := newServer()
+					c, served, _ := connect(t, s)
+					p := newPeer(t, c)
+					p.say("EHLO client.test")
+					p.send("MAIL FROM:<lenient@local.test>\r\nRCPT TO:<u@local.test>\r\n" + verb + "Subject: first\r\n\r\nfirst" + seq.seq[:early])
+					time.Sleep(s.timeout() + lingerTime/2)
+					p.send(seq.seq[early:] + secondMessage)
+					got := p.hear()
+					if n := len(got) - 2; n < 0 || !slices.Equal(got[n:], []string{"421 4.4.2 mx.local.test Error: timeout exceeded", "(closed)"}) {
+						t.Errorf("%q after %d octets: %q", seq.seq, early, got)
+					}
+					<-served
+					if len(d.accepted()) > 0 {
+						t.Errorf("%q after %d octets: accepted %q", seq.seq, early, d.accepted())
+					}
+				})
+			}
+		}
+	}
+}
