@@ -55,8 +55,9 @@ type settings struct {
 	} `toml:"delivery"`
 
 	TLS struct {
-		Certificate string `toml:"certificate"`
-		Key         string `toml:"key"`
+		Certificate string   `toml:"certificate"`
+		Key         string   `toml:"key"`
+		ChainFiles  []string `toml:"chain_files"` // more certificates, each with its key, for their names
 	} `toml:"tls"`
 
 	Log struct {
@@ -94,6 +95,7 @@ func defaults() settings {
 	s.Aliases = "/etc/aliases"
 	s.Listen.SMTP, s.Listen.Submission = addresses{"127.0.0.1:2525"}, addresses{"127.0.0.1:2587"}
 	s.Listen.SMTPTLS, s.Listen.ProxyNetworks = "may", []string{}
+	s.TLS.ChainFiles = []string{}
 	s.Listen.Sendmail = "sendmail.sock"
 	s.Relay.HoldWhenOverBudget = true
 	s.Relay.Networks = []string{} // shown as such

@@ -61,7 +61,7 @@ func (a *app) checkup(ctx context.Context) *checkup {
 		if wrong == nil {
 			wrong = relayTest(ctx, config)
 		}
-		certificate, warning := a.checkCertificate()
+		certificate, warning := a.checkCertificates()
 		err = errors.Join(wrong, certificate, a.checkFiles())
 		c.Warnings = append(c.Warnings, a.faults(warning)...)
 	}
@@ -73,30 +73,37 @@ func (a *app) checkup(ctx context.Context) *checkup {
 // soon is how long before its end a certificate is worth a warning.
 const soon = 14 * 24 * time.Hour
 
-// checkCertificate looks at the certificate that was configured, if one was.
-func (a *app) checkCertificate() (problem, warning error) {
-	if a.settings.TLS.Certificate == "" || a.settings.TLS.Key == "" {
+// checkCertificates looks at the certificates that were configured, if any were.
+func (a *app) checkCertificates() (problem, warning error) {
+	if !a.ownCertificates() || (a.settings.TLS.Certificate == "") != (a.settings.TLS.Key == "") {
 		return nil, nil
 	}
-	pair, err := a.loadCertificate()
-	if err != nil {
-		return err, nil
-	}
 	var problems, warnings []error
-	now, leaf := time.Now(), pair.Leaf
-	switch {
-	case now.After(leaf.NotAfter):
-		problems = append(problems, a.fault("tls.certificate", fmt.Errorf("it ended %v", leaf.NotAfter.Format(time.DateTime))))
-	case now.Before(leaf.NotBefore):
-		problems = append(problems, a.fault("tls.certificate", fmt.Errorf("it begins %v", leaf.NotBefore.Format(time.DateTime))))
-	case leaf.NotAfter.Sub(now) < soon:
-		warnings = append(warnings, a.fault("tls.certificate", fmt.Errorf("it ends %v", leaf.NotAfter.Format(time.DateTime))))
-	}
-	if err := leaf.VerifyHostname(a.settings.Hostname); err != nil {
-		warnings = append(warnings, a.fault("tls.certificate", fmt.Errorf("it is not for %s", a.settings.Hostname)))
-	}
-	if info, err := os.Stat(a.settings.TLS.Key); err == nil && info.Mode().Perm()&0o004 != 0 {
-		warnings = append(warnings, a.fault("tls.key", fmt.Errorf("%s can be read by everybody", a.settings.TLS.Key)))
+	for i, n := range a.certificates() {
+		pair, err := n.read(a)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		now, leaf := time.Now(), pair.Leaf
+		switch {
+		case now.After(leaf.NotAfter):
+			problems = append(problems, a.fault(n.setting, fmt.Errorf("%s ended %v", n.certificate, leaf.NotAfter.Format(time.DateTime))))
+		case now.Before(leaf.NotBefore):
+			problems = append(problems, a.fault(n.setting, fmt.Errorf("%s begins %v", n.certificate, leaf.NotBefore.Format(time.DateTime))))
+		case leaf.NotAfter.Sub(now) < soon:
+			warnings = append(warnings, a.fault(n.setting, fmt.Errorf("%s ends %v", n.certificate, leaf.NotAfter.Format(time.DateTime))))
+		}
+		if err := leaf.VerifyHostname(a.settings.Hostname); err != nil && i == 0 {
+			warnings = append(warnings, a.fault(n.setting, fmt.Errorf("%s is not for %s", n.certificate, a.settings.Hostname)))
+		}
+		if info, err := os.Stat(n.key); err == nil && info.Mode().Perm()&0o004 != 0 {
+			setting := n.setting
+			if n.key != n.certificate {
+				setting = "tls.key"
+			}
+			warnings = append(warnings, a.fault(setting, fmt.Errorf("%s can be read by everybody", n.key)))
+		}
 	}
 	return errors.Join(problems...), errors.Join(warnings...)
 }

@@ -61,10 +61,10 @@ func TestConfigCheckWarnsOfACertificateThatClientsWillNotLike(t *testing.T) {
 	for _, f := range r.checkup().Warnings {
 		got = append(got, f.Key+": "+f.Problem)
 	}
-	if diff := cmp.Diff([]string{"tls.certificate: it is not for mail.panel.example", "tls.key: " + r.key + " can be read by everybody"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"tls.certificate: " + r.crt + " is not for mail.panel.example", "tls.key: " + r.key + " can be read by everybody"}, got); diff != "" {
 		t.Error(diff)
 	}
-	if text := r.do("", "config", "check"); !strings.Contains(text, "warning: configuration: "+filepath.Join(r.data, "panelmail.toml")+":5: tls.certificate: it is not") {
+	if text := r.do("", "config", "check"); !strings.Contains(text, "warning: configuration: "+filepath.Join(r.data, "panelmail.toml")+":5: tls.certificate: "+r.crt+" is not") {
 		t.Errorf("in words:\n%s", text)
 	}
 }

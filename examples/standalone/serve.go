@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -85,12 +84,14 @@ func serve(ctx context.Context, a *app, args []string) (err error) {
 }
 
 // serverConfig is the configuration of a server: what the settings say, and the
-// certificate they name.
+// certificates they name.
 func (a *app) serverConfig(log *slog.Logger) (mailcore.Config, error) {
 	config, err := a.library()
-	pair, tlsErr := a.loadCertificate()
-	config.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 	config.Log, config.Maildrop = log, a.maildrop()
+	certificates, tlsErr := a.loadCertificates()
+	if tlsErr == nil {
+		config.TLS = certificates.TLS()
+	}
 	return config, errors.Join(err, tlsErr)
 }
 
