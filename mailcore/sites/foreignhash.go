@@ -41,6 +41,11 @@ const (
 	leastSHARounds   = 1000
 )
 
+// maxSHAPassword is how long a password of SHA-crypt may be, in octets: each round
+// reads all of it, so that long guesses at a hash of many rounds would take many
+// seconds.
+const maxSHAPassword = 256
+
 // parseSHACrypt reads $5$[rounds=N$]salt$hash of crypt(3), and $6$.
 func parseSHACrypt(part []string) (passwordHash, error) {
 	rounds := defaultSHARounds
@@ -60,6 +65,9 @@ func parseSHACrypt(part []string) (passwordHash, error) {
 		return passwordHash{}, errHash
 	}
 	return weakHash(part[3], func(password string) []byte {
+		if len(password) > maxSHAPassword {
+			return nil
+		}
 		return crypt.KeySHACrypt(newHash, []byte(password), []byte(part[2]), rounds)
 	}), nil
 }

@@ -2,10 +2,14 @@ package sites_test
 
 import (
 	"bytes"
+	"crypto/sha512"
 	"database/sql"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/go-crypt/x/crypt"
 
 	"github.com/panelmail/panelmail/mailcore/sites"
 )
@@ -79,5 +83,20 @@ func TestLoginsAreImportedAllOrNone(t *testing.T) {
 	}
 	if _, err := s.ImportLogins(ctx, "a", bytes.NewReader(bytes.Repeat([]byte("x"), 1<<20))); err == nil {
 		t.Error("a line without end was read")
+	}
+}
+
+func TestALongGuessAtAHashOfManyRoundsIsNotHashed(t *testing.T) {
+	ctx := t.Context()
+	s, err := sites.New(ctx, newFile(t))
+	must(t, err, s.AddSite(ctx, sites.Site{Name: "a"}))
+	for octets, want := range map[int]error{256: nil, 257: sites.ErrBadCredentials} {
+		password := strings.Repeat("x", octets)
+		name := strconv.Itoa(octets)
+		hash := crypt.KeySHACrypt(sha512.New, []byte(password), []byte("salt"), 1000)
+		must(t, s.AddLoginHash(ctx, sites.Login{Name: name, Site: "a"}, "$6$rounds=1000$salt$"+string(hash)))
+		if _, err := s.Authenticate(ctx, name, password); !errors.Is(err, want) {
+			t.Errorf("a password of %d octets: %v", octets, err)
+		}
 	}
 }

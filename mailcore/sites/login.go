@@ -58,7 +58,8 @@ func (s *Sites) AddLogin(ctx context.Context, l Login, password string) error {
 // A hash that is cheaper to guess than ours is replaced by one of ours when the
 // password is next right. One that is too expensive is [ErrInvalid]: argon2 up to
 // 256 MiB and 16 passes, bcrypt up to cost 14, others up to a million rounds. So is
-// a scheme that keeps the password itself.
+// a scheme that keeps the password itself. With SHA-crypt no password of more than
+// 256 octets is right.
 func (s *Sites) AddLoginHash(ctx context.Context, l Login, hash string) error {
 	if _, err := parseHash(hash); err != nil {
 		return invalid("login", l.Name, "%v", err)
