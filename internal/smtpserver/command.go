@@ -98,7 +98,9 @@ func (c *Conn) dispatch(cmd command) {
 	}
 	switch cmd.verb {
 	case "HELO", "EHLO":
-		c.countJunk()
+		if c.helo != "" { // the first one is needed
+			c.countJunk()
+		}
 		c.hello(cmd)
 	case "MAIL":
 		c.argument = cmd.arg
