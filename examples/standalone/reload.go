@@ -68,6 +68,9 @@ func (r *reloader) reload() error {
 	if err := fresh.load(); err != nil {
 		return err
 	}
+	if err := fresh.makeCertificate(); err != nil {
+		return err
+	}
 	config, err := fresh.serverConfig(r.log)
 	if err := errors.Join(err, fresh.fixed(r.app.inForce())); err != nil {
 		return err

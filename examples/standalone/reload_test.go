@@ -227,6 +227,11 @@ func TestAReloadThatIsBrokenNamesTheLineAndChangesNothing(t *testing.T) {
 	}
 	r.certify("second.example")
 	r.reload()
+	r.configure(`hostname = "mail.panel.example"`, `listen.smtp = "127.0.0.1:0"`, `listen.submission = ""`, "limits.message_size = 1000")
+	r.reload()
+	if _, host, err := r.connect(); err != nil || host != "mail.panel.example" {
+		t.Errorf("without a certificate in the configuration: that of %s, %v", host, err)
+	}
 	if shown := r.do("", "config", "show", "--changed"); !strings.Contains(shown, "limits.message_size = \"1000\"") {
 		t.Errorf("the file says\n%s", shown)
 	}
