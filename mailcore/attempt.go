@@ -137,8 +137,13 @@ func (s *desk) inTurn(ctx context.Context, a attempt, favoured bool) (who Identi
 // identify asks the Authenticator, and finds the site.
 func (s *desk) identify(ctx context.Context, a attempt) (Identity, error) {
 	who, err := s.auth.Authenticate(ctx, a.name, a.password)
-	if err != nil || who.Site != "" {
-		return who, err
+	switch {
+	case err != nil:
+		return Identity{}, err
+	case who.Login == "":
+		return Identity{}, authTrouble(errors.New("the Authenticator did not say who it is"))
+	case who.Site != "":
+		return who, nil
 	}
 	settings, err := s.sites.Current(ctx)
 	if err != nil {

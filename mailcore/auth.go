@@ -34,7 +34,8 @@ func (f AuthenticatorFunc) Authenticate(ctx context.Context, name, password stri
 	return f(ctx, name, password)
 }
 
-// An Identity is who authenticated, and the site that answers for it. If Site is
+// An Identity is who authenticated, and the site that answers for it. Login must be
+// set: without it nobody is logged in, and the client is told to try later. If Site is
 // empty, it is the one that has the domain of Login, if that is an address.
 type Identity struct {
 	Login string

@@ -2,6 +2,7 @@ package mailcore_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/base64"
 	"fmt"
@@ -280,6 +281,16 @@ func TestAnExemptNetworkIsCountedForTheLogin(t *testing.T) {
 		}
 		if got := guess(t, lab, netip.MustParseAddr("198.51.100.200"), plain("me@shop.example", "secret"))[0]; got != authenticated {
 			t.Errorf("from elsewhere: %s", got)
+		}
+	})
+}
+
+func TestAnAuthenticatorThatNamesNobodyLogsNobodyIn(t *testing.T) {
+	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
+		lab.Server(mailcore.Config{Authenticator: mailcore.AuthenticatorFunc(
+			func(context.Context, string, string) (mailcore.Identity, error) { return mailcore.Identity{}, nil })})
+		if got := guess(t, lab, netip.MustParseAddr("192.0.2.1"), plain("me", "x"))[0]; !strings.HasPrefix(got, "454 4.7.0 ") {
+			t.Errorf("the answer is %q", got)
 		}
 	})
 }

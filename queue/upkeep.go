@@ -17,6 +17,13 @@ const (
 	tidyPause   = 100 * time.Millisecond // between two steps
 	starved     = 15 * time.Minute       // how long before now a lane counts as parked for mail that was out of time then
 	sweepLimit  = 500                    // recipients in parked lanes looked at in one go
+
+	// sweepPause is how long mail that expired may wait to be found, and sweepBack
+	// for how long it is looked for: each time it may be claimed by a probe of its
+	// dead lane. The pause is out of step with those of destinations, which are
+	// mostly 5 minutes.
+	sweepPause = 7 * time.Minute
+	sweepBack  = time.Hour
 )
 
 // renew extends the leases of what is claimed, in good time. What still has a
@@ -206,12 +213,12 @@ func (s *scheduler) expire(ctx context.Context) {
 			}
 			continue
 		}
-		after = now - starved.Microseconds() // what was not parked a moment ago may be now
+		after = now - sweepBack.Microseconds() // what was not parked a moment ago may be now
 		next, err := s.q.store.nextOverdue(ctx, now)
 		if err != nil {
 			next = now + time.Minute.Microseconds()
 		}
-		d := time.Duration(min(max(next-micros(time.Now()), time.Second.Microseconds()), starved.Microseconds())) * time.Microsecond
+		d := time.Duration(min(max(next-micros(time.Now()), time.Second.Microseconds()), sweepPause.Microseconds())) * time.Microsecond
 		if pause(ctx, d) != nil {
 			return
 		}

@@ -31,6 +31,7 @@ type reloader struct {
 	server *mailcore.Server
 	log    *slog.Logger
 	out    *logOutput
+	auth   mailcore.Authenticator // in force
 }
 
 // run reloads at each signal until ctx is done.
@@ -78,6 +79,10 @@ func (r *reloader) reload() error {
 	if err := r.server.Reload(config); err != nil {
 		return fmt.Errorf("configuration: %s: %w", fresh.configFile(), err)
 	}
+	if dovecot, ok := r.auth.(*mailcore.DovecotAuth); ok {
+		dovecot.Close()
+	}
+	r.auth = config.Authenticator
 	r.app.reloaded.Store(&fresh.settings)
 	return nil
 }

@@ -77,7 +77,7 @@ func serve(ctx context.Context, a *app, args []string) (err error) {
 	group.Go(func() error { return srv.Run(ctx, listeners...) })
 	group.Go(func() error { return a.serveControl(ctx, control, srv, log) })
 	group.Go(func() error {
-		(&reloader{app: a, server: srv, log: log, out: out}).run(ctx, signals)
+		(&reloader{app: a, server: srv, log: log, out: out, auth: config.Authenticator}).run(ctx, signals)
 		return nil
 	})
 	return group.Wait()
