@@ -197,6 +197,9 @@ func TestTheScheduleIsReadFromItsIndexes(t *testing.T) {
 			if !strings.Contains(plan, c.index) {
 				t.Errorf("no search by %s:\n%s", c.index, plan)
 			}
+			if strings.Contains(plan, "ORDER BY") && c.query != firstFlows {
+				t.Errorf("it sorts:\n%s", plan)
+			}
 		})
 	}
 }

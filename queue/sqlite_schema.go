@@ -81,7 +81,7 @@ CREATE TABLE panelmail_recipient (
 	CHECK (attempts >= 0 AND (attempts = 0) = (first IS NULL)),
 	CHECK (fresh = 0 OR fresh = 1 AND attempts = 0)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX panelmail_recipient_waiting ON panelmail_recipient(lane, fresh, class, site, due, attempts) WHERE state = 0;
+CREATE INDEX panelmail_recipient_waiting ON panelmail_recipient(lane, fresh, class, site, due, message, position, attempts) WHERE state = 0;
 CREATE INDEX panelmail_recipient_due ON panelmail_recipient(lane, due, class, site) WHERE state = 0 AND fresh = 0; -- not of what is due anyway: each message would change a page more
 CREATE INDEX panelmail_recipient_leased ON panelmail_recipient(lease) WHERE token IS NOT NULL;
 CREATE INDEX panelmail_recipient_held ON panelmail_recipient(lane, site) WHERE state = 2;
