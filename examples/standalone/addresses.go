@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 )
 
@@ -55,10 +56,18 @@ func (a addresses) check() error {
 	return errors.Join(problems...)
 }
 
-// first is the first address; "" if there is none.
-func (a addresses) first() string {
+// here is an address at which this machine reaches the first of them; "" if there
+// is none.
+func (a addresses) here() string {
 	if len(a) == 0 {
 		return ""
 	}
-	return a[0]
+	host, port, err := net.SplitHostPort(a[0])
+	if err != nil {
+		return a[0]
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port)
 }

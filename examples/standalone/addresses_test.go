@@ -66,3 +66,18 @@ func TestAddressesAreShownAsTheyAreWritten(t *testing.T) {
 		}
 	}
 }
+
+func TestAnAddressIsReachedHere(t *testing.T) {
+	for listen, want := range map[string]string{
+		"": "", ":587": "localhost:587", "0.0.0.0:587": "localhost:587", "[::]:587": "localhost:587",
+		"127.0.0.1:2587": "127.0.0.1:2587", "mail.example:587": "mail.example:587",
+	} {
+		var a addresses
+		if listen != "" {
+			a = addresses{listen, "192.0.2.1:1"}
+		}
+		if got := a.here(); got != want {
+			t.Errorf("%q: %q, want %q", listen, got, want)
+		}
+	}
+}

@@ -176,14 +176,14 @@ func (a *app) announce(listeners []mailcore.Listener) {
 	}
 	program := a.invocation()
 	fmt.Fprintf(a.stdout, "Send a first message:\n  %[1]s site add demo\n  %[1]s domain add demo.example --site demo\n", program)
-	if a.settings.Listen.Submission.first() == "" {
+	if a.settings.Listen.Submission.here() == "" {
 		fmt.Fprintf(a.stdout, "  printf 'Subject: hello\\n\\nhello\\n' | %s sendmail -f me@demo.example you@example.org\n", program)
 		return
 	}
 	fmt.Fprintf(a.stdout, `  echo secret | %s login add me@demo.example --site demo
   swaks --server %s --tls --auth-user me@demo.example --auth-password secret \
     --from me@demo.example --to you@example.org
-`, program, a.settings.Listen.Submission.first())
+`, program, a.settings.Listen.Submission.here())
 }
 
 // invocation is how to run this program again on the same data.
