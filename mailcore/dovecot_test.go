@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/panelmail/panelmail/internal/interop"
 	"github.com/panelmail/panelmail/mailcore"
 	"github.com/panelmail/panelmail/transport"
 )
@@ -229,13 +230,9 @@ func TestAGoneContextEndsTheWaitForDovecot(t *testing.T) {
 
 // TestARealDovecotJudgesPasswords asks Dovecot's own auth service.
 func TestARealDovecotJudgesPasswords(t *testing.T) {
-	if testing.Short() {
-		t.Skip("drives another process; not with -short")
-	}
-	dovecot, err := exec.LookPath("dovecot")
-	if err != nil || os.Geteuid() != 0 {
-		t.Skip("Dovecot is not installed, or this is not root")
-	}
+	interop.NeedTime(t)
+	interop.NeedRoot(t)
+	dovecot := interop.Need(t, "dovecot")
 	dir, err := os.MkdirTemp("", "dovecot")
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/panelmail/panelmail/internal/interop"
 )
 
 // The password of every vector, outside ASCII for the programs that might mind.
@@ -63,9 +65,7 @@ func TestHashesOfOtherProgramsAreChecked(t *testing.T) {
 }
 
 func TestHashesOfTheProgramsThatAreInstalledAreChecked(t *testing.T) {
-	if testing.Short() {
-		t.Skip("drives other processes; not with -short")
-	}
+	interop.NeedTime(t)
 	commands := [][]string{
 		{"openssl", "passwd", "-6", vectorPassword}, {"openssl", "passwd", "-5", vectorPassword}, {"openssl", "passwd", "-1", vectorPassword},
 		{"mkpasswd", "-m", "sha512crypt", vectorPassword}, {"mkpasswd", "-m", "sha256crypt", vectorPassword},
@@ -78,13 +78,9 @@ func TestHashesOfTheProgramsThatAreInstalledAreChecked(t *testing.T) {
 	}
 	for _, words := range commands {
 		t.Run(strings.Join(words[:len(words)-1], " "), func(t *testing.T) {
-			path, err := exec.LookPath(words[0])
+			out, err := exec.CommandContext(t.Context(), interop.Need(t, words[0]), words[1:]...).Output()
 			if err != nil {
-				t.Skipf("%s is not installed", words[0])
-			}
-			out, err := exec.CommandContext(t.Context(), path, words[1:]...).Output()
-			if err != nil {
-				t.Skipf("%s does not know how: %v", words[0], err)
+				t.Fatal(err)
 			}
 			checkVector(t, words[0], strings.TrimSpace(string(out)), vectorPassword)
 		})
