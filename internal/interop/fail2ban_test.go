@@ -86,8 +86,12 @@ func TestTheFail2banFilterMatchesAttacksAndNothingElse(t *testing.T) {
 	for i, login := range logins {
 		visit(fmt.Sprintf("127.0.0.%d", 10+i), p.submission, begin("client.example", authPlain(login, "wrong"))...)
 	}
-	// Five wrong passwords on one connection, of many more.
-	guesses := make([]string, 8)
+	// One guess from each of a hundred addresses: most of them are not even judged.
+	for i := range 100 {
+		visit(fmt.Sprintf("127.0.1.%d", i), p.submission, begin("client.example", authPlain("you@shop.example", fmt.Sprint("guess", i)))...)
+	}
+	// Five wrong passwords on one connection, of five thousand.
+	guesses := make([]string, 5000)
 	for i := range guesses {
 		guesses[i] = authPlain("me@shop.example", fmt.Sprint("guess", i))
 	}
@@ -104,6 +108,23 @@ func TestTheFail2banFilterMatchesAttacksAndNothingElse(t *testing.T) {
 	visits.Wait()
 
 	want := map[string]int{"127.0.0.30": 5, "127.0.0.40": 1, "127.0.0.41": 1, "127.0.0.42": 1}
+	text, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		client := fmt.Sprintf("127.0.1.%d", i)
+		failed := "unknown[" + client + "]: SASL PLAIN authentication failed: "
+		switch {
+		case strings.Contains(string(text), failed+"authentication failure, "):
+			want[client] = 1
+		case !strings.Contains(string(text), failed+"too many failures for this login, "):
+			t.Errorf("there is no line about %s", client)
+		}
+	}
+	if judged := len(want) - 4; judged < 20 || judged > 30 {
+		t.Errorf("%d guesses of 100 addresses were judged, want 20 and those under way", judged)
+	}
 	for i := range logins {
 		want[fmt.Sprintf("127.0.0.%d", 10+i)] = 1
 	}
@@ -112,8 +133,7 @@ func TestTheFail2banFilterMatchesAttacksAndNothingElse(t *testing.T) {
 	for ip := range strings.FieldsSeq(string(out)) {
 		got[ip]++
 	}
-	text, readErr := os.ReadFile(log)
-	if diff := cmp.Diff(want, got); diff != "" || err != nil || readErr != nil {
-		t.Errorf("addresses matched, by how many lines (-want +got):\n%s%v %v\nin the log:\n%s", diff, err, readErr, text)
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("addresses matched, by how many lines (-want +got):\n%s%v\nin the log:\n%s", diff, err, text)
 	}
 }
