@@ -59,6 +59,27 @@ func (p *parked) count(kind queue.Kind, recipient string) int {
 	return n
 }
 
+func TestWhatIsLeftOfALargeMessageThatExpiredIsSwept(t *testing.T) {
+	path := newPath(t)
+	synctest.Test(t, func(t *testing.T) {
+		p := openParked(t, path, queue.Options{Lifetime: time.Hour})
+		m := message("carol@far.test")
+		m.Envelope.Recipients[0].Notify = transport.NotifyNever
+		if _, err := p.Enqueue(t.Context(), m, strings.NewReader(strings.Repeat("0123456789\r\n", 100_000))); err != nil {
+			t.Fatal(err)
+		}
+		p.run(t)
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		if n := p.count(queue.Expired, "carol@far.test"); n != 1 {
+			t.Errorf("%d expired", n)
+		}
+		if n := count(t, p.Queue, `SELECT (SELECT count(*) FROM panelmail_upload) + (SELECT count(*) FROM panelmail_chunk)`); n != 0 {
+			t.Errorf("%d rows are left of its content", n)
+		}
+	})
+}
+
 func TestWarningsDoNotHideWhatExpires(t *testing.T) {
 	path := newPath(t)
 	synctest.Test(t, func(t *testing.T) {

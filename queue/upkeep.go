@@ -134,11 +134,13 @@ func (s *scheduler) reconsider() (tokens []int64) {
 	return tokens
 }
 
-// tidyEvery is how long a lane may stay in the store though nobody needs it.
+// tidyEvery is how long a lane or a large body may stay in the store though nobody
+// needs it.
 const tidyEvery = 10 * time.Minute
 
 // tidy removes lanes that are empty, so that the schedule and what is counted by
-// lane cost what waits, not what ever did.
+// lane cost what waits, not what ever did; and what was left of large bodies, whose
+// recipients came to their end without an attempt.
 func (s *scheduler) tidy(ctx context.Context) {
 	for from := int64(0); ; {
 		d := tidyEvery
@@ -147,6 +149,9 @@ func (s *scheduler) tidy(ctx context.Context) {
 		}
 		if pause(ctx, d) != nil {
 			return
+		}
+		if from == 0 {
+			s.q.sweep(ctx)
 		}
 		next, err := s.q.store.tidy(ctx, micros(time.Now()), from)
 		if err != nil && ctx.Err() == nil {
