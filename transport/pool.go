@@ -11,7 +11,9 @@ import (
 
 // Limits of the pool. A connection that is idle costs the other side too.
 const (
-	maxIdle     = 200             // connections kept in all; the oldest goes first
+	maxIdle     = 1000            // connections kept in all; the oldest goes first
+	idleShare   = 8               // of the descriptors this process may have they are one in so many
+	lean        = 200             // beyond so many they are kept without their buffers
 	idleTimeout = 5 * time.Second // how long one is kept
 	maxUses     = 100             // messages over one connection
 )
@@ -41,6 +43,7 @@ type session struct {
 type pool struct {
 	mu     sync.Mutex
 	closed bool
+	most   int       // connections kept; zero: not known yet
 	idle   list.List // of *session, the one that expires first in front
 	byKey  map[sessionKey][]*list.Element
 	timer  *time.Timer
@@ -81,8 +84,14 @@ func (p *pool) keep(x *session) []*session {
 		return []*session{x}
 	}
 	var old []*session
-	if p.idle.Len() >= maxIdle {
+	if p.most == 0 {
+		p.most = min(maxIdle, max(1, descriptors()/idleShare))
+	}
+	if p.idle.Len() >= p.most {
 		old = append(old, p.remove(p.idle.Front()))
+	}
+	if p.idle.Len() >= lean {
+		x.client.DropBuffer()
 	}
 	if p.byKey == nil {
 		p.byKey = make(map[sessionKey][]*list.Element)

@@ -40,6 +40,10 @@ func (c *Client) newBody(e *Envelope, content io.Reader) *body {
 	}
 }
 
+// DropBuffer frees what a client that is not in the middle of a message need not
+// hold; the next message takes it anew.
+func (c *Client) DropBuffer() { c.block = nil }
+
 // next reads the next block. A CR at its end waits for the LF: whether it is bare
 // is not known yet. The error is a [*ContentError] or an [*Unsendable].
 func (b *body) next() error {
