@@ -396,15 +396,18 @@ func TestARefusalInMidContentIsHeard(t *testing.T) {
 				if err != nil || res.Reply(0).Code != 552 || res.Uncertain {
 					t.Errorf("%+v, %v", res, err)
 				}
-				if c.Reusable() {
+				// A peer that reads on may have all before it is heard.
+				whole := c.Reusable()
+				if whole && end != "rest" {
 					t.Error("reusable")
 				}
 				if d := time.Since(begun); d > time.Minute {
 					t.Errorf("took %v", d)
 				}
+				c.Close()
 				<-p.done
-				if strings.HasSuffix(p.content.String(), "\r\n.\r\n") {
-					t.Error("the torn message was ended")
+				if ended := strings.HasSuffix(p.content.String(), "\r\n.\r\n"); ended != whole {
+					t.Errorf("the message was ended: %v, and the connection is reusable: %v", ended, whole)
 				}
 			})
 		})
