@@ -234,7 +234,7 @@ func TestAHangUpDoesNotEndTheServer(t *testing.T) {
 		t.Errorf("%v: %s", err, out)
 	}
 	r.signal(syscall.SIGTERM)
-	if status := r.end(); status != 0 {
+	if status := r.end(); status != 0 || !strings.Contains(r.stderr.String(), "the configuration and the certificates were reloaded") {
 		t.Errorf("exit status %d: %s", status, r.stderr.String())
 	}
 }
