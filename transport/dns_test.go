@@ -114,13 +114,13 @@ func TestDNSAnswers(t *testing.T) {
 	tests := map[string]struct {
 		mx, addrs string
 	}{
-		"x.test":                          {"[{10 a.x.test.} {5 b.x.test.}]", "not found"},
-		"X.TEST.":                         {"[{10 a.x.test.} {5 b.x.test.}]", "not found"},
-		"null.test":                       {"[{0 .}]", "not found"},
+		"x.test":                          {"[{10 a.x.test. false} {5 b.x.test. false}]", "not found"},
+		"X.TEST.":                         {"[{10 a.x.test. false} {5 b.x.test. false}]", "not found"},
+		"null.test":                       {"[{0 . false}]", "not found"},
 		"a.x.test":                        {"not found", "[192.0.2.1 2001:db8::1]"},
 		"b.x.test":                        {"not found", "[192.0.2.2]"},
 		"alias.test":                      {"not found", "[192.0.2.1 2001:db8::1]"},
-		"chain.test":                      {"[{1 m.test.}]", "[192.0.2.3 2001:db8::3]"},
+		"chain.test":                      {"[{1 m.test. false}]", "[192.0.2.3 2001:db8::3]"},
 		"loop1.test":                      {"temporary", "temporary"},
 		"gone.test":                       {"not found", "not found"},
 		"broken.test":                     {"temporary", "temporary"},
@@ -196,7 +196,7 @@ func TestDNSAsksAgainAndTakesNoAnswerToAnotherQuestion(t *testing.T) {
 			}
 		})
 		mx, err := server.MX(context.Background(), "x.test")
-		if got := shown(mx, err); got != "[{10 a.test.}]" {
+		if got := shown(mx, err); got != "[{10 a.test. false}]" {
 			t.Errorf("%s: %s", name, got)
 		}
 	}

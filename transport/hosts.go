@@ -136,7 +136,7 @@ func usable(domain string, records []MX) ([]MX, error) {
 	var ok []MX
 	for _, mx := range records {
 		if name, err := hostname(mx.Host); err == nil { // and no address
-			ok = append(ok, MX{Preference: mx.Preference, Host: name})
+			ok = append(ok, MX{Preference: mx.Preference, Host: name, Secure: mx.Secure})
 		}
 	}
 	if len(ok) == 0 {

@@ -38,7 +38,7 @@ func TestNextHopsAreResolvedAsPostfixDoes(t *testing.T) {
 		want    string
 	}{
 		"by preference": {
-			mx:    map[string][]transport.MX{"x.test": {{30, "c.test."}, {10, "a.test."}, {20, "b.test."}}},
+			mx:    map[string][]transport.MX{"x.test": {{Preference: 30, Host: "c.test."}, {Preference: 10, Host: "a.test."}, {Preference: 20, Host: "b.test."}}},
 			addrs: map[string][]string{"a.test": {"192.0.2.1"}, "b.test": {"192.0.2.2"}, "c.test": {"192.0.2.3"}},
 			tried: []string{"192.0.2.1:25", "192.0.2.2:25", "192.0.2.3:25"},
 			want:  "deferred 451 4.4.1 connect to c.test[192.0.2.3]:25: " + refused,
@@ -54,7 +54,7 @@ func TestNextHopsAreResolvedAsPostfixDoes(t *testing.T) {
 			want:  "deferred 451 4.4.1 connect to x.test[192.0.2.1]:2525: " + refused,
 		},
 		"brackets: no MX": {
-			nexthop: "[x.test]:587", mx: map[string][]transport.MX{"x.test": {{10, "a.test"}}}, addrs: map[string][]string{"x.test": {"192.0.2.1"}},
+			nexthop: "[x.test]:587", mx: map[string][]transport.MX{"x.test": {{Preference: 10, Host: "a.test"}}}, addrs: map[string][]string{"x.test": {"192.0.2.1"}},
 			tried: []string{"192.0.2.1:587"},
 			want:  "deferred 451 4.4.1 connect to x.test[192.0.2.1]:587: " + refused,
 		},
@@ -81,42 +81,42 @@ func TestNextHopsAreResolvedAsPostfixDoes(t *testing.T) {
 		"MX: timeout":     {err: map[string]error{"MX x.test": &net.DNSError{IsTimeout: true}}, want: "deferred 451 4.4.3 " + notFound + "x.test type=MX: Host not found, try again, local"},
 		"MX: any error":   {err: map[string]error{"MX x.test": context.DeadlineExceeded}, want: "deferred 451 4.4.3 " + notFound + "x.test type=MX: Host not found, try again, local"},
 		"A: SERVFAIL":     {err: map[string]error{"x.test": servfail("x.test")}, want: "deferred 451 4.4.3 " + notFound + "x.test type=A: Host not found, try again, local"},
-		"null MX":         {mx: map[string][]transport.MX{"x.test": {{0, "."}}}, addrs: map[string][]string{"x.test": {"192.0.2.1"}}, want: "failed 556 5.1.10 Domain x.test does not accept mail (nullMX)"},
-		"null MX, no dot": {mx: map[string][]transport.MX{"x.test": {{0, ""}}}, want: "failed 556 5.1.10 Domain x.test does not accept mail (nullMX)"},
+		"null MX":         {mx: map[string][]transport.MX{"x.test": {{Preference: 0, Host: "."}}}, addrs: map[string][]string{"x.test": {"192.0.2.1"}}, want: "failed 556 5.1.10 Domain x.test does not accept mail (nullMX)"},
+		"null MX, no dot": {mx: map[string][]transport.MX{"x.test": {{Preference: 0, Host: ""}}}, want: "failed 556 5.1.10 Domain x.test does not accept mail (nullMX)"},
 		"null MX and others": {
-			mx: map[string][]transport.MX{"x.test": {{0, "."}, {10, "a.test"}}}, addrs: map[string][]string{"a.test": {"192.0.2.1"}},
+			mx: map[string][]transport.MX{"x.test": {{Preference: 0, Host: "."}, {Preference: 10, Host: "a.test"}}}, addrs: map[string][]string{"a.test": {"192.0.2.1"}},
 			tried: []string{"192.0.2.1:25"}, want: "deferred 451 4.4.1 connect to a.test[192.0.2.1]:25: " + refused,
 		},
 		"MX that are no names": {
-			mx:   map[string][]transport.MX{"x.test": {{0, "192.0.2.1."}, {5, "a\\000b.test"}, {5, "2001:db8::1"}}},
+			mx:   map[string][]transport.MX{"x.test": {{Preference: 0, Host: "192.0.2.1."}, {Preference: 5, Host: "a\\000b.test"}, {Preference: 5, Host: "2001:db8::1"}}},
 			want: "failed 550 5.4.4 none of the mail exchangers of x.test is a host name",
 		},
 		"one of them is": {
-			mx: map[string][]transport.MX{"x.test": {{0, "192.0.2.9."}, {10, "a.test"}}}, addrs: map[string][]string{"a.test": {"192.0.2.1"}},
+			mx: map[string][]transport.MX{"x.test": {{Preference: 0, Host: "192.0.2.9."}, {Preference: 10, Host: "a.test"}}}, addrs: map[string][]string{"a.test": {"192.0.2.1"}},
 			tried: []string{"192.0.2.1:25"}, want: "deferred 451 4.4.1 connect to a.test[192.0.2.1]:25: " + refused,
 		},
-		"MX without addresses": {mx: map[string][]transport.MX{"x.test": {{0, "a.test"}}}, want: "failed 550 5.4.4 " + notFound + "x.test type=A: Host not found"},
+		"MX without addresses": {mx: map[string][]transport.MX{"x.test": {{Preference: 0, Host: "a.test"}}}, want: "failed 550 5.4.4 " + notFound + "x.test type=A: Host not found"},
 		"one without, one in trouble": {
-			mx:  map[string][]transport.MX{"x.test": {{0, "a.test"}, {10, "b.test"}, {20, "c.test"}}},
+			mx:  map[string][]transport.MX{"x.test": {{Preference: 0, Host: "a.test"}, {Preference: 10, Host: "b.test"}, {Preference: 20, Host: "c.test"}}},
 			err: map[string]error{"b.test": servfail("b.test")}, want: "deferred 451 4.4.3 " + notFound + "x.test type=A: Host not found, try again, local",
 		},
 		"one in trouble, one works": {
-			mx:  map[string][]transport.MX{"x.test": {{0, "a.test"}, {10, "b.test"}}},
+			mx:  map[string][]transport.MX{"x.test": {{Preference: 0, Host: "a.test"}, {Preference: 10, Host: "b.test"}}},
 			err: map[string]error{"a.test": servfail("a.test")}, addrs: map[string][]string{"b.test": {"192.0.2.1"}},
 			tried: []string{"192.0.2.1:25"}, want: "deferred 451 4.4.1 connect to b.test[192.0.2.1]:25: " + refused,
 		},
 		"our own listener": {
-			mx:    map[string][]transport.MX{"x.test": {{10, "a.test"}, {20, "b.test"}, {20, "c.test"}, {30, "d.test"}}},
+			mx:    map[string][]transport.MX{"x.test": {{Preference: 10, Host: "a.test"}, {Preference: 20, Host: "b.test"}, {Preference: 20, Host: "c.test"}, {Preference: 30, Host: "d.test"}}},
 			addrs: map[string][]string{"a.test": {"192.0.2.1"}, "b.test": {"192.0.2.77"}, "c.test": {"192.0.2.3"}, "d.test": {"192.0.2.4"}},
 			tried: []string{"192.0.2.1:25"}, want: "deferred 451 4.4.1 connect to a.test[192.0.2.1]:25: " + refused,
 		},
 		"nobody but our own listener": {
-			mx: map[string][]transport.MX{"x.test": {{10, "a.test"}}}, addrs: map[string][]string{"a.test": {"::ffff:192.0.2.77"}},
+			mx: map[string][]transport.MX{"x.test": {{Preference: 10, Host: "a.test"}}}, addrs: map[string][]string{"a.test": {"::ffff:192.0.2.77"}},
 			want: "failed 554 5.4.6 mail for x.test loops back to myself",
 		},
 		"without an MX, too": {addrs: map[string][]string{"x.test": {"192.0.2.77"}}, want: "failed 554 5.4.6 mail for x.test loops back to myself"},
 		"our own name": {
-			mx: map[string][]transport.MX{"x.test": {{10, "US.test."}, {20, "b.test"}}}, addrs: map[string][]string{"b.test": {"192.0.2.1"}},
+			mx: map[string][]transport.MX{"x.test": {{Preference: 10, Host: "US.test."}, {Preference: 20, Host: "b.test"}}}, addrs: map[string][]string{"b.test": {"192.0.2.1"}},
 			want: "failed 554 5.4.6 mail for x.test loops back to myself",
 		},
 		"our address at another port is another server": {
@@ -146,7 +146,7 @@ func TestNextHopsAreResolvedAsPostfixDoes(t *testing.T) {
 			want: "deferred 451 4.4.1 connect to x.test[64:ff9b::c000:201]:25: " + refused,
 		},
 		"private beside public": {
-			mx:    map[string][]transport.MX{"x.test": {{10, "a.test"}, {20, "b.test"}}},
+			mx:    map[string][]transport.MX{"x.test": {{Preference: 10, Host: "a.test"}, {Preference: 20, Host: "b.test"}}},
 			addrs: map[string][]string{"a.test": {"127.0.0.1", "10.0.0.1"}, "b.test": {"192.0.2.1"}},
 			tried: []string{"192.0.2.1:25"}, want: "deferred 451 4.4.1 connect to b.test[192.0.2.1]:25: " + refused,
 		},
@@ -285,7 +285,7 @@ func TestTheNameOfASmartHostIsOurOwnAffair(t *testing.T) {
 
 func TestExchangersOfEqualPreferenceAreShuffled(t *testing.T) {
 	l := newLab(t)
-	l.zone.mx["x.test"] = []transport.MX{{10, "a.test"}, {10, "b.test"}}
+	l.zone.mx["x.test"] = []transport.MX{{Preference: 10, Host: "a.test"}, {Preference: 10, Host: "b.test"}}
 	l.zone.addrs["a.test"], l.zone.addrs["b.test"] = []string{"192.0.2.1"}, []string{"192.0.2.2"}
 	tried := dialled(l)
 	first := map[string]int{}
@@ -301,7 +301,7 @@ func TestExchangersOfEqualPreferenceAreShuffled(t *testing.T) {
 
 func TestALargeExchangerSetCostsFewLookups(t *testing.T) {
 	l := newLab(t)
-	l.zone.mx["x.test"] = slices.Repeat([]transport.MX{{10, "none.test"}}, 300)
+	l.zone.mx["x.test"] = slices.Repeat([]transport.MX{{Preference: 10, Host: "none.test"}}, 300)
 	l.deliver(mail("b@x.test"))
 	if n := len(l.zone.asked); n > 25 {
 		t.Errorf("%d look-ups", n)

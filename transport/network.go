@@ -42,6 +42,10 @@ type Resolver interface {
 type MX struct {
 	Preference uint16
 	Host       string
+
+	// Secure says that the answer with this record was validated with DNSSEC by
+	// a resolver whose word the configuration takes for it.
+	Secure bool
 }
 
 // System is the operating system's network and DNS resolver.

@@ -21,6 +21,7 @@ type Plan struct {
 	Nexthop     string     `json:"nexthop"`             // Postfix syntax: domain, [host], [host]:port, a list; a text for error, retry, discard
 	Source      Source     `json:"source"`              // where from
 	TLS         TLSLevel   `json:"tls,omitempty"`       // never lowered afterwards; empty if the transport uses no network
+	TLSTerms    TLSTerms   `json:"tls_terms,omitzero"`  // what goes with the level
 	Credential  Credential `json:"credential,omitzero"` // for SASL; zero: none
 	SmartHost   bool       `json:"smart_host"`          // the next hop is a smart host: its name trouble is ours
 	Direct      bool       `json:"-"`                   // the next hop is the recipient domain, which is a stranger's word: see [SMTP]
@@ -45,6 +46,7 @@ type terms struct {
 	nexthop     string
 	source      Source
 	tls         TLSLevel
+	tlsTerms    TLSTerms
 	credential  concealed
 	smartHost   bool
 	direct      bool
@@ -58,7 +60,7 @@ type terms struct {
 func (p *Plan) terms() terms {
 	return terms{
 		definition: p.Definition, transport: p.Transport, nexthop: p.Nexthop,
-		source: p.Source, tls: p.TLS, credential: p.Credential.conceal(), smartHost: p.SmartHost, direct: p.Direct,
+		source: p.Source, tls: p.TLS, tlsTerms: p.TLSTerms, credential: p.Credential.conceal(), smartHost: p.SmartHost, direct: p.Direct,
 		attempts: p.Attempts, limit: p.Limit, initial: p.Initial, destination: p.Destination, lane: p.Lane,
 	}
 }
@@ -105,16 +107,6 @@ func (s Source) Key() string {
 	b.WriteString(s.HELO)
 	return b.String()
 }
-
-// TLSLevel is a security level as in Postfix's smtp_tls_security_level.
-type TLSLevel string
-
-// The levels built so far. Others are refused, never lowered.
-const (
-	TLSNone    TLSLevel = "none"    // never
-	TLSMay     TLSLevel = "may"     // if offered; any certificate
-	TLSEncrypt TLSLevel = "encrypt" // or not at all; any certificate
-)
 
 // A Credential authenticates us at a smart host. It prints without its
 // password.

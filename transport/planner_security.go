@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 )
 
 // planSecurity decides the credential and the TLS level. A transport that needs
@@ -69,58 +68,57 @@ func (p *Planner) askCredential(ctx context.Context, q Query, nexthop string) (f
 	return foundCredential{c, rule, true}, nil
 }
 
-// planTLS decides the TLS level. A level that is not known is an error, never a
+// planTLS decides the TLS policy. A level that is not known is an error, never a
 // lower one.
 func (p *Planner) planTLS(ctx context.Context, q Query, plan *Plan) error {
-	level, rule, err := p.strictest(ctx, q, plan.Nexthop)
+	policy, rule, err := p.strictest(ctx, q, plan.Nexthop)
 	if err != nil {
 		return err
 	}
-	if level != TLSEncrypt && plan.Credential != (Credential{}) {
-		level, rule = TLSEncrypt, fmt.Sprintf("a credential needs encrypt, not %s (%s)", level, rule)
+	if strictness(policy.Level) < strictness(TLSEncrypt) && plan.Credential != (Credential{}) {
+		rule = fmt.Sprintf("a credential needs encrypt, not %s (%s)", policy.Level, rule)
+		policy.Level = TLSEncrypt
 	}
-	plan.TLS = level
+	plan.TLS, plan.TLSTerms = policy.Level, policy.TLSTerms
 	plan.because("tls", rule)
 	return nil
 }
 
-// strictest is the level for a next hop as written. For a list it is the strictest
-// of its elements, for a plan has one level; an element without a policy has that of
-// the whole list.
-func (p *Planner) strictest(ctx context.Context, q Query, nexthop string) (level TLSLevel, rule string, err error) {
-	level, rule, err = p.askTLS(ctx, q, nexthop, cmp.Or(p.DefaultTLS, TLSMay), defaultRule)
+// strictest is the policy for a next hop as written. For a list it is the strictest
+// of its elements, for a plan has one policy; an element without one has that of the
+// whole list.
+func (p *Planner) strictest(ctx context.Context, q Query, nexthop string) (policy TLSPolicy, rule string, err error) {
+	policy.Level = cmp.Or(p.DefaultTLS, TLSMay)
+	policy, rule, err = p.askTLS(ctx, q, nexthop, policy, defaultRule)
 	if err != nil {
-		return "", "", err
+		return TLSPolicy{}, "", err
 	}
-	whole, wholeRule := level, rule
+	whole, wholeRule := policy, rule
 	for i, element := range listed(nexthop) {
-		l, r, err := p.askTLS(ctx, q, element, whole, wholeRule)
+		one, r, err := p.askTLS(ctx, q, element, whole, wholeRule)
 		if err != nil {
-			return "", "", err
+			return TLSPolicy{}, "", err
 		}
-		if i == 0 || strictness(l) > strictness(level) {
-			level, rule = l, r
+		if i == 0 || strictness(one.Level) > strictness(policy.Level) {
+			policy, rule = one, r
 		}
 	}
-	return level, rule, nil
+	return policy, rule, nil
 }
 
 // askTLS is the policy for one next hop, or what holds without one.
-func (p *Planner) askTLS(ctx context.Context, q Query, nexthop string, level TLSLevel, rule string) (TLSLevel, string, error) {
+func (p *Planner) askTLS(ctx context.Context, q Query, nexthop string, policy TLSPolicy, rule string) (TLSPolicy, string, error) {
 	if p.TLS != nil {
-		policy, because, ok, err := p.TLS.TLSPolicy(ctx, q, nexthop)
+		found, because, ok, err := p.TLS.TLSPolicy(ctx, q, nexthop)
 		if err != nil {
-			return "", "", &PlanError{Part: "tls", Rule: because, Err: lookupError{err}}
+			return TLSPolicy{}, "", &PlanError{Part: "tls", Rule: because, Err: lookupError{err}}
 		}
 		if ok {
-			level, rule = policy.Level, because
+			policy, rule = found, because
 		}
 	}
-	if strictness(level) == 0 {
-		return "", "", &PlanError{Part: "tls", Rule: rule, Err: fmt.Errorf("TLS level %q is not known", string(level))}
+	if err := policy.Check(); err != nil {
+		return TLSPolicy{}, "", &PlanError{Part: "tls", Rule: rule, Err: err}
 	}
-	return level, rule, nil
+	return policy, rule, nil
 }
-
-// strictness orders the levels; zero is of one that is not known.
-func strictness(l TLSLevel) int { return slices.Index([]TLSLevel{TLSNone, TLSMay, TLSEncrypt}, l) + 1 }

@@ -137,9 +137,11 @@ func TestPlannerNeverLowersTLS(t *testing.T) {
 		{"", "none", secret, transport.TLSEncrypt},
 		{"", "may", secret, transport.TLSEncrypt},
 		{"", "encrypt", secret, transport.TLSEncrypt},
-		{"dane", "", transport.Credential{}, ""},
-		{"", "verify", transport.Credential{}, ""},
-		{"", "secure", secret, ""},
+		{"dane", "", transport.Credential{}, transport.TLSDANE},
+		{"", "verify", transport.Credential{}, transport.TLSVerify},
+		{"", "secure", secret, transport.TLSSecure},
+		{"", "dane", secret, transport.TLSDANE},
+		{"half-dane", "", transport.Credential{}, ""},
 		{"", "Encrypt", transport.Credential{}, ""},
 		{"secure", "may", transport.Credential{}, transport.TLSMay},
 	} {
@@ -222,8 +224,8 @@ func TestWhatCannotBePlannedIsAnErrorThatSaysWhy(t *testing.T) {
 			`transport: unknown transport "nowhere" (transport:1: a.test)`, ""},
 		{"an unknown default", "u@a.test", transport.Planner{Default: transport.Route{Transport: "deft"}},
 			`transport: unknown transport "deft" (default)`, ""},
-		{"an unknown TLS level", "u@a.test", transport.Planner{TLS: tlsIs("dane")},
-			`tls: TLS level "dane" is not known (the policy)`, ""},
+		{"an unknown TLS level", "u@a.test", transport.Planner{TLS: tlsIs("half-dane")},
+			`tls: TLS level "half-dane" is not known (the policy)`, ""},
 		{"no domain", "postmaster", transport.Planner{}, `nexthop: postmaster has no domain`, ""},
 		{"a malformed domain", "u@b..test", transport.Planner{},
 			`nexthop: 501 5.1.3 Bad recipient address syntax: malformed domain`, "5.1.3"},
@@ -296,7 +298,7 @@ func policies(table map[string]transport.TLSLevel) transport.TLSPolicerFunc {
 func TestAListHasTheStrictestPolicyOfItsElements(t *testing.T) {
 	table := policies(map[string]transport.TLSLevel{
 		"[e]:587": "encrypt", "[n]:587": "none", "[m]": "may", ".secret.test": "encrypt",
-		"[a], [b]": "none", "[n]:587 [e]:587 [m]": "none", "[d]": "dane",
+		"[a], [b]": "none", "[n]:587 [e]:587 [m]": "none", "[d]": "half-dane",
 	})
 	for _, test := range []struct {
 		nexthop string
@@ -311,7 +313,7 @@ func TestAListHasTheStrictestPolicyOfItsElements(t *testing.T) {
 		{"[other], x.secret.test", "", "encrypt because of .secret.test"},
 		{"[a], [b]", "encrypt", "none because of [a], [b]"},
 		{"[n]:587 [e]:587 [m]", "", "encrypt because of [e]:587"},
-		{"[other], [d]", "", `tls: TLS level "dane" is not known ([d])`},
+		{"[other], [d]", "", `tls: TLS level "half-dane" is not known ([d])`},
 		{"[e]:587,", "", "encrypt because of [e]:587"},
 	} {
 		p := &transport.Planner{TLS: table, DefaultTLS: test.def, SmartHost: test.nexthop}

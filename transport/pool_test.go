@@ -70,7 +70,7 @@ func TestAConnectionIsSharedByEqualsOnly(t *testing.T) {
 
 func TestAConnectionIsKeptWhereThePreferenceAllows(t *testing.T) {
 	l := newLab(t)
-	l.zone.mx["x.test"] = []transport.MX{{10, "mx.x.test"}, {10, "b.test"}, {10, "c.test"}}
+	l.zone.mx["x.test"] = []transport.MX{{Preference: 10, Host: "mx.x.test"}, {Preference: 10, Host: "b.test"}, {Preference: 10, Host: "c.test"}}
 	l.zone.addrs["b.test"], l.zone.addrs["c.test"] = []string{"192.0.2.2"}, []string{"192.0.2.3"}
 	var hosts []*exchanger
 	for _, a := range []string{"192.0.2.1", "192.0.2.2", "192.0.2.3"} {

@@ -90,11 +90,6 @@ func (f CredentialerFunc) Credential(ctx context.Context, q Query, nexthop strin
 	return f(ctx, q, nexthop)
 }
 
-// A TLSPolicy is what a policy table says about a next hop.
-type TLSPolicy struct {
-	Level TLSLevel
-}
-
 // A TLSPolicer finds the TLS policy for a next hop, which is given as written. Of
 // a list the whole is asked for, and each element. See [TLSKeys] for the keys
 // that a table is searched by.

@@ -60,6 +60,13 @@ type SMTP struct {
 	// still better than clear text, which the level may falls back to.
 	TLSConfig *tls.Config
 
+	// TLSA finds the records that the levels dane and dane-only go by. If nil,
+	// there is no DNSSEC: dane is may, and dane-only defers.
+	TLSA TLSAFinder
+
+	// STS finds the MTA-STS policy of a next-hop domain. If nil, none is asked for.
+	STS STSFinder
+
 	// Timeouts for the steps of the dialogue. The timeouts of a plan's
 	// definition come before these.
 	Timeouts Timeouts
