@@ -90,34 +90,11 @@ func (s *Sites) RemoveDomain(ctx context.Context, name string) (Receipt, error) 
 		if site == "" {
 			return notFound("domain", folded)
 		}
-		r = Receipt{Site: site, Domains: []string{folded}}
-		return removeDomainRows(tx, folded, &r)
+		n := tally{}
+		r = Receipt{Site: site, Rows: n}
+		return removeOfDomain(tx, folded, n)
 	})
 	return r, err
-}
-
-func removeDomainRows(tx *sql.Tx, domain string, r *Receipt) error {
-	var domains int
-	for _, d := range []struct {
-		n     *int
-		query string
-	}{
-		{&domains, `DELETE FROM panelmail_domain WHERE name = ?`},
-		{&r.Logins, `DELETE FROM panelmail_login WHERE domain = ? AND domain <> ''`},
-		{&r.Mailboxes, `DELETE FROM panelmail_mailbox WHERE domain = ?`},
-		{&r.Aliases, `DELETE FROM panelmail_alias WHERE domain = ?`},
-		{&r.Recipients, `DELETE FROM panelmail_domain_recipient WHERE domain = ?`},
-		{&r.Routes, `DELETE FROM panelmail_route WHERE domain = ?`},
-		{&r.Sources, `DELETE FROM panelmail_source WHERE domain = ?`},
-		{&r.SmartHosts, `DELETE FROM panelmail_smarthost WHERE domain = ?`},
-		{&r.Credentials, `DELETE FROM panelmail_credential WHERE domain = ?`},
-		{&r.TLSPolicies, `DELETE FROM panelmail_tls WHERE key IN (?1, '.' || ?1)`},
-	} {
-		if err := remove(tx, d.n, d.query, domain); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // ListDomains returns the domains of a site, or of all sites if site is "", in

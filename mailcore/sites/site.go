@@ -28,20 +28,14 @@ type Site struct {
 	Suspended bool `json:"suspended,omitempty"`
 }
 
-// A Receipt says what removing a site removed, as numbers of rows.
+// A Receipt says what removing a site or a domain removed.
 type Receipt struct {
-	Site        string   `json:"site"`
-	UIDs        int      `json:"uids"`
-	Domains     []string `json:"domains"`
-	Logins      int      `json:"logins"`
-	Mailboxes   int      `json:"mailboxes"`
-	Aliases     int      `json:"aliases"`
-	Recipients  int      `json:"recipients"`
-	Routes      int      `json:"routes"`
-	Sources     int      `json:"sources"`
-	SmartHosts  int      `json:"smarthosts"`
-	Credentials int      `json:"credentials"`
-	TLSPolicies int      `json:"tls_policies"`
+	Site string `json:"site"`
+
+	// Rows are the numbers of rows by kind: uids, domains, logins, mailboxes,
+	// aliases, recipients, routes, sources, smarthosts, credentials, tls_policies.
+	// What there was none of is left out.
+	Rows map[string]int `json:"rows"`
 }
 
 func (s Site) check() error {
@@ -175,18 +169,7 @@ func renameSite(tx *sql.Tx, name, to string) error {
 	if err := affected(r, err, notFound("site", name)); err != nil {
 		return err
 	}
-	for _, q := range []string{
-		`UPDATE panelmail_site_uid SET site = ? WHERE site = ?`,
-		`UPDATE panelmail_domain SET site = ? WHERE site = ?`,
-		`UPDATE panelmail_login SET site = ? WHERE site = ?`,
-		`UPDATE panelmail_source SET key = ?1, site = ?1 WHERE site = ?2`,
-		`UPDATE panelmail_smarthost SET key = ?1, site = ?1 WHERE site = ?2`,
-	} {
-		if _, err := tx.Exec(q, to, name); err != nil {
-			return err
-		}
-	}
-	return nil
+	return renameInRows(tx, name, to)
 }
 
 // RemoveSite removes a site with all of its rows: uids, logins, domains with
@@ -213,44 +196,13 @@ func (s *Sites) RemoveSiteTx(tx *sql.Tx, name string) (Receipt, error) {
 }
 
 func removeSite(tx *sql.Tx, name string) (Receipt, error) {
-	r := Receipt{Site: name, Domains: []string{}}
+	n := tally{}
 	res, err := tx.Exec(`DELETE FROM panelmail_site WHERE name = ?`, name)
 	if err := affected(res, err, notFound("site", name)); err != nil {
-		return r, err
+		return Receipt{}, err
 	}
-	if r.Domains, err = siteDomains(tx, name); err != nil {
-		return r, err
-	}
-	for _, domain := range r.Domains {
-		if err := removeDomainRows(tx, domain, &r); err != nil {
-			return r, err
-		}
-	}
-	for _, d := range []struct {
-		n     *int
-		query string
-	}{
-		{&r.UIDs, `DELETE FROM panelmail_site_uid WHERE site = ?`},
-		{&r.Logins, `DELETE FROM panelmail_login WHERE site = ?`},
-		{&r.Sources, `DELETE FROM panelmail_source WHERE site = ?`},
-		{&r.SmartHosts, `DELETE FROM panelmail_smarthost WHERE site = ?`},
-	} {
-		if err := remove(tx, d.n, d.query, name); err != nil {
-			return r, err
-		}
-	}
-	return r, nil
-}
-
-// remove adds the number of rows a DELETE removed to n.
-func remove(tx *sql.Tx, n *int, query, arg string) error {
-	res, err := tx.Exec(query, arg)
-	if err != nil {
-		return err
-	}
-	rows, err := res.RowsAffected()
-	*n += int(rows)
-	return err
+	err = removeOfSite(tx, name, n)
+	return Receipt{Site: name, Rows: n}, err
 }
 
 // ListSites returns the sites in order of name.

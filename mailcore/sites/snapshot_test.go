@@ -96,7 +96,7 @@ func TestAChangeInATransactionOfTheCallerCountsWhenItCommits(t *testing.T) {
 	must(t, f.Update(ctx, func(tx *sql.Tx) error { return s.RenameSiteTx(tx, "a", "b") }))
 	must(t, f.Update(ctx, func(tx *sql.Tx) error {
 		r, err := s.RemoveSiteTx(tx, "b")
-		if err == nil && r.Sources != 3 {
+		if err == nil && r.Rows["sources"] != 3 {
 			err = fmt.Errorf("receipt %+v", r)
 		}
 		return err

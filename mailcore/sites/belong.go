@@ -1,0 +1,105 @@
+package sites
+
+import "database/sql"
+
+// A belonging is a table with rows that belong to a site and go with it: rows of
+// the site itself, rows about a domain of the site, or both.
+type belonging struct {
+	kind  string // what a receipt calls the rows
+	table string
+	site  string // the column with the name of the site; "": there is none
+	key   string // a column in which rows of the site have that name as well; "": there is none
+
+	// domain is the condition on rows about the domain ?1; "": there are none.
+	domain string
+}
+
+// ofDomain is the condition where the rows have a column for the domain that they
+// are about. The empty one is of rows about none.
+const ofDomain = `domain = ?1 AND domain <> ''`
+
+// belongings is the one list of such tables: removing and renaming a site, and
+// removing a domain, go by it. Every table with a column for a site must be here.
+// Domains come last, for their rows say whose the others are.
+var belongings = [...]belonging{
+	{kind: "uids", table: "panelmail_site_uid", site: "site"},
+	{kind: "logins", table: "panelmail_login", site: "site", domain: ofDomain},
+	{kind: "mailboxes", table: "panelmail_mailbox", domain: ofDomain},
+	{kind: "aliases", table: "panelmail_alias", domain: ofDomain},
+	{kind: "recipients", table: "panelmail_domain_recipient", domain: ofDomain},
+	{kind: "routes", table: "panelmail_route", domain: ofDomain},
+	{kind: "sources", table: "panelmail_source", site: "site", key: "key", domain: ofDomain},
+	{kind: "smarthosts", table: "panelmail_smarthost", site: "site", key: "key", domain: ofDomain},
+	{kind: "credentials", table: "panelmail_credential", domain: ofDomain},
+	{kind: "tls_policies", table: "panelmail_tls", domain: `key IN (?1, '.' || ?1)`},
+	{kind: "domains", table: "panelmail_domain", site: "site", domain: `name = ?1`},
+}
+
+// A tally is how many rows of each kind were removed; kinds without any are not in
+// it.
+type tally map[string]int
+
+// run adds the number of rows that a statement changed.
+func (n tally) run(tx *sql.Tx, kind, query string, args ...any) error {
+	res, err := tx.Exec(query, args...)
+	if err != nil {
+		return err
+	}
+	rows, err := res.RowsAffected()
+	if rows > 0 {
+		n[kind] += int(rows)
+	}
+	return err
+}
+
+// removeOfSite removes the rows of a site and those about its domains.
+func removeOfSite(tx *sql.Tx, site string, n tally) error {
+	domains, err := siteDomains(tx, site)
+	if err != nil {
+		return err
+	}
+	for _, domain := range domains {
+		if err := removeOfDomain(tx, domain, n); err != nil {
+			return err
+		}
+	}
+	for _, b := range belongings {
+		if b.site == "" {
+			continue
+		}
+		if err := n.run(tx, b.kind, `DELETE FROM `+b.table+` WHERE `+b.site+` = ?`, site); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeOfDomain removes a domain and the rows about it.
+func removeOfDomain(tx *sql.Tx, domain string, n tally) error {
+	for _, b := range belongings {
+		if b.domain == "" {
+			continue
+		}
+		if err := n.run(tx, b.kind, `DELETE FROM `+b.table+` WHERE `+b.domain, domain); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// renameInRows gives the rows of a site its new name.
+func renameInRows(tx *sql.Tx, site, to string) error {
+	for _, b := range belongings {
+		if b.site == "" {
+			continue
+		}
+		set := b.site + ` = ?1`
+		if b.key != "" {
+			set += `, ` + b.key + ` = ?1`
+		}
+		if _, err := tx.Exec(`UPDATE `+b.table+` SET `+set+` WHERE `+b.site+` = ?2`, to, site); err != nil {
+			return err
+		}
+	}
+	return nil
+}
