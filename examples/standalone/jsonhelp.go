@@ -32,6 +32,7 @@ relay list, set          key credential
 tls list, set            key level
 site list, add           name uids contact suspended
 domain list, add         domain site class listed
+domain remove            site rows{} (how many of each kind went)
 mailbox list, add        address site deliver max_size disabled
 domain recipient list    address site
 alias list, set          alias site targets disabled
