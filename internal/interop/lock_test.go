@@ -12,6 +12,7 @@ import (
 
 	"github.com/panelmail/panelmail/internal/interop"
 	"github.com/panelmail/panelmail/mailcore"
+	"github.com/panelmail/panelmail/queue"
 )
 
 // Another process, this one, has a transaction open on the server's database for
@@ -35,6 +36,13 @@ func surviveTransaction(t *testing.T, beside bool) {
 		t.Fatal(err)
 	}
 	defer other.Close()
+	for e, err := range other.Queue().Events(t.Context(), queue.Trail{Follow: true, Kinds: []queue.Kind{queue.Delivered}}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s is settled", e.ID)
+		break
+	}
 	if beside {
 		p.hideSocket(t)
 	}

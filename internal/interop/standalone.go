@@ -3,6 +3,7 @@ package interop
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -86,7 +87,8 @@ func (s *Standalone) Arguments(command ...string) []string {
 	return append([]string{"--data", s.path("data"), "--config", s.path("panelmail.toml")}, command...)
 }
 
-// configure writes the configuration file.
+// configure writes the configuration file. A server that reads it meanwhile finds
+// what was there before or all of it.
 func (s *Standalone) configure() error {
 	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
 		return err
@@ -103,7 +105,15 @@ func (s *Standalone) configure() error {
 		lines = append(lines, `delivery.smart_host = "`+bracketed(s.SmartHost)+`"`)
 	}
 	text := strings.Join(lastOfEach(append(lines, s.Settings...)), "\n") + "\n"
-	return os.WriteFile(s.path("panelmail.toml"), []byte(text), 0o600)
+	f, err := os.CreateTemp(s.Dir, "panelmail.toml.")
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), s.path("panelmail.toml"))
 }
 
 // bracketed is an address the way next hops are written, "[127.0.0.1]:25".
