@@ -21,7 +21,11 @@ import (
 // A query has a random port and EDNS0 with 1,232 octets; what is truncated is asked
 // again over TCP, and answers to other questions are not answers. An error of a server
 // (SERVFAIL, REFUSED and the like) is trouble that may pass. Records are remembered for
-// as long as they allow, five minutes at most; that there are none is not.
+// as long as they allow, five minutes at most; that there are none is remembered of TLSA
+// records alone. Those who ask the same at the same time wait for one answer.
+//
+// DNS validates no signatures. It believes the AD bit of a server on loopback
+// (RFC 6840 section 5.7), and of others if it is told to: see TrustAD.
 type DNS struct {
 	// Server is the address of a recursive server, with or without a port. If
 	// empty, the servers of /etc/resolv.conf.
@@ -33,11 +37,16 @@ type DNS struct {
 	// Tries is how often each server is asked; if zero, twice.
 	Tries int
 
+	// TrustAD says that the servers validate what they answer, and that nobody can
+	// forge answers on the way from them: their AD bit is believed wherever they are.
+	TrustAD bool
+
 	mu      sync.Mutex
 	servers []string  // of the system
 	read    time.Time // when they were read
 
 	cache dnsCache
+	asked flights[dnsQuestion, dnsAnswer]
 }
 
 const (
@@ -49,11 +58,11 @@ const (
 
 // MX implements [Resolver].
 func (r *DNS) MX(ctx context.Context, domain string) ([]MX, error) {
-	records, err := r.lookup(ctx, domain, dns.TypeMX)
+	answer, err := r.find(ctx, domain, dns.TypeMX)
 	var all []MX
-	for _, rr := range records {
+	for _, rr := range answer.records {
 		if mx, ok := rr.(*dns.MX); ok {
-			all = append(all, MX{Preference: mx.Preference, Host: mx.Mx})
+			all = append(all, MX{Preference: mx.Preference, Host: mx.Mx, Secure: answer.secure})
 		}
 	}
 	return all, err
@@ -99,27 +108,57 @@ func (r *DNS) Addrs(ctx context.Context, host string) ([]netip.Addr, error) {
 
 // lookup returns the records of one type, following aliases. No records is an error.
 func (r *DNS) lookup(ctx context.Context, name string, kind uint16) ([]dns.RR, error) {
-	asked := dnsQuestion{dns.CanonicalName(name), kind}
-	if records, ok := r.cache.get(asked, time.Now()); ok {
-		return records, nil
-	}
-	owner := asked.name
-	for range maxAliases {
-		m, server, err := r.ask(ctx, owner, kind)
+	answer, err := r.find(ctx, name, kind)
+	return answer.records, err
+}
+
+// find is lookup with all there is to know of the answer. Where it says that there are
+// no records, the error is a denial.
+func (r *DNS) find(ctx context.Context, name string, kind uint16) (dnsAnswer, error) {
+	question := dnsQuestion{dns.CanonicalName(name), kind}
+	answer, ok := r.cache.get(question, time.Now())
+	if !ok {
+		var err error
+		answer, err = r.asked.do(ctx, question, func() (dnsAnswer, error) { return r.resolve(ctx, question) })
 		if err != nil {
-			return nil, err
+			return dnsAnswer{}, err
 		}
-		target, records := follow(m.Answer, owner, kind)
-		switch {
-		case len(records) > 0:
-			r.cache.put(asked, records, freshness(m.Answer), time.Now())
-			return records, nil
-		case m.Rcode == dns.RcodeNameError, target == owner:
-			return nil, &net.DNSError{Err: "no such host", Name: name, Server: server, IsNotFound: true}
-		}
-		owner = target // the server left the rest to us
 	}
-	return nil, &net.DNSError{Err: "too many aliases", Name: name, IsTemporary: true}
+	if len(answer.records) == 0 {
+		return dnsAnswer{}, denial{
+			error:  &net.DNSError{Err: "no such host", Name: name, Server: answer.server, IsNotFound: true},
+			secure: answer.secure,
+		}
+	}
+	return answer, nil
+}
+
+// resolve asks, and remembers what it may. An answer without records says that there are
+// none.
+func (r *DNS) resolve(ctx context.Context, question dnsQuestion) (dnsAnswer, error) {
+	answer := dnsAnswer{owner: question.name, secure: true}
+	for range maxAliases {
+		m, server, err := r.ask(ctx, answer.owner, question.kind)
+		if err != nil {
+			return dnsAnswer{}, err
+		}
+		asked := answer.owner
+		answer.server = server
+		answer.secure = answer.secure && m.AuthenticatedData && r.believes(server)
+		answer.owner, answer.records = follow(m.Answer, asked, question.kind)
+		switch {
+		case len(answer.records) > 0:
+			r.cache.put(question, answer, freshness(m.Answer), time.Now())
+			return answer, nil
+		case m.Rcode == dns.RcodeNameError, answer.owner == asked:
+			if question.kind == dns.TypeTLSA {
+				r.cache.put(question, answer, absence(m), time.Now())
+			}
+			return answer, nil
+		}
+		// the server left the rest to us
+	}
+	return dnsAnswer{}, &net.DNSError{Err: "too many aliases", Name: question.name, IsTemporary: true}
 }
 
 // follow walks the aliases of an answer from owner on and returns the records at their
@@ -156,6 +195,7 @@ func (r *DNS) ask(ctx context.Context, owner string, kind uint16) (*dns.Msg, str
 	}
 	q := new(dns.Msg).SetQuestion(owner, kind)
 	q.SetEdns0(ednsSize, false)
+	q.AuthenticatedData = true // tell us (RFC 6840 section 5.7)
 	if _, err := q.Pack(); err != nil {
 		return nil, "", &net.DNSError{Err: "not a domain name", Name: owner, IsNotFound: true}
 	}

@@ -26,24 +26,28 @@ type dnsCache struct {
 	answers map[dnsQuestion]dnsAnswer
 }
 
+// A dnsAnswer is what became of a question. Without records it says that there are none.
 type dnsAnswer struct {
 	records []dns.RR // not to be changed
+	owner   string   // where the aliases of the name end
+	secure  bool     // all of it was validated, by a server whose word we take
+	server  string   // that gave it
 	until   time.Time
 }
 
-func (c *dnsCache) get(q dnsQuestion, now time.Time) ([]dns.RR, bool) {
+func (c *dnsCache) get(q dnsQuestion, now time.Time) (dnsAnswer, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a, ok := c.answers[q]
 	if !ok || !now.Before(a.until) {
-		return nil, false
+		return dnsAnswer{}, false
 	}
-	return a.records, true
+	return a, true
 }
 
-func (c *dnsCache) put(q dnsQuestion, records []dns.RR, fresh time.Duration, now time.Time) {
+func (c *dnsCache) put(q dnsQuestion, a dnsAnswer, fresh time.Duration, now time.Time) {
 	size := 0
-	for _, rr := range records {
+	for _, rr := range a.records {
 		size += dns.Len(rr)
 	}
 	if size > maxAnswer {
@@ -54,7 +58,8 @@ func (c *dnsCache) put(q dnsQuestion, records []dns.RR, fresh time.Duration, now
 	if c.answers == nil || len(c.answers) >= maxCached {
 		c.answers = make(map[dnsQuestion]dnsAnswer)
 	}
-	c.answers[q] = dnsAnswer{records, now.Add(fresh)}
+	a.until = now.Add(fresh)
+	c.answers[q] = a
 }
 
 // freshness is how long an answer may be remembered: as long as the first of its records,
@@ -65,4 +70,15 @@ func freshness(answer []dns.RR) time.Duration {
 		fresh = min(fresh, time.Duration(rr.Header().Ttl)*time.Second)
 	}
 	return fresh
+}
+
+// absence is how long it may be remembered that there are no records (RFC 2308 section
+// 5).
+func absence(m *dns.Msg) time.Duration {
+	for _, rr := range m.Ns {
+		if soa, ok := rr.(*dns.SOA); ok {
+			return min(maxFresh, time.Duration(min(soa.Hdr.Ttl, soa.Minttl))*time.Second)
+		}
+	}
+	return 0
 }

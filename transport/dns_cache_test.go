@@ -18,11 +18,11 @@ func TestRecordsAreRememberedAsLongAsTheyAllow(t *testing.T) {
 			&dns.CNAME{Hdr: dns.RR_Header{Ttl: 1 << 30}},
 			&dns.MX{Hdr: dns.RR_Header{Ttl: ttl}, Mx: strconv.Itoa(int(ttl))},
 		}
-		c.put(q, answer[1:], freshness(answer), now)
+		c.put(q, dnsAnswer{records: answer[1:]}, freshness(answer), now)
 		if _, ok := c.get(q, now.Add(want)); ok {
 			t.Errorf("TTL %d: remembered after %v", ttl, want)
 		}
-		if got, ok := c.get(q, now.Add(want-1)); want > 0 && (!ok || got[0] != answer[1]) {
+		if got, ok := c.get(q, now.Add(want-1)); want > 0 && (!ok || got.records[0] != answer[1]) {
 			t.Errorf("TTL %d: forgotten before %v", ttl, want)
 		}
 		if _, ok := c.get(dnsQuestion{"x.test.", dns.TypeA}, now); ok {
@@ -35,7 +35,7 @@ func TestRememberedRecordsAreBounded(t *testing.T) {
 	var c dnsCache
 	now := time.Unix(0, 0)
 	for i := range 3 * maxCached / 2 {
-		c.put(dnsQuestion{strconv.Itoa(i), dns.TypeA}, nil, time.Minute, now)
+		c.put(dnsQuestion{strconv.Itoa(i), dns.TypeA}, dnsAnswer{}, time.Minute, now)
 	}
 	if len(c.answers) > maxCached {
 		t.Errorf("%d answers", len(c.answers))
@@ -53,7 +53,7 @@ func TestAnAnswerThatIsTooLargeIsNotRemembered(t *testing.T) {
 			records, rest = append(records, rr), rest-dns.Len(rr)
 		}
 		q := dnsQuestion{".", dns.TypeTXT}
-		c.put(q, records, time.Minute, now)
+		c.put(q, dnsAnswer{records: records}, time.Minute, now)
 		if _, ok := c.get(q, now); ok != want {
 			t.Errorf("%d octets: remembered: %v", octets, ok)
 		}

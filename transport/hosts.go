@@ -103,7 +103,7 @@ func (s *SMTP) exchangers(ctx context.Context, h nexthop, trusted bool) ([]host,
 		return nil, nameTrouble(h.name, "MX", err)
 	}
 	if len(records) == 0 {
-		records = []MX{{Host: h.name}} // the implicit MX
+		records = []MX{{Host: h.name, Secure: deniedSecurely(err)}} // the implicit MX
 	} else if records, err = usable(h.name, records); err != nil {
 		return nil, Outcome{Reply: err.(Reply)}
 	}

@@ -26,7 +26,7 @@ func (f NetworkFunc) Dial(ctx context.Context, local netip.Addr, remote netip.Ad
 // A Resolver answers what delivery asks of the DNS. Names are absolute, with or
 // without the final dot.
 //
-// Errors are of type *[net.DNSError]: IsNotFound for a name without records of
+// Errors are, or wrap, a *[net.DNSError]: IsNotFound for a name without records of
 // that type, IsTemporary or IsTimeout for trouble that may pass. Any other error
 // counts as trouble that may pass.
 type Resolver interface {
