@@ -92,11 +92,16 @@ func (s *Server) Queue() *queue.Queue { return s.queue }
 // Sites are the settings of the hosted sites.
 func (s *Server) Sites() *sites.Sites { return s.sites }
 
-// Explain plans the way from sender to recipient as delivery would, with the
-// rule behind each part. No connection is made. The site is the one that the
-// message would belong to; "" is the panel itself.
+// Plan plans the way of a message to one recipient as delivery does, with the rule
+// behind each part. No connection is made. An error is a [*transport.PlanError].
+func (s *Server) Plan(ctx context.Context, q transport.Query) (transport.Plan, error) {
+	return s.current().planner.Plan(ctx, q)
+}
+
+// Explain is [Server.Plan] for mail that the panel submits. The site is the one that
+// the message would belong to; "" is the panel itself.
 func (s *Server) Explain(ctx context.Context, site, sender, recipient string) (transport.Plan, error) {
-	return s.current().planner.Plan(ctx, transport.Query{
+	return s.Plan(ctx, transport.Query{
 		Sender:    sender,
 		Recipient: recipient,
 		Origin:    transport.Origin{Site: site, Via: transport.ViaAPI, UID: -1},

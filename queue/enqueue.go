@@ -166,7 +166,7 @@ func (q *Queue) record(ctx context.Context, m *Message) (*record, error) {
 	c := q.clock(m.Envelope.ReversePath, r.lifetime, r.due)
 	r.expires, r.warn = c.expires, c.warn
 	for i, p := range m.Envelope.Recipients {
-		r.labels[i] = q.o.Load().Label(ctx, transport.Query{Sender: m.Envelope.ReversePath, Recipient: p.Address, Origin: m.Origin})
+		r.labels[i] = q.o.Load().Label(ctx, transport.QueryFor(r.id, &m.Envelope, &p, m.Origin))
 	}
 	return r, nil
 }

@@ -147,7 +147,7 @@ func (q *Queue) reportRecord(ctx context.Context, a *attempt, d dsn.Report, text
 		size:    int64(len(text)),
 		body:    text,
 	}
-	r.labels = []string{q.o.Load().Label(ctx, transport.Query{Recipient: d.To, Origin: r.origin})}
+	r.labels = []string{q.o.Load().Label(ctx, transport.QueryFor(r.id, &r.envelope, &r.envelope.Recipients[0], r.origin))}
 	return r
 }
 

@@ -24,6 +24,15 @@ type Delivery struct {
 	Open func(ctx context.Context) (io.ReadCloser, error)
 }
 
+// QueryFor is what a planner is asked about a recipient of a message.
+func QueryFor(id string, e *Envelope, r *Recipient, o Origin) Query {
+	q := Query{ID: id, Sender: e.ReversePath, Recipient: r.Address, Origin: o}
+	if r.ReversePath != "" {
+		q.Sender, q.Rewritten = r.ReversePath, true
+	}
+	return q
+}
+
 // All reports the same outcome for every recipient.
 func (d *Delivery) All(o Outcome) Report {
 	r := make(Report, len(d.Envelope.Recipients))

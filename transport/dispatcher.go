@@ -99,11 +99,7 @@ func (x *Dispatcher) plan(ctx context.Context, d *Delivery, report Report) []gro
 	var groups []group
 	known := make(map[groupKey]int)
 	for i, r := range d.Envelope.Recipients {
-		plan, err := x.planner().Plan(ctx, Query{
-			Sender:    d.Envelope.ReversePath,
-			Recipient: r.Address,
-			Origin:    d.Origin,
-		})
+		plan, err := x.planner().Plan(ctx, QueryFor(d.ID, &d.Envelope, &r, d.Origin))
 		if err != nil {
 			report[i] = x.notPlanned(ctx, d, r, err)
 			continue

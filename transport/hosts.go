@@ -53,8 +53,9 @@ func (s *SMTP) hosts(ctx context.Context, h nexthop, p *Plan) ([]host, Outcome) 
 		_, ok := p.Source.Local(x.addr.Addr())
 		return !ok
 	})
+	p.Source.Prefer.order(reachable)
 	if len(reachable) == 0 {
-		o := deferral("4.4.0", "%s has no address of the family that source %s sends from", h.name, sourceText(p.Source))
+		o := deferral("4.4.0", "%s has no address of the family that source %s sends from", h.name, p.Source.label())
 		o.Local = true
 		return nil, o
 	}
@@ -284,11 +285,4 @@ func nameTrouble(name, kind string, err error) Outcome {
 // deferral is an outcome of ours.
 func deferral(enhanced, format string, args ...any) Outcome {
 	return Outcome{Reply: Replyf(451, enhanced, format, args...)}
-}
-
-func sourceText(s Source) string {
-	if s.Name != "" {
-		return s.Name
-	}
-	return s.Key()
 }

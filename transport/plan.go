@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/netip"
-	"strings"
 	"unique"
 )
 
@@ -63,49 +61,6 @@ func (p *Plan) terms() terms {
 		source: p.Source, tls: p.TLS, tlsTerms: p.TLSTerms, credential: p.Credential.conceal(), smartHost: p.SmartHost, direct: p.Direct,
 		attempts: p.Attempts, limit: p.Limit, initial: p.Initial, destination: p.Destination, lane: p.Lane,
 	}
-}
-
-// A Source is where mail leaves from: a local address of each family and the
-// name to say in EHLO. The zero Source is the system's choice of address, under
-// the host's own name. A source with an address of one family never uses the
-// other family.
-type Source struct {
-	Name string     `json:"name,omitempty"`
-	IPv4 netip.Addr `json:"ipv4,omitzero"`
-	IPv6 netip.Addr `json:"ipv6,omitzero"`
-	HELO string     `json:"helo,omitempty"`
-}
-
-// Bound reports whether the source names an address.
-func (s Source) Bound() bool { return s.IPv4.IsValid() || s.IPv6.IsValid() }
-
-// Local is the address to connect from when connecting to remote. ok is false
-// if the source is bound and has no address of that family: do not connect.
-func (s Source) Local(remote netip.Addr) (local netip.Addr, ok bool) {
-	if !s.Bound() {
-		return netip.Addr{}, true
-	}
-	if remote.Unmap().Is4() {
-		return s.IPv4, s.IPv4.IsValid()
-	}
-	return s.IPv6, s.IPv6.IsValid()
-}
-
-// Key names the source in lanes: equal sources have equal keys. The zero source
-// has the key "".
-func (s Source) Key() string {
-	if s == (Source{}) {
-		return ""
-	}
-	var b strings.Builder
-	for _, ip := range []netip.Addr{s.IPv4, s.IPv6} {
-		if ip.IsValid() {
-			b.WriteString(ip.String())
-		}
-		b.WriteByte(',')
-	}
-	b.WriteString(s.HELO)
-	return b.String()
 }
 
 // A Credential authenticates us at a smart host. It prints without its

@@ -21,7 +21,18 @@ func (r Route) String() string { return r.Transport + ":" + r.Nexthop }
 
 // A Query is what a planner asks its tables: who writes to whom.
 type Query struct {
-	Sender    string // the envelope's reverse-path; "" is the null reverse-path
+	// ID is the queue ID of the message; "" if there is none yet. A source that
+	// is a pool picks by it.
+	ID string
+
+	// Sender is the reverse-path, "" the null one: that of the recipient if it
+	// has its own, else the envelope's.
+	Sender string
+
+	// Rewritten says that Sender is the recipient's own: the desk made it for a
+	// copy that it forwards, in a domain of the site that forwards.
+	Rewritten bool
+
 	Recipient string // local-part@domain
 	Origin    Origin // who handed the message in
 }

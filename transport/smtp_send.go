@@ -21,6 +21,9 @@ func (p *pass) host(ctx context.Context, h host) bool {
 				if !errors.Is(ctx.Err(), context.Canceled) {
 					p.noteAll(out)
 				}
+				if o.adrift {
+					p.left = nil // nor from the source's address of the other family
+				}
 				return o.greeted
 			}
 		}

@@ -48,6 +48,7 @@ type opening struct {
 	clear   bool // do not ask for TLS: it failed before, and the level lets go of it
 	greeted bool // the host has sent a greeting we could go on from
 	noTLS   bool // a TLS handshake failed
+	adrift  bool // the source's address is not on this machine
 }
 
 // open connects to a host and makes the session fit for the plan. If the session is
@@ -214,7 +215,7 @@ func (o *opening) unreached(err error) Outcome {
 	if errors.Is(err, syscall.EADDRNOTAVAIL) && local.Bound() {
 		ip, _ := local.Local(o.h.addr.Addr())
 		out := deferral("4.4.0", "source address %s is not on this machine", ip)
-		out.Local = true
+		out.Local, o.adrift = true, true
 		return out
 	}
 	out := deferral("4.4.1", "connect to %s:%d: %s", o.h, o.h.addr.Port(), reason(err))

@@ -26,7 +26,7 @@ route list, set          pattern value
 route lookup             transport nexthop rule
 explain                  transport nexthop source{name ipv4 ipv6 helo} tls credential lane limit
                          because[].part .rule
-source list, set         key ipv4 ipv6 helo
+source list, set, add    key site ipv4 ipv6 helo prefer weight
 smarthost list, set      key nexthop credential
 relay list, set          key credential
 tls list, set            key level

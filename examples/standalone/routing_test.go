@@ -66,7 +66,7 @@ func TestAPlanIsExplainedWithItsRules(t *testing.T) {
 	eachWay(t, func(t *testing.T, l *lab, ids []string) {
 		l.steps(ids,
 			step{args: "source set shop 127.0.0.7,::1 --helo out.shop.example", stdout: "mail of shop leaves from 127.0.0.7,::1\n"},
-			step{args: "source list", stdout: "KEY   IPV4       IPV6  HELO\nshop  127.0.0.7  ::1   out.shop.example\n"},
+			step{args: "source list", stdout: "KEY   IPV4       IPV6  HELO              PREFER  WEIGHT\nshop  127.0.0.7  ::1   out.shop.example  -       1\n"},
 			step{args: "source list --json", stdout: `{"key":"shop","ipv4":"127.0.0.7","ipv6":"::1","helo":"out.shop.example"}` + "\n"},
 			step{args: "smarthost set default [smart.example]:587 acct", stdin: "canary\n", stdout: "mail of default goes through [smart.example]:587\n"},
 			step{args: "smarthost list", stdout: "KEY      NEXTHOP              USER\ndefault  [smart.example]:587  acct\n"},
@@ -173,4 +173,30 @@ func TestHelpKnowsEveryCommandAndUsageIsStatusTwo(t *testing.T) {
 		step{args: "help bogus", status: 2, stderr: `unknown command "bogus"`},
 		step{args: "queue list --config", status: 2, stderr: "--config needs a value"},
 	)
+}
+
+func TestAPoolOfSourcesIsBuiltAndTakenApart(t *testing.T) {
+	eachWay(t, func(t *testing.T, l *lab, ids []string) {
+		l.steps(ids,
+			step{args: "source set default 127.0.0.7 --helo out.panel.example --prefer ipv4-only", stdout: "mail of default leaves from 127.0.0.7\n"},
+			step{args: "source add default 127.0.0.8,::8 --helo two.panel.example --weight 3 --prefer ipv6", stdout: "mail of default leaves from 127.0.0.8,::8 too\n"},
+			step{args: "source set login:me@shop.example 127.0.0.9", stdout: "mail of login:me@shop.example leaves from 127.0.0.9\n"},
+			step{args: "source set login:nobody 127.0.0.9", status: 1, stderr: `login "nobody" not found`},
+			step{args: "source set shop 127.0.0.9 --prefer later", status: 1, stderr: "want ipv4, ipv6, ipv4-only or ipv6-only"},
+			step{args: "source list", stdout: `KEY                    IPV4       IPV6  HELO               PREFER     WEIGHT
+default                127.0.0.7  -     out.panel.example  ipv4-only  1
+default                127.0.0.8  ::8   two.panel.example  ipv6       3
+login:me@shop.example  127.0.0.9  -     -                  -          1
+`},
+			step{args: "source list --json", stdout: `{"key":"default","ipv4":"127.0.0.7","helo":"out.panel.example","prefer":"ipv4-only","weight":1}
+{"key":"default","ipv4":"127.0.0.8","ipv6":"::8","helo":"two.panel.example","prefer":"ipv6","weight":3}
+{"key":"login:me@shop.example","site":"shop","ipv4":"127.0.0.9"}
+`},
+			step{args: "source delete default 127.0.0.8", status: 1, stderr: `"default 127.0.0.8" not found`},
+			step{args: "source delete default 127.0.0.8,::8", stdout: "source 127.0.0.8,::8 of default deleted\n"},
+			step{args: "source delete default", stdout: "source of default deleted\n"},
+			step{args: "source delete login:me@shop.example", stdout: "source of login:me@shop.example deleted\n"},
+			step{args: "source list", stdout: "no sources\n"},
+		)
+	})
 }

@@ -2,13 +2,9 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
-	"encoding/json"
-	"flag"
 	"fmt"
 	"maps"
-	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -24,10 +20,6 @@ func routingCommands() []command {
 		{name: "route delete", args: "PATTERN", short: "delete an entry of the transport map", run: routeDelete},
 		{name: "route import", args: "FILE", short: "add the entries of a transport(5) file, all or none", run: routeImport, prepare: readRouteFile},
 		{name: "route lookup", args: "ADDRESS", short: "what the transport map says about an address", run: routeLookup},
-		{name: "explain", args: "SENDER RECIPIENT [--site S]", short: "the plan with the rule behind each part; nothing is connected to", run: explain},
-		{name: "source set", args: "SENDER|@DOMAIN|SITE IP[,IP6] [--helo NAME]", short: "where the mail of a sender leaves from", run: sourceSet},
-		{name: "source list", short: "the sources", run: sourceList},
-		{name: "source delete", args: "SENDER|@DOMAIN|SITE", short: "delete a source", run: sourceDelete},
 		{name: "smarthost set", args: "default|SENDER|@DOMAIN|SITE NEXTHOP [USER]", short: "send through a smart host; with USER the password is read from standard input", run: smartHostSet, prepare: readSecretWithUser},
 		{name: "smarthost unset", args: "default|SENDER|@DOMAIN|SITE", short: "stop sending through it", run: smartHostUnset},
 		{name: "smarthost list", short: "the smart hosts", run: smartHostList},
@@ -133,131 +125,6 @@ func routeLookup(ctx context.Context, c *call) error {
 		return errNo
 	}
 	return c.print(map[string]string{"transport": r.Transport, "nexthop": r.Nexthop, "rule": rule}, "%v\t(%s)\n", r, rule)
-}
-
-func explain(ctx context.Context, c *call) error {
-	var site string
-	words, err := c.parse(2, 2, func(fs *flag.FlagSet) { fs.StringVar(&site, "site", "", "") })
-	if err != nil {
-		return err
-	}
-	sender := words[0]
-	if sender == "<>" {
-		sender = ""
-	}
-	plan, err := c.server.Explain(ctx, site, sender, words[1])
-	if err != nil {
-		return err
-	}
-	if c.json {
-		return c.object(plan)
-	}
-	text, err := json.Marshal(plan)
-	if err != nil {
-		return err
-	}
-	var parts map[string]any
-	if err := json.Unmarshal(text, &parts); err != nil {
-		return err
-	}
-	fmt.Fprintf(c.stdout, "%s -> %s\n", words[0], words[1])
-	rules := map[string]string{}
-	for _, b := range plan.Because {
-		rules[b.Part] = b.Rule
-	}
-	parts["helo"] = plan.Source.HELO
-	if plan.Attempts == 0 {
-		parts["attempts"] = "no limit"
-	}
-	if plan.Limit == 0 {
-		parts["limit"] = "no limit"
-	} else if plan.Initial < plan.Limit {
-		parts["limit"] = fmt.Sprintf("%d, at first %d", plan.Limit, plan.Initial)
-	}
-	for _, part := range []string{"transport", "nexthop", "source", "helo", "tls", "credential", "attempts", "limit", "lane"} {
-		value, ok := parts[part]
-		if !ok && rules[part] == "" {
-			continue
-		}
-		fmt.Fprintf(c.stdout, "  %-11s %-40s %s\n", part, plain(value), rules[part])
-	}
-	return nil
-}
-
-// plain is a value of the plan for people.
-func plain(v any) string {
-	switch v := v.(type) {
-	case nil:
-		return "-"
-	case string:
-		return cmp.Or(v, "-")
-	case map[string]any:
-		var parts []string
-		for _, key := range []string{"name", "ipv4", "ipv6"} {
-			if v[key] != nil {
-				parts = append(parts, fmt.Sprint(v[key]))
-			}
-		}
-		return cmp.Or(strings.Join(parts, " "), "-")
-	}
-	return fmt.Sprint(v)
-}
-
-func sourceSet(ctx context.Context, c *call) error {
-	var helo string
-	words, err := c.parse(2, 2, func(fs *flag.FlagSet) { fs.StringVar(&helo, "helo", "", "") })
-	if err != nil {
-		return err
-	}
-	src := sites.Source{Key: words[0], HELO: helo}
-	for text := range strings.SplitSeq(words[1], ",") {
-		ip, err := netip.ParseAddr(text)
-		switch {
-		case err != nil:
-			return c.usage("%v", err)
-		case ip.Is4() && !src.IPv4.IsValid():
-			src.IPv4 = ip
-		case ip.Is6() && !src.IPv6.IsValid():
-			src.IPv6 = ip
-		default:
-			return c.usage("two addresses of one family: %s", words[1])
-		}
-	}
-	if err := c.server.Sites().SetSource(ctx, src); err != nil {
-		return err
-	}
-	return c.print(src, "mail of %s leaves from %s\n", src.Key, words[1])
-}
-
-func sourceList(ctx context.Context, c *call) error {
-	if _, err := c.parse(0, 0, nil); err != nil {
-		return err
-	}
-	all, err := c.server.Sites().ListSources(ctx)
-	if err != nil {
-		return err
-	}
-	return table(c, all, "no sources", "KEY\tIPV4\tIPV6\tHELO", func(s sites.Source) []any {
-		return []any{s.Key, ipOrDash(s.IPv4), ipOrDash(s.IPv6), s.HELO}
-	})
-}
-
-func ipOrDash(ip netip.Addr) string {
-	if !ip.IsValid() {
-		return "-"
-	}
-	return ip.String()
-}
-
-func sourceDelete(ctx context.Context, c *call) error {
-	words, err := c.parse(1, 1, nil)
-	if err != nil {
-		return err
-	}
-	if err := c.server.Sites().RemoveSource(ctx, words[0]); err != nil {
-		return err
-	}
-	return c.print(map[string]string{"key": words[0]}, "source of %s deleted\n", words[0])
 }
 
 // readSecretWithUser reads a password only if a user is named.

@@ -8,7 +8,7 @@ type belonging struct {
 	kind  string // what a receipt calls the rows
 	table string
 	site  string // the column with the name of the site; "": there is none
-	key   string // a column in which rows of the site have that name as well; "": there is none
+	key   string // a column in which rows of the whole site have that name as well; "": there is none
 
 	// domain is the condition on rows about the domain ?1; "": there are none.
 	domain string
@@ -95,7 +95,7 @@ func renameInRows(tx *sql.Tx, site, to string) error {
 		}
 		set := b.site + ` = ?1`
 		if b.key != "" {
-			set += `, ` + b.key + ` = ?1`
+			set += `, ` + b.key + ` = iif(` + b.key + ` = ?2, ?1, ` + b.key + `)`
 		}
 		if _, err := tx.Exec(`UPDATE `+b.table+` SET `+set+` WHERE `+b.site+` = ?2`, to, site); err != nil {
 			return err

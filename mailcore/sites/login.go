@@ -111,7 +111,7 @@ func (s *Sites) SetPassword(ctx context.Context, name, password string) error {
 	})
 }
 
-// RemoveLogin removes a login.
+// RemoveLogin removes a login with its source.
 func (s *Sites) RemoveLogin(ctx context.Context, name string) error {
 	folded, _, err := foldLogin(name)
 	if err != nil {
@@ -119,7 +119,11 @@ func (s *Sites) RemoveLogin(ctx context.Context, name string) error {
 	}
 	return s.change(ctx, func(tx *sql.Tx) error {
 		r, err := tx.Exec(`DELETE FROM panelmail_login WHERE name = ?`, folded)
-		return affected(r, err, notFound("login", folded))
+		if err := affected(r, err, notFound("login", folded)); err != nil {
+			return err
+		}
+		_, err = tx.Exec(`DELETE FROM panelmail_source WHERE key = ?`, loginKey+folded)
+		return err
 	})
 }
 

@@ -28,8 +28,12 @@ var (
 // responsible is the site that answers for a query: the origin's, or for the
 // panel itself that of the sender's domain. Nobody answers for what came over
 // SMTP without a site: a reverse-path is what a stranger says, and must not open
-// the sources, smart hosts and credentials of whom it names.
+// the sources, smart hosts and credentials of whom it names. For a copy that is
+// forwarded under a reverse-path of our making the site of its domain answers.
 func (s *Snapshot) responsible(q transport.Query, l senderLookup) string {
+	if q.Rewritten {
+		return s.domains[l.domain].Site
+	}
 	if q.Origin.Site != "" || q.Origin.Via == transport.ViaSMTP {
 		return q.Origin.Site
 	}
@@ -79,18 +83,6 @@ func (s *Snapshot) OwnRoute(recipient string) (r transport.Route, rule string, o
 		return transport.Route{}, "", false
 	}
 	return r, rule, true
-}
-
-// Source implements [transport.Sourcer].
-func (s *Snapshot) Source(_ context.Context, q transport.Query) (transport.Source, string, bool, error) {
-	l := lookupSender(q.Sender)
-	site := s.responsible(q, l)
-	for _, key := range l.keys(site) {
-		if row, ok := s.sources[key]; ok && s.visible(row.domain, site) {
-			return row.source, "source: " + key, true, nil
-		}
-	}
-	return transport.Source{}, "", false, nil
 }
 
 // SmartHost implements [transport.SmartHoster].

@@ -102,6 +102,23 @@ CREATE TABLE panelmail_domain_recipient (
 	domain TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX panelmail_domain_recipient_domain ON panelmail_domain_recipient (domain);
+`, `
+CREATE TABLE panelmail_source_member (
+	key    TEXT    NOT NULL,
+	domain TEXT    NOT NULL,             -- of an address or @domain key, and of a login named so, else ''
+	site   TEXT    NOT NULL,             -- of the key of a site or of a login, else ''
+	ipv4   TEXT    NOT NULL,
+	ipv6   TEXT    NOT NULL,
+	helo   TEXT    NOT NULL,
+	prefer TEXT    NOT NULL,
+	weight INTEGER NOT NULL CHECK (weight > 0),
+	CHECK (ipv4 <> '' OR ipv6 <> '' OR helo <> ''),
+	PRIMARY KEY (key, ipv4, ipv6)
+) STRICT, WITHOUT ROWID;
+INSERT INTO panelmail_source_member (key, domain, site, ipv4, ipv6, helo, prefer, weight)
+	SELECT key, domain, site, ipv4, ipv6, helo, '', 1 FROM panelmail_source;
+DROP TABLE panelmail_source;
+ALTER TABLE panelmail_source_member RENAME TO panelmail_source;
 `}
 
 // migrate makes the tables or brings them up to date. It refuses tables that a

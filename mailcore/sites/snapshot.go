@@ -19,7 +19,7 @@ type Snapshot struct {
 	uids        map[int]string
 	domains     map[string]Domain
 	routes      routeTable
-	sources     map[string]sourceRow
+	sources     map[string][]sourceRow // the members of each pool
 	smartHosts  map[string]smartHostRow
 	credentials map[string]credentialRow
 	tls         map[string]transport.TLSLevel
@@ -115,7 +115,7 @@ func load(tx *sql.Tx) (*Snapshot, error) {
 		sites:       map[string]Site{},
 		uids:        map[int]string{},
 		domains:     map[string]Domain{},
-		sources:     map[string]sourceRow{},
+		sources:     map[string][]sourceRow{},
 		smartHosts:  map[string]smartHostRow{},
 		credentials: map[string]credentialRow{},
 		tls:         map[string]transport.TLSLevel{},
