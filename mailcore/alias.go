@@ -148,18 +148,13 @@ func (x *expansion) target(a address.Address, match sites.Match, text string) (a
 // delimiter stands before the extension of a local-part.
 const delimiter = "+"
 
-// take adds a recipient, unless the transport map says that its mail is returned:
-// a report to a stranger's forged sender would be backscatter.
+// take adds a recipient, unless the transport map answers for it.
 func (x *expansion) take(ctx context.Context, a address.Address, mailbox *sites.Mailbox) error {
-	if !x.relay && mailbox == nil {
-		r, _, ok, err := x.settings.Route(ctx, transport.Query{Recipient: a.String()})
-		if err != nil {
-			return lookupFailure(x.to, err)
+	if refusal, err := x.answered(ctx, a, mailbox); refusal != nil || err != nil {
+		if err == nil {
+			x.leaveOut(a, refusal)
 		}
-		if ok && r.Transport == "error" {
-			x.leaveOut(a, transport.Replyf(550, "5.1.1", "<%s>: Recipient address rejected: %s", x.to, r.Nexthop))
-			return nil
-		}
+		return err
 	}
 	key := a.Fold()
 	switch {

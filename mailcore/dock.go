@@ -42,6 +42,7 @@ func (s *desk) newPlanner() *transport.Planner {
 		definitions[d.Name] = d
 	}
 	return &transport.Planner{
+		Hostname:           s.config.Hostname,
 		Transports:         definitions,
 		Routes:             transport.RouterFunc(s.route),
 		SmartHosts:         s.sites,

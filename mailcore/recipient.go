@@ -99,6 +99,43 @@ func relayDenied(to string) error {
 	return transport.Replyf(554, "5.7.1", "<%s>: Relay access denied", to)
 }
 
+// answered is what RCPT says to a recipient whose mail would be returned or deferred
+// by its route, as in Postfix: with the text of the route, 550 or 450, and by its
+// status or X.1.1. It is nil for any other, and where nobody waits for an answer to
+// RCPT, who gets a bounce then.
+//
+// Where an alias leads to is not the forward-path that is answered, except to a
+// stranger, if all there would be is a bounce: it would go to a forged sender.
+func (x *expansion) answered(ctx context.Context, a address.Address, mailbox *sites.Mailbox) (refusal, err error) {
+	behind := a != x.original
+	if behind && x.relay || x.draft.origin.Via != transport.ViaSMTP {
+		return nil, nil
+	}
+	r, err := x.route(ctx, a, mailbox)
+	if err != nil {
+		return nil, lookupFailure(x.to, err)
+	}
+	reply, ok := x.desk.planner.Refusal(r)
+	if !ok || behind && reply.Code/100 == 4 {
+		return nil, nil
+	}
+	reply.Text = fmt.Sprintf("<%s>: Recipient address rejected: %s", x.to, reply.Text)
+	return reply, nil
+}
+
+// route is where the mail of a recipient goes, as [desk.route] has it, of an address
+// that was looked up already.
+func (x *expansion) route(ctx context.Context, a address.Address, mailbox *sites.Mailbox) (r transport.Route, err error) {
+	if mailbox == nil {
+		r, _, _, err = x.settings.Route(ctx, transport.Query{Recipient: a.String()})
+		return r, err
+	}
+	if r, _, ok := x.settings.OwnRoute(a.String()); ok {
+		return r, nil
+	}
+	return transport.ParseRoute(mailbox.Deliver)
+}
+
 // siteMaySend reports, as a reply, why a site may not use a reverse-path. The
 // panel itself, site "", may use any.
 func (s *desk) siteMaySend(ctx context.Context, site, sender string) error {

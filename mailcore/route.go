@@ -10,7 +10,8 @@ import (
 // route is where mail goes. An entry of the transport map for the address or its
 // domain by name decides; then the mailbox; then the other entries, which must
 // not send the mail of our own domains away; then what we do with mail for the
-// host itself, whose roles have no mailboxes.
+// host itself, whose roles have no mailboxes. An alias domain has no entries: what
+// is left of its mail when aliases were followed has no user.
 func (s *desk) route(ctx context.Context, q transport.Query) (r transport.Route, rule string, ok bool, err error) {
 	settings, err := s.sites.Current(ctx)
 	if err != nil {
@@ -22,7 +23,7 @@ func (s *desk) route(ctx context.Context, q transport.Query) (r transport.Route,
 	}
 	p := s.placeOf(settings, a.Fold().Domain)
 	if p == hosted || p == aliased || p == atHost {
-		if r, rule, ok = settings.OwnRoute(q.Recipient); ok {
+		if r, rule, ok = settings.OwnRoute(q.Recipient); ok && p != aliased {
 			return r, rule, true, nil
 		}
 		if r, rule, ok, err = s.mailboxRoute(ctx, a, p); ok || err != nil {

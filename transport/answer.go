@@ -40,6 +40,23 @@ func (a answer) Deliver(_ context.Context, d *Delivery) Report {
 	return d.All(Outcome{Reply: r, Hold: a.hold, Mailbox: a.class == 2})
 }
 
+// Refusal is what a server says at RCPT about an address whose mail would go by a
+// route that returns or defers it: 550 for error, 450 for retry, with the enhanced
+// status of the route's text, or X.1.1 where that has none. ok is false for any
+// other route. The transport may be one of the planner's own with such a base.
+func (p *Planner) Refusal(r Route) (reply Reply, ok bool) {
+	d, known := p.definition(r.Transport)
+	a := answers[d.Base]
+	if !known || a.class != 5 && a.class != 4 {
+		return Reply{}, false
+	}
+	reply = Reply{Code: a.code, Enhanced: [3]int{a.class, 1, 1}, Text: cmp.Or(r.Nexthop, a.text)}
+	if status, rest, ok := cutStatus(reply.Text); ok && status[0] == a.class {
+		reply.Enhanced, reply.Text = status, cmp.Or(rest, a.text)
+	}
+	return reply, true
+}
+
 // cutStatus cuts an enhanced status code, "D.S.N" and blanks or the end, from
 // the front of a text. D is 2, 4 or 5, S and N have one to three digits
 // (RFC 3463 section 2). Anything else is plain text.

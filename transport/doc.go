@@ -61,4 +61,53 @@
 //	later.example   retry:                   450 until it expires
 //	void.example    discard:                 250, and gone
 //	look.example    hold:                    stopped until a person releases it
+//
+// # How our transport map differs from Postfix
+//
+// The answers are those of Postfix's resolver, as a planner, its Default and its
+// Defaults are put together here, but for these lines:
+//
+//   - An address is one of RFC 5321, with one @ outside quotes and no route in it.
+//     Everything else is a syntax error (5.1.3), and % and ! are letters; Postfix takes
+//     most and unfolds a%b@c, b!a@c and @c:a@b.
+//   - A domain that ends in a number is a syntax error; in Postfix if all of it is numbers.
+//   - A local-part may begin with a hyphen; Postfix takes that for a syntax error.
+//     The desk of mailcore refuses it from strangers, which is where it may do harm.
+//   - A domain that became the next hop is written in lower-case A-labels; Postfix
+//     leaves it as the sender wrote it, and next hops are compared without case anyway.
+//   - discard: without a text has the text "discarded"; in Postfix the recipient domain.
+//   - An entry never changes the source: which address and name mail leaves under is
+//     the sender's. In Postfix a transport has its own, so that relaylim: for a domain
+//     sends the mail of a sender with an address of his own from the shared one.
+//   - A row that could not do what it says is refused when it is loaded, with its line,
+//     and the table with it: a status whose class does not fit error, retry or discard,
+//     a transport that is not defined, a pattern that no address can match, a value that
+//     is missing, text that is not UTF-8. Postfix warns of some and defers or bounces
+//     mail because of the others.
+//   - A next hop of a list that is no host, [host] or address is an error of the row
+//     and not of the delivery, for the transports that connect to one.
+//   - Quotes count only where a local-part needs them, and a domain is the same in
+//     U-labels and A-labels; Postfix looks up what it is given.
+//   - Blanks around transport and next hop do not count.
+//   - A row of the defaults by sender names a transport, and a next hop if it likes; one
+//     without a transport is refused where Postfix stops working.
+//   - Whether domains stand for their subdomains (parent_domain_matches_subdomains) is
+//     asked once, when a table is read: see [Table.MatchSubdomains].
+//
+// And where package mailcore puts the parts together:
+//
+//   - A table about senders has keys for a whole site, between @domain and the default.
+//     Its rows for a domain of a site count for mail of that site alone, so that mail
+//     forwarded by another does not leave as if the first had sent it.
+//   - The sender asked about is the one before any rewriting (SRS).
+//   - A local-part alone, in an imported table about senders, is the address at our own
+//     host name.
+//   - Default transports by sender are asked for recipients elsewhere, as in Postfix; a
+//     hosted domain that has no mailboxes here counts as elsewhere, and uses the smart
+//     host, because it only sends through us.
+//   - Mailboxes come between the entries for an address or a domain by name and those
+//     for .parent and *: a wildcard needs no row for each hosted domain.
+//   - error: and retry: answer at RCPT, by the same text and status as in Postfix. Where
+//     an alias leads to an address that is answered with error:, a stranger's mail to the
+//     alias is refused at RCPT too, for the report would go to a forged sender.
 package transport

@@ -13,15 +13,17 @@ import (
 // undeliverable is the text of error: and retry: without one.
 const undeliverable = "Address is undeliverable"
 
-// Limits of a transport map.
+// MaxRows is how many rows a transport map has at most.
+const MaxRows = 1 << 20
+
+// Other limits of a transport map.
 const (
 	maxEntry = 8 << 10  // octets of a row
-	maxRows  = 1 << 20  // rows of a table
 	maxMap   = 64 << 20 // octets of a text
 )
 
 var (
-	errTooManyRows = fmt.Errorf("more than %d rows", maxRows)
+	errTooManyRows = fmt.Errorf("more than %d rows", MaxRows)
 	errTooLong     = fmt.Errorf("longer than %d octets", maxEntry)
 	errNoKey       = errors.New("the pattern is missing")
 	errNoValue     = errors.New("the value is missing; write pattern, blank, transport:nexthop")
@@ -160,27 +162,4 @@ func printable(s string) error {
 		}
 	}
 	return nil
-}
-
-// problems gathers errors so that all are told at once, but not millions.
-type problems struct {
-	errs []error
-	more int
-}
-
-const maxProblems = 100
-
-func (p *problems) add(err error) {
-	if len(p.errs) == maxProblems {
-		p.more++
-		return
-	}
-	p.errs = append(p.errs, err)
-}
-
-func (p *problems) err() error {
-	if p.more > 0 {
-		return errors.Join(append(p.errs, fmt.Errorf("and %d problems more", p.more))...)
-	}
-	return errors.Join(p.errs...)
 }

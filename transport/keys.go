@@ -39,15 +39,21 @@ func addressKeys(a address.Address) iter.Seq[string] {
 }
 
 // SenderKeys returns the keys by which a table about senders is searched, in
-// order: the whole address, the address without extension, @domain. For the null
-// reverse-path it is "<>" alone. No parent domains are tried. Keys are folded
-// to lower case.
-func SenderKeys(sender string) []string {
+// order: the whole address, the address without extension, and @domain. Senders
+// in one of the local domains have two more before the last, their local-part with
+// and without its extension. For the null reverse-path it is "<>" alone. No
+// parent domains are tried. Keys are folded to lower case.
+func SenderKeys(sender string, local ...string) []string {
 	if sender == "" {
 		return []string{"<>"}
 	}
 	a := fold(sender)
 	keys := slices.Collect(addressKeys(a))
+	if slices.ContainsFunc(local, func(domain string) bool { return strings.EqualFold(domain, a.Domain) }) {
+		for _, key := range slices.Clone(keys) {
+			keys = append(keys, strings.TrimSuffix(key, "@"+a.Domain))
+		}
+	}
 	if a.Domain != "" {
 		keys = append(keys, "@"+a.Domain)
 	}

@@ -29,6 +29,10 @@ const (
 //
 // Where from is decided by Sources alone. No route changes it.
 type Planner struct {
+	// Hostname completes recipients without a domain, and is where the null
+	// recipient is mailer-daemon; if empty, such recipients cannot be planned.
+	Hostname string
+
 	// Transports are the transports that routes may name; if nil, those of
 	// [Builtin]. A route that names another defers the recipient.
 	Transports Definitions
@@ -107,7 +111,7 @@ func (e *PlanError) Unwrap() error { return e.Err }
 // Plan plans the delivery to one recipient. An error is a [*PlanError]; unless
 // it wraps a [Reply] of class 5 it means that the recipient is to be deferred.
 func (p *Planner) Plan(ctx context.Context, q Query) (Plan, error) {
-	domain, err := recipientDomain(q.Recipient)
+	domain, err := p.complete(&q)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -130,7 +134,7 @@ func (p *Planner) Plan(ctx context.Context, q Query) (Plan, error) {
 // planned now is filed under the recipient domain. The label decides nothing:
 // the plan made at each attempt does.
 func (p *Planner) Label(ctx context.Context, q Query) string {
-	domain, err := recipientDomain(q.Recipient)
+	domain, err := p.complete(&q)
 	if err != nil {
 		return "/"
 	}
@@ -141,10 +145,17 @@ func (p *Planner) Label(ctx context.Context, q Query) string {
 	return plan.Source.Key() + "/" + plan.nexthopKey()
 }
 
-// recipientDomain is the domain in the form in which it is a next hop. It is
-// empty for a bare postmaster.
-func recipientDomain(recipient string) (string, error) {
-	a, err := address.Parse(recipient)
+// complete adds to the recipient what it lacks, and returns its domain in the form
+// in which it is a next hop. That is empty for a bare postmaster, if nothing is
+// known to complete it with.
+func (p *Planner) complete(q *Query) (domain string, err error) {
+	if p.Hostname != "" {
+		q.Recipient = cmp.Or(q.Recipient, "mailer-daemon")
+		if !strings.Contains(q.Recipient, "@") {
+			q.Recipient += "@" + p.Hostname
+		}
+	}
+	a, err := address.Parse(q.Recipient)
 	if err != nil {
 		return "", &PlanError{Part: "nexthop", Err: Replyf(501, "5.1.3", "Bad recipient address syntax: %v", err)}
 	}

@@ -411,13 +411,14 @@ func TestDomainsOfOneProviderShareALane(t *testing.T) {
 
 func TestKeysOfSenderTablesAreThoseOfPostfix(t *testing.T) {
 	for sender, want := range map[string][]string{
-		"":             {"<>"},
-		"U+x@A.Test":   {"u+x@a.test", "u@a.test", "@a.test"},
-		"u@sub.a.test": {"u@sub.a.test", "@sub.a.test"},
-		"+x@a.test":    {"+x@a.test", "@a.test"},
-		"bare":         nil,
+		"":               {"<>"},
+		"U+x@A.Test":     {"u+x@a.test", "u@a.test", "@a.test"},
+		"u@sub.a.test":   {"u@sub.a.test", "@sub.a.test"},
+		"+x@a.test":      {"+x@a.test", "@a.test"},
+		"bare":           nil,
+		"U+x@Local.test": {"u+x@local.test", "u@local.test", "u+x", "u", "@local.test"},
 	} {
-		if diff := cmp.Diff(want, transport.SenderKeys(sender)); diff != "" {
+		if diff := cmp.Diff(want, transport.SenderKeys(sender, "local.test")); diff != "" {
 			t.Errorf("%q: %s", sender, diff)
 		}
 	}

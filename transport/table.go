@@ -6,7 +6,10 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
+
+	"github.com/panelmail/panelmail/internal/postmap"
 )
 
 // A Table is a transport map: patterns, and the route for each, with the
@@ -34,13 +37,13 @@ type row struct {
 // counts.
 func NewTable(name string, rows iter.Seq2[string, string]) (*Table, error) {
 	t := &Table{name: name, rows: make(map[string]row)}
-	var problems problems
+	var problems postmap.Problems
 	for pattern, value := range rows {
 		if err := t.add(pattern, value, 0); err != nil {
-			problems.add(&MapError{Name: name, Pattern: pattern, Err: err})
+			problems.Add(&MapError{Name: name, Pattern: pattern, Err: err})
 		}
 	}
-	if err := problems.err(); err != nil {
+	if err := problems.Err(); err != nil {
 		return nil, err
 	}
 	return t, nil
@@ -52,7 +55,7 @@ func (t *Table) add(pattern, value string, line int) error {
 	if err != nil {
 		return err
 	}
-	if len(t.rows) >= maxRows {
+	if len(t.rows) >= MaxRows {
 		return errTooManyRows
 	}
 	if first, ok := t.rows[key]; ok {
@@ -92,7 +95,7 @@ func (t *Table) Set(pattern, value string) error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, there := t.rows[key]; !there && len(t.rows) >= maxRows {
+	if _, there := t.rows[key]; !there && len(t.rows) >= MaxRows {
 		return &MapError{Name: t.name, Pattern: pattern, Err: errTooManyRows}
 	}
 	t.rows[key] = row{value: value, route: route}
@@ -127,19 +130,44 @@ func (t *Table) All() iter.Seq2[string, string] {
 	}
 }
 
+// MatchSubdomains returns the table that answers as this one does in a Postfix that
+// lists transport_maps in parent_domain_matches_subdomains: a domain stands for its
+// subdomains too, and .domain for nothing, of which there is a warning. The rows for
+// subdomains count towards [MaxRows].
+func (t *Table) MatchSubdomains() (*Table, error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	flipped := &Table{name: t.name, warnings: slices.Clone(t.warnings), rows: make(map[string]row)}
+	for _, key := range slices.Sorted(maps.Keys(t.rows)) {
+		r := t.rows[key]
+		if strings.HasPrefix(key, ".") {
+			flipped.warnings = append(flipped.warnings, t.rule(key, r.line)+" stands for nothing where domains stand for their subdomains")
+			continue
+		}
+		flipped.rows[key] = r
+		if key != "*" && !strings.Contains(key, "@") {
+			flipped.rows["."+key] = r
+		}
+	}
+	if len(flipped.rows) > MaxRows {
+		return nil, &MapError{Name: t.name, Err: errTooManyRows}
+	}
+	return flipped, nil
+}
+
 // Check reports every row that names a transport which is not in defs, as
 // joined errors of type [*MapError].
 func (t *Table) Check(defs Definitions) error {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	var problems problems
+	var problems postmap.Problems
 	for _, key := range slices.Sorted(maps.Keys(t.rows)) {
 		r := t.rows[key]
 		if _, known := defs[r.route.Transport]; !known && r.route.Transport != "" {
-			problems.add(&MapError{Name: t.name, Line: r.line, Pattern: key, Err: unknownTransport(r.route.Transport)})
+			problems.Add(&MapError{Name: t.name, Line: r.line, Pattern: key, Err: unknownTransport(r.route.Transport)})
 		}
 	}
-	return problems.err()
+	return problems.Err()
 }
 
 // Lookup returns the route for an address. It tries, in this order, the whole

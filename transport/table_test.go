@@ -339,3 +339,30 @@ func TestTableIsReadWhileItIsEdited(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+func TestMatchSubdomainsTurnsTheMeaningOfKeysRound(t *testing.T) {
+	table, err := parse(t, "# \na.test x:\n.b.test y:\nu@a.test z:\nsub.a.test :\n* w:\n").MatchSubdomains()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for address, want := range map[string]string{
+		"v@a.test":            "transport:2: a.test",
+		"v@x.a.test":          "transport:2: .a.test",
+		"v@x.y.a.test":        "transport:2: .a.test",
+		"u@a.test":            "transport:4: u@a.test",
+		"u@x.a.test":          "transport:2: .a.test",
+		"v@sub.a.test":        "transport:5: sub.a.test",
+		"v@x.sub.a.test":      "transport:5: .sub.a.test",
+		"v@b.test":            "transport:6: *",
+		"v@x.b.test":          "transport:6: *",
+		"v@elsewhere.example": "transport:6: *",
+	} {
+		if _, rule, _ := table.Rule(address); rule != want {
+			t.Errorf("%s: %q, want %q", address, rule, want)
+		}
+	}
+	want := []string{"transport:3: .b.test stands for nothing where domains stand for their subdomains"}
+	if diff := cmp.Diff(want, table.Warnings()); diff != "" {
+		t.Error(diff)
+	}
+}
