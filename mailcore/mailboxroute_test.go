@@ -97,7 +97,7 @@ func TestAnAliasOfOneSiteIsNotSeenByAnother(t *testing.T) {
 		v.aliases("info@shop.example: bob@shop.example")
 		receipt, err := v.srv.Sites().RemoveDomain(t.Context(), "shop.example")
 		v.must(err, v.srv.Sites().AddDomain(t.Context(), sites.Domain{Name: "shop.example", Site: "other", Class: sites.Hosted}))
-		if receipt.Aliases != 1 || receipt.Mailboxes != 1 {
+		if receipt.Rows["aliases"] != 1 || receipt.Rows["mailboxes"] != 1 {
 			t.Errorf("receipt %+v", receipt)
 		}
 		for _, to := range []string{"bob@shop.example", "info@shop.example"} {
