@@ -17,8 +17,8 @@ import (
 type Definition struct {
 	Name string // as written in maps
 
-	// Base is the built-in that does the work: smtp, error, discard, retry or
-	// hold, or a key of [Dispatcher.Transports].
+	// Base is the built-in that does the work: smtp, lmtp, maildir, error, discard,
+	// retry or hold, or another key of [Dispatcher.Transports].
 	Base string
 
 	// Attempts is how many delivery passes are made before a deferral becomes
@@ -124,7 +124,7 @@ func (d *Definition) spacing() time.Duration {
 type Definitions map[string]Definition
 
 // Builtin returns the transports every planner knows: smtp, relay, oneshot,
-// relaylim, relaylim-apiscp, error, discard, retry and hold.
+// relaylim, relaylim-apiscp, lmtp, maildir, error, discard, retry and hold.
 //
 // relaylim is one delivery at a time for each destination, which is what ApisCP's
 // documentation says of its own; relaylim-apiscp is one delivery at a time in all,
@@ -138,6 +138,8 @@ func Builtin() Definitions {
 		{Name: "oneshot", Base: "smtp", Attempts: 1},
 		{Name: "relaylim", Base: "smtp", Limit: 1, ConnectTimeout: five, HELOTimeout: five},
 		{Name: "relaylim-apiscp", Base: "smtp", Processes: 1, ConnectTimeout: five, HELOTimeout: five},
+		{Name: "lmtp", Base: baseLMTP},
+		{Name: "maildir", Base: baseMaildir},
 		{Name: "error", Base: "error"},
 		{Name: "discard", Base: "discard"},
 		{Name: "retry", Base: "retry"},

@@ -15,11 +15,25 @@ import (
 type host struct {
 	name       string
 	addr       netip.AddrPort
+	socket     string // path of a Unix-domain socket, in place of addr
 	preference uint16
 }
 
 // String is the host as in Postfix's replies and logs.
-func (h host) String() string { return h.name + "[" + h.addr.Addr().String() + "]" }
+func (h host) String() string {
+	if h.socket != "" {
+		return h.name + "[" + h.socket + "]"
+	}
+	return h.name + "[" + h.addr.Addr().String() + "]"
+}
+
+// where is the address and port of the host, or its socket.
+func (h host) where() string {
+	if h.socket != "" {
+		return h.socket
+	}
+	return h.addr.String()
+}
 
 // Limits on one next hop. The first two are Postfix's smtp_mx_address_limit and
 // smtp_mx_session_limit; the third bounds what a hostile zone makes us look up.
@@ -37,6 +51,8 @@ func (s *SMTP) hosts(ctx context.Context, h nexthop, p *Plan) ([]host, Outcome) 
 		o     Outcome
 	)
 	switch {
+	case h.socket != "":
+		return []host{{name: s.Hostname, socket: h.socket}}, Outcome{}
 	case h.addr.IsValid() && p.Direct:
 		found, o = s.literal(h)
 	case h.addr.IsValid():

@@ -17,6 +17,8 @@ type nexthop struct {
 	addr  netip.Addr // if the element is an address, and name its text
 	port  uint16
 	fixed bool // in brackets, or an address: no MX look-up
+
+	socket string // path of a Unix-domain socket, in place of all this
 }
 
 // separators stand between the elements of a list of next hops.

@@ -179,7 +179,7 @@ func (p *Planner) planWhere(ctx context.Context, q Query, domain string, plan *P
 	if a, ok := answers[definition.Base]; ok {
 		w.route.Nexthop = cmp.Or(w.route.Nexthop, a.text)
 	}
-	if w.route.Nexthop == "" && !w.direct {
+	if w.route.Nexthop == "" && !w.direct && !definition.stores() {
 		if err := p.smartHost(ctx, q, &w); err != nil {
 			return err
 		}
@@ -300,7 +300,8 @@ func (p *Planner) planLimits(plan *Plan) {
 // destination is the key of the destination. A smart host is one by itself, whatever
 // is behind its name.
 func (p *Planner) destination(plan *Plan) string {
-	if _, ok := answers[plan.Definition.Base]; !ok && p.Destination != nil && !plan.SmartHost {
+	d := &plan.Definition
+	if _, ok := answers[d.Base]; !ok && p.Destination != nil && !plan.SmartHost && !d.stores() {
 		if key := p.Destination(plan.Nexthop); key != "" {
 			return key
 		}
@@ -309,10 +310,15 @@ func (p *Planner) destination(plan *Plan) string {
 }
 
 // nexthopKey names the next hop in labels and lanes. Where the next hop is a
-// text it is the transport.
+// text it is the transport, and so it is for Maildirs, which are on the same disks. A
+// store is another destination than the mail exchanger at the same host.
 func (p *Plan) nexthopKey() string {
-	if _, ok := answers[p.Definition.Base]; ok {
+	_, ok := answers[p.Definition.Base]
+	switch {
+	case ok, p.Definition.Base == baseMaildir:
 		return p.Transport + ":"
+	case p.Definition.Base == baseLMTP:
+		return baseLMTP + ":" + p.Nexthop // of a path the case counts
 	}
 	return strings.ToLower(p.Nexthop)
 }

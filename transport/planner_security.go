@@ -6,10 +6,13 @@ import (
 	"fmt"
 )
 
-// planSecurity decides the credential and the TLS level. A transport that needs
-// no network has neither.
+// planSecurity decides the credential and the TLS level. Without a network there is
+// no use for either.
 func (p *Planner) planSecurity(ctx context.Context, q Query, plan *Plan) error {
-	if _, ok := answers[plan.Definition.Base]; ok {
+	if plan.offNetwork() {
+		if plan.Definition.stores() {
+			plan.TLS = TLSNone
+		}
 		plan.because("credential", "no network")
 		plan.because("tls", "no network")
 		return nil

@@ -27,6 +27,7 @@ type sessionKey struct {
 	tls        TLSLevel
 	credential concealed
 	helo       string
+	socket     string
 }
 
 // A session is a connection that is ready for a message.

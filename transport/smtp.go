@@ -75,6 +75,7 @@ type SMTP struct {
 	// configuration. If nil, nobody does.
 	Log *slog.Logger
 
+	store    *LMTP // whose dialogue this is; nil: it is SMTP
 	pool     pool
 	fallback DNS
 }
@@ -116,13 +117,13 @@ func (s *SMTP) prepare(d *Delivery) ([]nexthop, Outcome) {
 	default:
 		return local(deferral("4.7.5", "client TLS configuration problem: level %q is not known", d.Plan.TLS))
 	}
-	if d.Envelope.RequireTLS {
+	if d.Envelope.RequireTLS && !d.Plan.offNetwork() {
 		return nil, Outcome{Reply: Replyf(550, "5.7.30", "REQUIRETLS needs a verified peer, and level %s verifies none", d.Plan.TLS)}
 	}
 	if s.helo(&d.Plan) == "" {
 		return local(deferral("4.3.5", "no name to say in EHLO is configured"))
 	}
-	hops, err := parseNexthops(d.Plan.Nexthop, s.port())
+	hops, err := s.nexthops(&d.Plan)
 	if err != nil {
 		return local(deferral("4.3.5", "%v", err))
 	}
@@ -241,7 +242,7 @@ func (s *SMTP) known(hosts []host, plan *Plan) []host {
 func (s *SMTP) key(plan *Plan, x host) sessionKey {
 	return sessionKey{
 		source: plan.Source, host: x.name, addr: x.addr, tls: plan.TLS,
-		credential: plan.Credential.conceal(), helo: s.helo(plan),
+		credential: plan.Credential.conceal(), helo: s.helo(plan), socket: x.socket,
 	}
 }
 

@@ -131,7 +131,7 @@ func (p *pass) take(ctx context.Context, x *session, h host, res *smtpclient.Res
 		return
 	}
 	_, dsn := x.client.Ext("DSN")
-	said := Outcome{Host: h.name, Addr: h.addr.String(), Transcript: x.client.Transcript()}
+	said := Outcome{Host: h.name, Addr: h.where(), Transcript: x.client.Transcript()}
 	var left []int
 	for n, i := range p.left {
 		o := said
@@ -142,6 +142,7 @@ func (p *pass) take(ctx context.Context, x *session, h host, res *smtpclient.Res
 			o.Transcript = said.Transcript
 		case o.Delivered(), o.Failed():
 			o.PassedOn = dsn && o.Delivered()
+			o.Mailbox = p.s.store != nil && o.Delivered()
 			p.report[i] = o
 			continue
 		}

@@ -73,12 +73,15 @@ func (o *opening) open(ctx context.Context) (*session, Outcome) {
 
 func (o *opening) dial(ctx context.Context) (net.Conn, error) {
 	local, ok := o.d.Plan.Source.Local(o.h.addr.Addr())
-	if !ok {
+	if !ok && o.h.socket == "" {
 		return nil, syscall.EAFNOSUPPORT // hosts left only those that are
 	}
 	limit := firstOf(o.d.Plan.Definition.ConnectTimeout, o.s.Timeouts.Connect, connectTimeout)
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	if o.h.socket != "" {
+		return dialSocket(ctx, o.h.socket)
+	}
 	return o.s.network().Dial(ctx, local, o.h.addr)
 }
 
@@ -87,6 +90,7 @@ func (o *opening) options() smtpclient.Options {
 	helo := firstOf(o.d.Plan.Definition.HELOTimeout, t.HELO)
 	options := smtpclient.Options{
 		HELO: o.s.helo(&o.d.Plan),
+		LMTP: o.s.store != nil,
 		Timeouts: smtpclient.Timeouts{
 			Greeting: helo, Hello: helo, StartTLS: t.StartTLS, Auth: t.Auth,
 			Mail: t.Mail, Rcpt: t.Rcpt, Data: t.Data, Block: t.Block, Dot: t.Dot, MinRate: t.MinRate,
@@ -112,6 +116,9 @@ func (s *SMTP) tlsConfig(h host) *tls.Config {
 // secure brings a session to the TLS level of the plan and authenticates us. An
 // outcome with a reply says why that cannot be.
 func (o *opening) secure(ctx context.Context, c *smtpclient.Client) Outcome {
+	if o.h.socket != "" {
+		return Outcome{} // nobody else is on the way
+	}
 	if out := o.startTLS(ctx, c); out.Reply.Code != 0 {
 		return out
 	}
@@ -204,7 +211,7 @@ func (o *opening) mayClear() bool {
 
 // said marks an outcome as this host's answer to the session.
 func (o *opening) said(out Outcome) Outcome {
-	out.Host, out.Addr = o.h.name, o.h.addr.String()
+	out.Host, out.Addr = o.h.name, o.h.where()
 	out.Destination = true
 	return out
 }
@@ -216,6 +223,11 @@ func (o *opening) unreached(err error) Outcome {
 		ip, _ := local.Local(o.h.addr.Addr())
 		out := deferral("4.4.0", "source address %s is not on this machine", ip)
 		out.Local, o.adrift = true, true
+		return out
+	}
+	if o.h.socket != "" {
+		out := deferral("4.4.1", "connect to %s: %s", o.h, reason(err))
+		out.Local, out.Destination = true, true // what listens there is of this machine
 		return out
 	}
 	out := deferral("4.4.1", "connect to %s:%d: %s", o.h, o.h.addr.Port(), reason(err))

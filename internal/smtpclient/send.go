@@ -234,9 +234,14 @@ func tooMany(r Reply, accepted int) Reply {
 }
 
 // decline ends a DATA that was granted although no recipient was (RFC 2920 section
-// 3.1): with nothing but the dot. What the peer answers does not matter.
+// 3.1): with nothing but the dot. What the peer answers does not matter. In LMTP there
+// would be an answer for each of no recipients, so that nothing tells when it is over.
 func (c *Client) decline() error {
 	c.leftover = false
+	if c.options.LMTP {
+		c.Quit()
+		return nil
+	}
 	_, err := c.command(StepDot, c.timeouts.Dot, ".")
 	return err
 }
