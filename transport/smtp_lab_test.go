@@ -91,6 +91,8 @@ type exchanger struct {
 	tls      *tls.Config
 	implicit bool // TLS before the greeting
 	garbled  bool // STARTTLS is answered 220 and followed by no TLS
+	closes   bool // after the reply to content
+	each     bool // the reply to content is given for each recipient, as in LMTP
 
 	// answer gives the reply to a command, or to content if the line is ".".
 	// "" is a usual one; "close" closes; "hang" says nothing.
@@ -112,7 +114,10 @@ func (x *exchanger) serve(l net.Listener) {
 
 func (x *exchanger) session(conn net.Conn) {
 	defer conn.Close()
-	v := &visit{From: conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr()}
+	v := new(visit)
+	if peer, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		v.From = peer.AddrPort().Addr()
+	}
 	x.mu.Lock()
 	x.visits = append(x.visits, v)
 	x.mu.Unlock()
@@ -161,11 +166,19 @@ func (x *exchanger) session(conn net.Conn) {
 				return
 			}
 			x.note(func() { v.Contents = append(v.Contents, content) })
-			switch reply = x.reply("."); reply {
+			if reply = x.reply("."); x.each {
+				n := strings.Count(strings.Join(v.Commands, "\n"), "RCPT") // of the only message here
+				reply = strings.TrimSuffix(strings.Repeat(reply+"\r\n", n), "\r\n")
+			}
+			switch reply {
 			case "close":
 				return
 			case "hang":
 				reply = ""
+			}
+			if x.closes {
+				io.WriteString(conn, reply+"\r\n")
+				return
 			}
 		}
 	}
