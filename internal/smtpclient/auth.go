@@ -1,9 +1,9 @@
 package smtpclient
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
-	"strings"
 
 	"github.com/emersion/go-sasl"
 )
@@ -12,9 +12,9 @@ import (
 const maxRounds = 8
 
 // Auth authenticates us (RFC 4954). What is sent does not enter the transcript.
-// The secrets are masked in all that the peer says from here on, plain and in
-// base64, for some peers repeat what they were told. It is for the caller to see
-// that the connection is private enough.
+// The secrets are masked in all that the peer says from here on, in base64, in
+// hexadecimal and in pieces too, for some peers repeat what they were told. It is for
+// the caller to see that the connection is private enough.
 //
 // The error is a [*Refusal] with the peer's reply, an [*Error], or that of
 // mechanism, which leaves the connection in order.
@@ -27,7 +27,9 @@ func (c *Client) Auth(ctx context.Context, mechanism sasl.Client, secrets ...str
 	if err != nil {
 		return err
 	}
-	c.conceal(secrets...)
+	for _, secret := range secrets {
+		c.replies.secrets.add(secret)
+	}
 	line := "AUTH " + name
 	switch {
 	case initial == nil:
@@ -69,18 +71,13 @@ func (c *Client) answer(mechanism sasl.Client, challenge string) (Reply, error) 
 	return c.ask(StepAuth, c.timeouts.Auth, c.encode(response), "***")
 }
 
-// encode is a response as it goes on the wire; in that form it is a secret too.
+// encode is a response as it goes on the wire. In that form it is a secret too, and
+// its last word as it is: of CRAM-MD5 that is the digest.
 func (c *Client) encode(response []byte) string {
 	s := base64.StdEncoding.EncodeToString(response)
-	c.conceal(s)
-	return s
-}
-
-// conceal adds to what is masked in the peer's words.
-func (c *Client) conceal(secrets ...string) {
-	for _, s := range secrets {
-		if s = strings.TrimSpace(s); s != "" {
-			c.replies.secrets = append(c.replies.secrets, s)
-		}
+	c.replies.secrets.form(s)
+	if i := bytes.LastIndexByte(response, ' '); i >= 0 {
+		c.replies.secrets.form(string(response[i+1:]))
 	}
+	return s
 }

@@ -45,7 +45,7 @@ func (r Reply) String() string {
 type replyReader struct {
 	r       *bufio.Reader // at least maxReplyLine large
 	log     *transcript
-	secrets []string
+	secrets redactor
 }
 
 // read reads one reply. io.EOF means that the peer closed before its first octet.
@@ -173,10 +173,7 @@ func withoutStatus(text, status []byte) []byte {
 // clean makes peer's text fit to be shown: secrets are masked, control characters
 // and what is not UTF-8 become question marks.
 func (rr *replyReader) clean(b []byte) string {
-	s := string(b)
-	for _, secret := range rr.secrets {
-		s = strings.ReplaceAll(s, secret, "***")
-	}
+	s := rr.secrets.mask(string(b))
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
 			return printable(s)
