@@ -15,7 +15,8 @@ const (
 	idleShare   = 8               // of the descriptors this process may have they are one in so many
 	lean        = 200             // beyond so many they are kept without their buffers
 	idleTimeout = 5 * time.Second // how long one is kept
-	maxUses     = 100             // messages over one connection
+	maxUses     = 100             // transactions over one connection
+	maxAge      = 5 * time.Minute // of a connection, when the last message over it begins
 )
 
 // A sessionKey says which deliveries may share a connection: those that look alike
@@ -32,11 +33,15 @@ type sessionKey struct {
 
 // A session is a connection that is ready for a message.
 type session struct {
-	key    sessionKey
-	client *smtpclient.Client
-	uses   int  // messages so far
-	once   bool // not to be kept: it is in clear for this message only
-	expiry time.Time
+	key     sessionKey
+	client  *smtpclient.Client
+	limits  smtpclient.Limits
+	opened  time.Time
+	uses    int      // transactions so far
+	most    int      // recipients that the peer took at once when it was offered more; zero: not known
+	domains []string // of recipients so far, if the peer counts them
+	once    bool     // not to be kept: it is in clear for this message only, or has had all it takes
+	expiry  time.Time
 }
 
 // A pool keeps sessions between messages. One timer closes those that nobody came
@@ -71,7 +76,6 @@ func (p *pool) has(key sessionKey) bool {
 
 // put keeps a session, or ends it if it is worn out.
 func (p *pool) put(x *session) {
-	x.uses++
 	for _, old := range p.keep(x) {
 		old.client.Quit()
 	}
@@ -81,7 +85,7 @@ func (p *pool) put(x *session) {
 func (p *pool) keep(x *session) []*session {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || x.once || x.uses >= maxUses || !x.client.Reusable() {
+	if p.closed || x.once || x.spent() {
 		return []*session{x}
 	}
 	var old []*session

@@ -3,6 +3,7 @@ package transport
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/panelmail/panelmail/internal/smtpclient"
 )
@@ -11,7 +12,7 @@ func TestConnectionsThatAreKeptAreBounded(t *testing.T) {
 	for _, most := range []int{0, 3, lean + 1} {
 		p := &pool{most: most}
 		session := func(i int) *session {
-			return &session{key: sessionKey{host: fmt.Sprint(i)}, client: &smtpclient.Client{}}
+			return &session{key: sessionKey{host: fmt.Sprint(i)}, client: &smtpclient.Client{}, opened: time.Now()}
 		}
 		first := session(0)
 		if most == 0 {

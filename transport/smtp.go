@@ -24,8 +24,10 @@ import (
 // only, is not sent there. An address literal that is the domain of a recipient counts
 // as such an exchanger, for anybody can write one.
 //
-// Connections are kept for five seconds and up to a hundred messages, for mail with
-// the same source, host, TLS level and credential. An interrupted delivery is
+// Connections are kept for five seconds, and for up to a hundred messages in five
+// minutes, for mail with the same source, host, TLS level and credential. Recipients
+// that a transaction has no room for, by the limits the host declares (RFC 9422) or by
+// its word that there are too many, go in the next. An interrupted delivery is
 // reported as not tried, unless a peer has spoken or may have taken the message.
 //
 // The fields must not change while the SMTP is in use. Its methods may be called from
@@ -136,6 +138,10 @@ type pass struct {
 	d      *Delivery
 	left   []int // indexes of recipients that are not settled
 	report Report
+
+	// While a host is asked, left are those it has refused for now, and:
+	now   []int // those of the present transaction
+	later []int // those whom the next ones are for
 }
 
 // over reports whether there is nothing left to do, or no time to do it.
@@ -193,19 +199,14 @@ func (p *pass) note(i int, o Outcome) {
 	}
 }
 
-// noteAll notes the same for all that are left.
-func (p *pass) noteAll(o Outcome) {
-	for _, i := range p.left {
-		p.note(i, o)
-	}
-}
-
-// settleAll settles all that are left, for this attempt at least.
+// settleAll settles all that a host was to be offered, for this attempt at least.
 func (p *pass) settleAll(o Outcome) {
-	for _, i := range p.left {
-		p.report[i] = o
+	for _, some := range [][]int{p.now, p.later} {
+		for _, i := range some {
+			p.report[i] = o
+		}
 	}
-	p.left = nil
+	p.now, p.later = nil, nil
 }
 
 // interrupted reports those whom nobody has answered before the context was cancelled

@@ -9,8 +9,14 @@ import (
 	"github.com/panelmail/panelmail/internal/smtpclient"
 )
 
-// host offers what is left to one host. It reports whether there was a session.
-func (p *pass) host(ctx context.Context, h host) bool {
+// host offers what is left to one host, in as many transactions as it needs for that. It
+// reports whether there was a session.
+func (p *pass) host(ctx context.Context, h host) (session bool) {
+	p.later, p.left = p.left, nil
+	defer func() {
+		p.left = append(append(p.left, p.now...), p.later...)
+		p.now, p.later = nil, nil
+	}()
 	for {
 		x := p.s.pool.take(p.s.key(&p.d.Plan, h))
 		kept := x != nil
@@ -19,17 +25,31 @@ func (p *pass) host(ctx context.Context, h host) bool {
 			var out Outcome
 			if x, out = p.open(ctx, &o); x == nil {
 				if !errors.Is(ctx.Err(), context.Canceled) {
-					p.noteAll(out)
+					p.noteLater(out)
 				}
 				if o.adrift {
-					p.left = nil // nor from the source's address of the other family
+					p.left, p.later = nil, nil // nor from the source's address of the other family
 				}
-				return o.greeted
+				return session || o.greeted
 			}
 		}
-		if stale := p.send(ctx, x, h, kept); !stale {
+		switch p.send(ctx, x, h, kept) {
+		case done:
 			return true
+		case spent:
+			session = true
 		}
+	}
+}
+
+// noteLater notes why those for whom there was no transaction are not settled by a host.
+// An empty outcome, of a delivery that was interrupted, says nothing.
+func (p *pass) noteLater(o Outcome) {
+	if o.NotTried() {
+		return
+	}
+	for _, i := range p.later {
+		p.note(i, o)
 	}
 }
 
@@ -47,36 +67,56 @@ func (p *pass) open(ctx context.Context, o *opening) (*session, Outcome) {
 	return o.open(ctx)
 }
 
-// send sends the message over a session to those who are left. It reports true if a
-// kept session turned out to be dead before the peer said anything to this message:
-// then nothing has happened.
-func (p *pass) send(ctx context.Context, x *session, h host, kept bool) (stale bool) {
+// A state is what a session has come to.
+type state int
+
+const (
+	done  state = iota // the host has had its chance
+	stale              // a kept session was dead before the peer said anything to this message: nothing has happened
+	spent              // the session can take no more, and there are recipients for another
+)
+
+// send sends the message over a session to those whom the host has not been offered.
+func (p *pass) send(ctx context.Context, x *session, h host, kept bool) (end state) {
 	defer func() {
-		if stale {
+		if end == stale {
 			x.client.Close()
 			return
 		}
 		p.s.pool.put(x)
 	}()
-	for len(p.left) > 0 {
+	for len(p.now)+len(p.later) > 0 {
+		if len(p.now) == 0 {
+			if p.now, p.later = x.fit(p.d, p.later); len(p.now) == 0 {
+				x.once = true
+				return spent
+			}
+		}
 		content, err := p.d.Open(ctx)
 		if err != nil {
 			p.unreadable(ctx, err)
-			return false
+			return done
 		}
 		res, err := x.client.Send(ctx, p.envelope(), content)
 		content.Close()
 		if kept && ctx.Err() == nil && dead(&res, err) {
-			return true
+			p.later, p.now = append(p.now, p.later...), nil
+			return stale
 		}
-		var malformed *smtpclient.AddressError
-		if !errors.As(err, &malformed) {
-			p.take(ctx, x, h, &res, err)
-			return false
+		if malformed, ok := errors.AsType[*smtpclient.AddressError](err); ok {
+			p.unaddressed(malformed)
+			continue
 		}
-		p.unaddressed(malformed)
+		x.uses++
+		if more := p.take(ctx, x, h, &res, err); !more {
+			return done
+		}
+		if len(p.later) > 0 && x.spent() {
+			return spent
+		}
+		kept = true
 	}
-	return false
+	return done
 }
 
 // dead reports whether the peer had closed the connection before this message: the
@@ -92,15 +132,15 @@ func dead(res *smtpclient.Result, err error) bool {
 	return false
 }
 
-// envelope is the delivery's, for those who are left.
+// envelope is the delivery's, for those of the present transaction.
 func (p *pass) envelope() smtpclient.Envelope {
 	from := &p.d.Envelope
 	e := smtpclient.Envelope{
-		From: p.d.ReversePath(), To: make([]smtpclient.Recipient, len(p.left)),
+		From: p.d.ReversePath(), To: make([]smtpclient.Recipient, len(p.now)),
 		Size: p.d.Size, EightBit: from.Body == Body8BitMIME, SMTPUTF8: from.SMTPUTF8,
 		Ret: string(from.Ret), EnvID: from.EnvID,
 	}
-	for n, i := range p.left {
+	for n, i := range p.now {
 		r := &from.Recipients[i]
 		e.To[n] = smtpclient.Recipient{Address: r.Address, Notify: r.Notify.parameter(), ORcpt: r.ORcpt}
 	}
@@ -124,22 +164,23 @@ func (n Notify) parameter() string {
 	return strings.Join(names, ",")
 }
 
-// take notes what a host said to each recipient that is left, and keeps those it
-// refused for now.
-func (p *pass) take(ctx context.Context, x *session, h host, res *smtpclient.Result, err error) {
-	if p.ours(ctx, err, x.client.Transcript()) {
-		return
+// take notes what a host said to each recipient of a transaction, and keeps those it
+// refused for now. It reports whether there may be another transaction with this host.
+func (p *pass) take(ctx context.Context, x *session, h host, res *smtpclient.Result, err error) (more bool) {
+	transcript := x.client.Transcript()
+	if p.ours(ctx, err, transcript) {
+		return false
 	}
 	_, dsn := x.client.Ext("DSN")
-	said := Outcome{Host: h.name, Addr: h.where(), Transcript: x.client.Transcript()}
-	var left []int
-	for n, i := range p.left {
+	taken := p.taken(res)
+	said := Outcome{Host: h.name, Addr: h.where(), Transcript: transcript}
+	for n, i := range p.now {
 		o := said
 		o.Reply = remote(res.Reply(n))
 		switch {
 		case o.NotTried():
 			o = missing(ctx, h, res, err)
-			o.Transcript = said.Transcript
+			o.Transcript = transcript
 		case o.Delivered(), o.Failed():
 			o.PassedOn = dsn && o.Delivered()
 			o.Mailbox = p.s.store != nil && o.Delivered()
@@ -153,9 +194,46 @@ func (p *pass) take(ctx context.Context, x *session, h host, res *smtpclient.Res
 		if !o.NotTried() {
 			p.note(i, o)
 		}
-		left = append(left, i)
+		if taken > 0 && another(res.RcptReplies[n]) {
+			x.most = taken
+			p.later = append(p.later, i)
+			continue
+		}
+		p.left = append(p.left, i)
 	}
-	p.left = left
+	p.now = nil
+	switch {
+	case len(p.later) == 0:
+		return false
+	case err == nil && res.MailReply.Code/100 != 4 && (taken > 0 || x.client.Reusable()):
+		return true
+	}
+	p.noteLater(p.parting(ctx, said, h, res, err))
+	return false
+}
+
+// parting is the outcome of those for whom there will be no transaction with a host, in
+// view of the one before.
+func (p *pass) parting(ctx context.Context, said Outcome, h host, res *smtpclient.Result, err error) Outcome {
+	for _, r := range []smtpclient.Reply{res.MailReply, res.DataReply} {
+		if r.Code/100 == 4 {
+			said.Reply = remote(r)
+			return said
+		}
+	}
+	o := missing(ctx, h, res, err)
+	o.Transcript, o.Uncertain = said.Transcript, false
+	return o
+}
+
+// taken is how many recipients of a transaction the host has taken.
+func (p *pass) taken(res *smtpclient.Result) (n int) {
+	for i := range p.now {
+		if res.Reply(i).OK() {
+			n++
+		}
+	}
+	return n
 }
 
 // missing is the outcome of a recipient to whom the host gave no answer. There is no
@@ -175,7 +253,7 @@ func missing(ctx context.Context, h host, res *smtpclient.Result, err error) Out
 
 var errNoReply = errors.New("no reply for the recipient")
 
-// ours settles all that are left if the trouble is on our side of the connection, or
+// ours settles all that the host was to be offered if the trouble is on our side of the connection, or
 // the message is not for this kind of peer.
 func (p *pass) ours(ctx context.Context, err error, transcript string) bool {
 	var (
@@ -195,7 +273,7 @@ func (p *pass) ours(ctx context.Context, err error, transcript string) bool {
 	return true
 }
 
-// unreadable settles all that are left: no host can help.
+// unreadable settles all: no host can help.
 func (p *pass) unreadable(ctx context.Context, err error) {
 	if ctx.Err() != nil {
 		return
@@ -220,7 +298,11 @@ func (p *pass) unaddressed(e *smtpclient.AddressError) {
 		p.settleAll(o)
 		return
 	}
-	i := p.left[e.Index]
-	p.report[i] = Outcome{Reply: Replyf(553, "5.1.3", "malformed recipient address: %v", e.Err)}
-	p.left = append(p.left[:e.Index:e.Index], p.left[e.Index+1:]...)
+	i := p.now[e.Index]
+	o := Outcome{Reply: Replyf(553, "5.1.3", "malformed recipient address: %v", e.Err)}
+	if unsendable, ok := errors.AsType[*smtpclient.Unsendable](e); ok {
+		o.Reply = remote(unsendable.Reply)
+	}
+	p.report[i] = o
+	p.now = append(p.now[:e.Index:e.Index], p.now[e.Index+1:]...)
 }

@@ -68,7 +68,9 @@ func (o *opening) open(ctx context.Context) (*session, Outcome) {
 		client.Quit()
 		return nil, out
 	}
-	return &session{key: o.s.key(&o.d.Plan, o.h), client: client, once: o.clear}, Outcome{}
+	return &session{
+		key: o.s.key(&o.d.Plan, o.h), client: client, limits: client.Limits(), opened: time.Now(), once: o.clear,
+	}, Outcome{}
 }
 
 func (o *opening) dial(ctx context.Context) (net.Conn, error) {
@@ -89,8 +91,9 @@ func (o *opening) options() smtpclient.Options {
 	t := o.s.Timeouts
 	helo := firstOf(o.d.Plan.Definition.HELOTimeout, t.HELO)
 	options := smtpclient.Options{
-		HELO: o.s.helo(&o.d.Plan),
-		LMTP: o.s.store != nil,
+		HELO:     o.s.helo(&o.d.Plan),
+		LMTP:     o.s.store != nil,
+		Extended: o.d.Plan.TLS != TLSNone && o.d.Plan.TLS != TLSMay || o.d.Plan.Credential != (Credential{}),
 		Timeouts: smtpclient.Timeouts{
 			Greeting: helo, Hello: helo, StartTLS: t.StartTLS, Auth: t.Auth,
 			Mail: t.Mail, Rcpt: t.Rcpt, Data: t.Data, Block: t.Block, Dot: t.Dot, MinRate: t.MinRate,

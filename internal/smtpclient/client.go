@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"sync"
 	"time"
 )
@@ -21,6 +20,10 @@ type Options struct {
 	// LMTP speaks RFC 2033: LHLO, and a reply for each recipient after the
 	// content. If false, SMTP.
 	LMTP bool
+
+	// Extended says that the session needs a service extension, such as STARTTLS
+	// or AUTH: a refusal of EHLO is the end then, for HELO would bring none.
+	Extended bool
 
 	// TLS wraps the connection before the greeting, as on port 465 (RFC 8314).
 	// If nil, the session begins in clear.
@@ -108,7 +111,7 @@ const (
 )
 
 // Greet waits for the greeting on conn and introduces us: EHLO, and HELO if the
-// peer refuses that. The Client owns conn from here on; if Greet fails, conn is
+// peer refuses that and [Options] allow it. The Client owns conn from here on; if Greet fails, conn is
 // closed. The error is a [*Refusal] or an [*Error].
 func Greet(ctx context.Context, conn net.Conn, o Options) (*Client, error) {
 	if !validName(o.HELO) {
@@ -167,40 +170,13 @@ func (c *Client) hello() error {
 	case reply.OK():
 		c.learn(reply.Text)
 		return nil
-	case reply.refused() && reply.Code != 421 && !c.options.LMTP: // RFC 5321 section 3.2
+	case reply.refused() && reply.Code != 421 && !c.options.LMTP && !c.options.Extended: // RFC 5321 section 3.2
 		reply, err = c.command(StepHello, c.timeouts.Hello, "HELO "+c.options.HELO)
 		if err != nil || reply.OK() {
 			return err
 		}
 	}
 	return refusal(StepHello, reply)
-}
-
-// learn reads the lines of an EHLO reply. Keywords know no case (RFC 5321 section
-// 2.4); the first line is the peer's name. "AUTH=" is how servers wrote it before
-// RFC 2554.
-func (c *Client) learn(text string) {
-	_, lines, _ := strings.Cut(text, "\n")
-	for line := range strings.SplitSeq(lines, "\n") {
-		keyword, params, _ := strings.Cut(line, " ")
-		keyword = strings.ToUpper(keyword)
-		if mechanism, ok := strings.CutPrefix(keyword, "AUTH="); ok {
-			keyword, params = "AUTH", mechanism+" "+params
-			if _, known := c.ext["AUTH"]; known {
-				continue
-			}
-		}
-		if keyword != "" {
-			c.ext[keyword] = strings.TrimSpace(params)
-		}
-	}
-}
-
-// Ext returns the parameters of a service extension, by its keyword in upper case;
-// ok is false if the peer does not offer it.
-func (c *Client) Ext(keyword string) (params string, ok bool) {
-	params, ok = c.ext[keyword]
-	return params, ok
 }
 
 // StartTLS asks for TLS and does the handshake, then says EHLO anew: what was

@@ -197,9 +197,14 @@ func wirePath(s string, utf8 bool) (string, error) {
 	return a.String(), nil
 }
 
+// pathError is the error for the address of recipient i, or for the reverse-path if i
+// is negative. Only the recipient suffers for an address that this peer cannot take.
 func pathError(i int, err error) error {
 	if errors.Is(err, errNeedsUTF8) {
-		return needsUTF8()
+		err = needsUTF8()
+		if i < 0 {
+			return err
+		}
 	}
 	return &AddressError{i, err}
 }

@@ -81,7 +81,9 @@ var (
 	ErrNUL    = errors.New("NUL octet")
 )
 
-// An AddressError says which address cannot go on the wire. Nothing was sent.
+// An AddressError says which address cannot go on the wire: a malformed one, or a
+// recipient's that needs an extension the peer lacks, which wraps an [*Unsendable].
+// Nothing was sent.
 type AddressError struct {
 	Index int // of the recipient; -1 is the reverse-path
 	Err   error

@@ -16,13 +16,14 @@ import (
 const (
 	maxReplyLine = 2 << 10
 	maxReply     = 64 << 10
+	maxText      = 4 << 10 // of the text that is kept: there may be a reply for each recipient
 )
 
 // A Reply is what the peer answered (RFC 5321 section 4.2).
 type Reply struct {
 	Code     int    // 200 to 599; zero: no reply
 	Enhanced [3]int // RFC 3463, if its class agrees with Code; else zero
-	Text     string // lines separated by "\n", without codes or control characters
+	Text     string // lines separated by "\n", without codes or control characters; at most 4 KiB
 }
 
 // OK reports whether the peer agreed.
@@ -83,10 +84,13 @@ func (rr *replyReader) read() (Reply, error) {
 		case last && n == 0:
 			reply.Text = shown
 			return reply, nil
+		case more.Len()+len("\n")+len(shown) > maxText:
 		case n > 0:
 			more.WriteByte('\n')
+			fallthrough
+		default:
+			more.WriteString(shown)
 		}
-		more.WriteString(shown)
 		if last {
 			reply.Text = more.String()
 			return reply, nil

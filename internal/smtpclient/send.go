@@ -195,6 +195,9 @@ func (c *Client) take(t *transaction, i int, r Reply) error {
 	proper := r.OK() || r.refused()
 	switch step {
 	case StepReset:
+		if r.Code == 421 {
+			return &Error{step, io.EOF} // as good as said
+		}
 		proper = r.OK()
 	case StepMail:
 		t.res.MailReply = r

@@ -406,3 +406,25 @@ func TestAddressesAreParsedAgain(t *testing.T) {
 		p.end(t)
 	}
 }
+
+// TestAGoodbyeInsteadOfAnAnswerToRSETIsTheEndOfTheSession and says nothing about the
+// message that was to come.
+func TestAGoodbyeInsteadOfAnAnswerToRSETIsTheEndOfTheSession(t *testing.T) {
+	_, c := start(t, hello+`
+		C: *
+		C: *
+		C: *
+		S: 250 ok
+		S: 250 ok
+		S: 451 busy
+		C: RSET
+		C: *
+		C: *
+		C: *
+		S: 421 4.4.2 idle too long`)
+	send(c, text, "b@mx.test")
+	res, err := send(c, text, "b@mx.test")
+	if step(err) != StepReset || !errors.Is(err, io.EOF) || errors.Is(err, ErrProtocol) || res.Reply(0).Code != 0 {
+		t.Errorf("%+v, %v", res, err)
+	}
+}
