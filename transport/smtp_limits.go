@@ -30,7 +30,7 @@ func (x *session) fit(d *Delivery, all []int) (now, later []int) {
 		return all[:most:most], all[most:]
 	}
 	for _, i := range all {
-		domain := recipientDomain(d.Envelope.Recipients[i].Address)
+		domain := foldedDomain(d.Envelope.Recipients[i].Address)
 		known := slices.Contains(x.domains, domain)
 		if len(now) == most || !known && len(x.domains) >= x.limits.RcptDomains {
 			later = append(later, i)
@@ -44,7 +44,7 @@ func (x *session) fit(d *Delivery, all []int) (now, later []int) {
 	return now, later
 }
 
-func recipientDomain(address string) string {
+func foldedDomain(address string) string {
 	return strings.ToLower(address[strings.LastIndexByte(address, '@')+1:])
 }
 

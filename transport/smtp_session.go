@@ -92,8 +92,9 @@ func (o *opening) options() smtpclient.Options {
 	helo := firstOf(o.d.Plan.Definition.HELOTimeout, t.HELO)
 	options := smtpclient.Options{
 		HELO:     o.s.helo(&o.d.Plan),
+		HELO:     o.s.helo(&o.d.Plan),
 		LMTP:     o.s.store != nil,
-		Extended: o.d.Plan.TLS != TLSNone && o.d.Plan.TLS != TLSMay || o.d.Plan.Credential != (Credential{}),
+		Extended: o.extended(),
 		Timeouts: smtpclient.Timeouts{
 			Greeting: helo, Hello: helo, StartTLS: t.StartTLS, Auth: t.Auth,
 			Mail: t.Mail, Rcpt: t.Rcpt, Data: t.Data, Block: t.Block, Dot: t.Dot, MinRate: t.MinRate,
@@ -103,6 +104,16 @@ func (o *opening) options() smtpclient.Options {
 		options.TLS = o.s.tlsConfig(o.h)
 	}
 	return options
+}
+
+// extended reports whether the session cannot do without extensions. At the level
+// dane that is for the TLSA records to say.
+func (o *opening) extended() bool {
+	switch o.d.Plan.TLS {
+	case TLSNone, TLSMay, TLSDANE:
+		return o.d.Plan.Credential != (Credential{})
+	}
+	return true
 }
 
 // tlsConfig is that of the levels may and encrypt: any certificate will do.
