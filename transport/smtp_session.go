@@ -92,7 +92,6 @@ func (o *opening) options() smtpclient.Options {
 	helo := firstOf(o.d.Plan.Definition.HELOTimeout, t.HELO)
 	options := smtpclient.Options{
 		HELO:     o.s.helo(&o.d.Plan),
-		HELO:     o.s.helo(&o.d.Plan),
 		LMTP:     o.s.store != nil,
 		Extended: o.extended(),
 		Timeouts: smtpclient.Timeouts{
