@@ -28,7 +28,7 @@ type TLSAFinder interface {
 type STSFinder interface {
 	// STS returns the policy in force for a next-hop domain: one that was
 	// fetched now, or one of the cache that has not expired. It may take as long
-	// as ctx allows.
+	// as ctx allows; where it is known to take longer, the facts are pending.
 	STS(ctx context.Context, domain string) STSFacts
 }
 
@@ -88,6 +88,9 @@ type STSFacts struct {
 
 	// Detail is what was wrong, for people.
 	Detail string `json:"detail,omitempty"`
+
+	// Pending says that there may be a policy, which is being looked for: mail waits.
+	Pending bool `json:"pending,omitempty"`
 }
 
 // An STSMode is the mode of an MTA-STS policy (RFC 8461 section 5).
