@@ -26,7 +26,10 @@ type Delivery struct {
 
 // QueryFor is what a planner is asked about a recipient of a message.
 func QueryFor(id string, e *Envelope, r *Recipient, o Origin) Query {
-	q := Query{ID: id, Sender: e.ReversePath, Recipient: r.Address, Origin: o}
+	q := Query{
+		ID: id, Sender: e.ReversePath, Recipient: r.Address, Origin: o,
+		RequireTLS: e.RequireTLS, TLSOptional: e.TLSOptional,
+	}
 	if r.ReversePath != "" {
 		q.Sender, q.Rewritten = r.ReversePath, true
 	}

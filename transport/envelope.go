@@ -10,6 +10,7 @@ type Envelope struct {
 	Ret         Ret         // the RET parameter of MAIL
 	EnvID       string      // the ENVID parameter of MAIL, xtext decoded
 	RequireTLS  bool        // the REQUIRETLS parameter of MAIL (RFC 8689)
+	TLSOptional bool        // "TLS-Required: no" in the header of the message (RFC 8689 section 5); without RequireTLS
 }
 
 // A Recipient is a forward-path with what belongs to it alone.

@@ -17,6 +17,7 @@ type host struct {
 	addr       netip.AddrPort
 	socket     string // path of a Unix-domain socket, in place of addr
 	preference uint16
+	secure     bool // the name is from a validated answer
 }
 
 // String is the host as in Postfix's replies and logs.
@@ -226,7 +227,10 @@ func (f *finder) take(mx MX, addrs []netip.Addr) bool {
 			f.private = true
 		}
 	}
-	f.found = append(f.found, hostsOf(mx.Host, good, f.port, mx.Preference)...)
+	for _, x := range hostsOf(mx.Host, good, f.port, mx.Preference) {
+		x.secure = mx.Secure
+		f.found = append(f.found, x)
+	}
 	return true
 }
 

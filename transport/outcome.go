@@ -17,6 +17,9 @@ type Outcome struct {
 	// port; empty if nobody remote answered.
 	Host, Addr string
 
+	// TLS is how the connection to Host was protected.
+	TLS TLSSession
+
 	// Final makes a reply of class 4 a failure: there will be no other try.
 	// The status stays what the remote gave (RFC 3464 section 2.3.4 allows
 	// 4.x.x in a failed report, as for expired mail).

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // planSecurity decides the credential and the TLS level. Without a network there is
@@ -72,7 +74,8 @@ func (p *Planner) askCredential(ctx context.Context, q Query, nexthop string) (f
 }
 
 // planTLS decides the TLS policy. A level that is not known is an error, never a
-// lower one.
+// lower one. A message can ask for delivery whatever the policy says (RFC 8689 section
+// 5), but not for a password in clear.
 func (p *Planner) planTLS(ctx context.Context, q Query, plan *Plan) error {
 	policy, rule, err := p.strictest(ctx, q, plan.Nexthop)
 	if err != nil {
@@ -82,6 +85,11 @@ func (p *Planner) planTLS(ctx context.Context, q Query, plan *Plan) error {
 		rule = fmt.Sprintf("a credential needs encrypt, not %s (%s)", policy.Level, rule)
 		policy.Level = TLSEncrypt
 	}
+	if q.TLSOptional && !q.RequireTLS && strictness(policy.Level) > strictness(TLSMay) && plan.Credential == (Credential{}) {
+		rule = fmt.Sprintf("the message says TLS-Required: no, not %s (%s)", policy.Level, rule)
+		policy = TLSPolicy{Level: TLSMay}
+	}
+	policy.Required = q.RequireTLS
 	plan.TLS, plan.TLSTerms = policy.Level, policy.TLSTerms
 	plan.because("tls", rule)
 	return nil
@@ -92,6 +100,7 @@ func (p *Planner) planTLS(ctx context.Context, q Query, plan *Plan) error {
 // whole list.
 func (p *Planner) strictest(ctx context.Context, q Query, nexthop string) (policy TLSPolicy, rule string, err error) {
 	policy.Level = cmp.Or(p.DefaultTLS, TLSMay)
+	policy.Published = slices.ContainsFunc(elements(nexthop), func(e string) bool { return !strings.HasPrefix(e, "[") })
 	policy, rule, err = p.askTLS(ctx, q, nexthop, policy, defaultRule)
 	if err != nil {
 		return TLSPolicy{}, "", err
@@ -118,6 +127,7 @@ func (p *Planner) askTLS(ctx context.Context, q Query, nexthop string, policy TL
 		}
 		if ok {
 			policy, rule = found, because
+			policy.Published, policy.Required = false, false
 		}
 	}
 	if err := policy.Check(); err != nil {

@@ -25,7 +25,7 @@ type sessionKey struct {
 	source     Source
 	host       string
 	addr       netip.AddrPort
-	tls        TLSLevel
+	tls        demandKey
 	credential concealed
 	helo       string
 	socket     string
@@ -35,6 +35,7 @@ type sessionKey struct {
 type session struct {
 	key     sessionKey
 	client  *smtpclient.Client
+	tls     TLSSession
 	limits  smtpclient.Limits
 	opened  time.Time
 	uses    int      // transactions so far

@@ -35,6 +35,9 @@ type Query struct {
 
 	Recipient string // local-part@domain
 	Origin    Origin // who handed the message in
+
+	// RequireTLS and TLSOptional are of the [Envelope].
+	RequireTLS, TLSOptional bool
 }
 
 // A Router says where to. It asks the recipient; ok is false if it has nothing

@@ -3,10 +3,12 @@ package transport
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net/netip"
 	"slices"
+	"sync"
 )
 
 // SMTP is the [Transport] with the base "smtp": it delivers to the hosts of the
@@ -57,9 +59,10 @@ type SMTP struct {
 	// hops in brackets and smart hosts may have them anyway.
 	AllowPrivate bool
 
-	// TLSConfig is cloned for each handshake; ServerName and InsecureSkipVerify
-	// are set by the level. If nil, TLS 1.0 and later: what is older than 1.2 is
-	// still better than clear text, which the level may falls back to.
+	// TLSConfig is cloned for each handshake; what is about the certificate of the
+	// host is set by the level, but for RootCAs, which are trusted instead of those
+	// of the system. If it names no least version and the plan neither: TLS 1.2, and
+	// 1.0 where mail may go in clear, for what is older is better than that.
 	TLSConfig *tls.Config
 
 	// TLSA finds the records that the levels dane and dane-only go by. If nil,
@@ -69,17 +72,21 @@ type SMTP struct {
 	// STS finds the MTA-STS policy of a next-hop domain. If nil, none is asked for.
 	STS STSFinder
 
+	// Tally counts what becomes of TLS; if nil, nobody does.
+	Tally *TLSTally
+
 	// Timeouts for the steps of the dialogue. The timeouts of a plan's
 	// definition come before these.
 	Timeouts Timeouts
 
-	// Log gets what a person should look at: trouble with our own content and
-	// configuration. If nil, nobody does.
+	// Log gets what a person should look at, trouble with our own content and
+	// configuration, and each handshake. If nil, nobody does.
 	Log *slog.Logger
 
 	store    *LMTP // whose dialogue this is; nil: it is SMTP
 	pool     pool
 	fallback DNS
+	warned   sync.Once // that there is no DANE
 }
 
 // Close ends the connections that are kept. Deliveries after it work, but keep none.
@@ -114,13 +121,11 @@ func (s *SMTP) prepare(d *Delivery) ([]nexthop, Outcome) {
 		o.Local = true
 		return nil, o
 	}
-	switch d.Plan.TLS {
-	case TLSNone, TLSMay, TLSEncrypt:
-	default:
-		return local(deferral("4.7.5", "client TLS configuration problem: level %q is not known", d.Plan.TLS))
+	if err := (TLSPolicy{d.Plan.TLS, d.Plan.TLSTerms}).Check(); err != nil {
+		return local(Outcome{Reply: misconfigured("%v", err).reply})
 	}
-	if d.Envelope.RequireTLS && !d.Plan.offNetwork() {
-		return nil, Outcome{Reply: Replyf(550, "5.7.30", "REQUIRETLS needs a verified peer, and level %s verifies none", d.Plan.TLS)}
+	if d.Plan.TLS == TLSDANE && s.TLSA == nil {
+		s.warned.Do(func() { s.log().Warn("TLS level dane is may: there is no resolver whose validation is trusted") })
 	}
 	if s.helo(&d.Plan) == "" {
 		return local(deferral("4.3.5", "no name to say in EHLO is configured"))
@@ -142,6 +147,19 @@ type pass struct {
 	// While a host is asked, left are those it has refused for now, and:
 	now   []int // those of the present transaction
 	later []int // those whom the next ones are for
+
+	// What is known of the next hop that is tried now.
+	nexthopNow nexthop
+	sts        STSFacts
+	records    map[string]TLSAFacts
+	demands    map[host]demanded
+}
+
+// A demanded is what was found to be demanded of a host; an outcome with a reply says
+// that it cannot be had.
+type demanded struct {
+	demand  demand
+	outcome Outcome
 }
 
 // over reports whether there is nothing left to do, or no time to do it.
@@ -154,8 +172,9 @@ func (p *pass) nexthop(ctx context.Context, h nexthop) {
 		p.unfound(ctx, h, o)
 		return
 	}
+	p.policy(ctx, h)
 	sessions := 0
-	for _, x := range p.s.known(hosts, &p.d.Plan) {
+	for _, x := range p.known(ctx, hosts) {
 		if p.over(ctx) || sessions == maxSessions {
 			return
 		}
@@ -228,21 +247,22 @@ func (p *pass) interrupted(ctx context.Context) {
 }
 
 // known puts a host with a kept session in front of those of the same preference.
-func (s *SMTP) known(hosts []host, plan *Plan) []host {
+func (p *pass) known(ctx context.Context, hosts []host) []host {
 	for i, x := range hosts {
 		if x.preference != hosts[0].preference {
 			break
 		}
-		if s.pool.has(s.key(plan, x)) {
+		need, no := p.demand(ctx, x)
+		if no.Reply.Code == 0 && p.s.pool.has(p.s.key(&p.d.Plan, x, need.key)) {
 			return slices.Insert(slices.Delete(hosts, i, i+1), 0, x)
 		}
 	}
 	return hosts
 }
 
-func (s *SMTP) key(plan *Plan, x host) sessionKey {
+func (s *SMTP) key(plan *Plan, x host, need demandKey) sessionKey {
 	return sessionKey{
-		source: plan.Source, host: x.name, addr: x.addr, tls: plan.TLS,
+		source: plan.Source, host: x.name, addr: x.addr, tls: need,
 		credential: plan.Credential.conceal(), helo: s.helo(plan), socket: x.socket,
 	}
 }
@@ -252,6 +272,14 @@ func (s *SMTP) helo(plan *Plan) string {
 		return plan.Source.HELO
 	}
 	return s.Hostname
+}
+
+// roots are the certificates that are trusted; nil: those of the system.
+func (s *SMTP) roots() *x509.CertPool {
+	if s.TLSConfig == nil {
+		return nil
+	}
+	return s.TLSConfig.RootCAs
 }
 
 func (s *SMTP) port() uint16 {

@@ -230,6 +230,9 @@ func (x *exchanger) reply(line string) string {
 	case "DATA":
 		return "354 go"
 	case "STARTTLS":
+		if x.tls == nil && !x.garbled && !slices.ContainsFunc(x.offers, func(o string) bool { return strings.EqualFold(o, verb) }) {
+			return "502 5.5.1 what?"
+		}
 		return "220 go"
 	case "AUTH":
 		return "235 welcome"

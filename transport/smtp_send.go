@@ -17,11 +17,16 @@ func (p *pass) host(ctx context.Context, h host) (session bool) {
 		p.left = append(append(p.left, p.now...), p.later...)
 		p.now, p.later = nil, nil
 	}()
+	need, no := p.demand(ctx, h)
+	if no.Reply.Code != 0 {
+		p.noteLater(no)
+		return false
+	}
 	for {
-		x := p.s.pool.take(p.s.key(&p.d.Plan, h))
+		x := p.s.pool.take(p.s.key(&p.d.Plan, h, need.key))
 		kept := x != nil
 		if !kept {
-			o := opening{s: p.s, d: p.d, h: h}
+			o := opening{s: p.s, d: p.d, h: h, need: need}
 			var out Outcome
 			if x, out = p.open(ctx, &o); x == nil {
 				if !errors.Is(ctx.Err(), context.Canceled) {
@@ -53,8 +58,8 @@ func (p *pass) noteLater(o Outcome) {
 	}
 }
 
-// open opens a session. At the level may, what failed to shake hands is talked to in
-// clear from the second attempt on, unless we have a password to keep.
+// open opens a session. Where mail may go in clear, what failed to shake hands is talked
+// to in clear from the second attempt on, unless we have a password to keep.
 func (p *pass) open(ctx context.Context, o *opening) (*session, Outcome) {
 	x, out := o.open(ctx)
 	again := x == nil && o.noTLS && p.d.Attempt > 1 && o.mayClear()
@@ -97,7 +102,7 @@ func (p *pass) send(ctx context.Context, x *session, h host, kept bool) (end sta
 			p.unreadable(ctx, err)
 			return done
 		}
-		res, err := x.client.Send(ctx, p.envelope(), content)
+		res, err := x.client.Send(ctx, p.envelope(h), content)
 		content.Close()
 		if kept && ctx.Err() == nil && dead(&res, err) {
 			p.later, p.now = append(p.now, p.later...), nil
@@ -133,12 +138,12 @@ func dead(res *smtpclient.Result, err error) bool {
 }
 
 // envelope is the delivery's, for those of the present transaction.
-func (p *pass) envelope() smtpclient.Envelope {
+func (p *pass) envelope(h host) smtpclient.Envelope {
 	from := &p.d.Envelope
 	e := smtpclient.Envelope{
 		From: p.d.ReversePath(), To: make([]smtpclient.Recipient, len(p.now)),
 		Size: p.d.Size, EightBit: from.Body == Body8BitMIME, SMTPUTF8: from.SMTPUTF8,
-		Ret: string(from.Ret), EnvID: from.EnvID,
+		Ret: string(from.Ret), EnvID: from.EnvID, RequireTLS: from.RequireTLS && h.socket == "",
 	}
 	for n, i := range p.now {
 		r := &from.Recipients[i]
@@ -173,7 +178,7 @@ func (p *pass) take(ctx context.Context, x *session, h host, res *smtpclient.Res
 	}
 	_, dsn := x.client.Ext("DSN")
 	taken := p.taken(res)
-	said := Outcome{Host: h.name, Addr: h.where(), Transcript: transcript}
+	said := Outcome{Host: h.name, Addr: h.where(), TLS: x.tls, Transcript: transcript}
 	for n, i := range p.now {
 		o := said
 		o.Reply = remote(res.Reply(n))

@@ -2,9 +2,7 @@ package transport
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -45,10 +43,14 @@ type opening struct {
 	s       *SMTP
 	d       *Delivery
 	h       host
+	need    demand
 	clear   bool // do not ask for TLS: it failed before, and the level lets go of it
 	greeted bool // the host has sent a greeting we could go on from
 	noTLS   bool // a TLS handshake failed
 	adrift  bool // the source's address is not on this machine
+
+	tls   TLSSession
+	fault error // what a policy for tests would have failed of
 }
 
 // open connects to a host and makes the session fit for the plan. If the session is
@@ -69,7 +71,8 @@ func (o *opening) open(ctx context.Context) (*session, Outcome) {
 		return nil, out
 	}
 	return &session{
-		key: o.s.key(&o.d.Plan, o.h), client: client, limits: client.Limits(), opened: time.Now(), once: o.clear,
+		key: o.s.key(&o.d.Plan, o.h, o.need.key), client: client, tls: o.tls,
+		limits: client.Limits(), opened: time.Now(), once: o.clear,
 	}, Outcome{}
 }
 
@@ -100,30 +103,14 @@ func (o *opening) options() smtpclient.Options {
 		},
 	}
 	if o.h.addr.Port() == smtpsPort {
-		options.TLS = o.s.tlsConfig(o.h)
+		options.TLS = o.tlsConfig()
 	}
 	return options
 }
 
-// extended reports whether the session cannot do without extensions. At the level
-// dane that is for the TLSA records to say.
+// extended reports whether the session cannot do without extensions.
 func (o *opening) extended() bool {
-	switch o.d.Plan.TLS {
-	case TLSNone, TLSMay, TLSDANE:
-		return o.d.Plan.Credential != (Credential{})
-	}
-	return true
-}
-
-// tlsConfig is that of the levels may and encrypt: any certificate will do.
-func (s *SMTP) tlsConfig(h host) *tls.Config {
-	config := &tls.Config{MinVersion: tls.VersionTLS10}
-	if s.TLSConfig != nil {
-		config = s.TLSConfig.Clone()
-	}
-	config.ServerName = h.name
-	config.InsecureSkipVerify = true
-	return config
+	return o.need.use == tlsRequired || o.d.Plan.Credential != (Credential{})
 }
 
 // secure brings a session to the TLS level of the plan and authenticates us. An
@@ -139,37 +126,6 @@ func (o *opening) secure(ctx context.Context, c *smtpclient.Client) Outcome {
 		return Outcome{}
 	}
 	return o.authenticate(ctx, c)
-}
-
-// startTLS does what the level asks: none never tries; may goes on in clear if TLS is
-// not offered or refused; encrypt goes on with TLS or not at all. Behind a failed
-// handshake there is nothing to go on with.
-func (o *opening) startTLS(ctx context.Context, c *smtpclient.Client) Outcome {
-	level := o.d.Plan.TLS
-	if c.TLSState() != nil || level == TLSNone || o.clear {
-		return Outcome{}
-	}
-	if _, offered := c.Ext("STARTTLS"); !offered {
-		if level == TLSMay {
-			return Outcome{}
-		}
-		return o.said(deferral("4.7.4", "TLS is required, but was not offered by host %s", o.h))
-	}
-	err := c.StartTLS(ctx, o.s.tlsConfig(o.h))
-	var refused *smtpclient.Refusal
-	switch {
-	case err == nil:
-		return Outcome{}
-	case !errors.As(err, &refused):
-		return o.broken(err, c.Transcript())
-	case refused.Step == smtpclient.StepStartTLS && refused.Reply.Code != 421 && level == TLSMay:
-		return Outcome{}
-	case refused.Step == smtpclient.StepStartTLS:
-		r := remote(refused.Reply)
-		r.Text = fmt.Sprintf("TLS is required, but host %s refused to start TLS: %s", o.h, refused.Reply)
-		return o.said(Outcome{Reply: r})
-	}
-	return o.refused(refused)
 }
 
 // authenticate says AUTH, over TLS alone: PLAIN, or LOGIN where there is no PLAIN. A
@@ -217,14 +173,14 @@ func (o *opening) unproven(out Outcome) Outcome {
 }
 
 // mayClear reports whether the host may be talked to in clear after a failed
-// handshake: the level lets go of TLS, and there is no password to keep.
+// handshake: TLS is not required, and there is no password to keep.
 func (o *opening) mayClear() bool {
-	return o.d.Plan.TLS == TLSMay && o.d.Plan.Credential == (Credential{}) && o.h.addr.Port() != smtpsPort
+	return o.need.use == tlsOffered && o.d.Plan.Credential == (Credential{}) && o.h.addr.Port() != smtpsPort
 }
 
 // said marks an outcome as this host's answer to the session.
 func (o *opening) said(out Outcome) Outcome {
-	out.Host, out.Addr = o.h.name, o.h.where()
+	out.Host, out.Addr, out.TLS = o.h.name, o.h.where(), o.tls
 	out.Destination = true
 	return out
 }
@@ -262,10 +218,21 @@ func (o *opening) broken(err error, transcript string) Outcome {
 	}
 	out := lost(o.h, err)
 	out.Destination = true
-	if e := new(smtpclient.Error); errors.As(err, &e) && e.Step == smtpclient.StepHandshake {
+	var (
+		broke *smtpclient.Error
+		why   *distrust
+	)
+	switch {
+	case errors.As(err, &why):
+		out = o.unverified(why)
+	case errors.As(err, &broke) && broke.Step == smtpclient.StepHandshake:
 		o.noTLS = true
-		out = deferral("4.7.5", "Cannot start TLS: handshake failure with host %s: %s", o.h, reason(e.Err))
+		o.count(ValidationFailure, reason(broke.Err))
+		out = deferral("4.7.5", "Cannot start TLS: handshake failure with host %s: %s", o.h, reason(broke.Err))
 		out.Destination = !o.mayClear() // else the next attempt gets along without
+		if o.need.promise {
+			out = o.denied(out)
+		}
 	}
 	out.Transcript = transcript
 	return out

@@ -306,12 +306,13 @@ func TestSMTPRefusesPlansItCannotKeep(t *testing.T) {
 		change func(*transport.Delivery, *lab)
 		want   string
 	}{
-		"unknown level": {func(d *transport.Delivery, _ *lab) { d.Plan.TLS = "dane" }, `deferred 451 4.7.5 client TLS configuration problem: level "dane" is not known, local`},
-		"no level":      {func(d *transport.Delivery, _ *lab) { d.Plan.TLS = "" }, `deferred 451 4.7.5 client TLS configuration problem: level "" is not known, local`},
+		"unknown level": {func(d *transport.Delivery, _ *lab) { d.Plan.TLS = "half-dane" }, `deferred 451 4.7.5 client TLS configuration problem: TLS level "half-dane" is not known, local`},
+		"no level":      {func(d *transport.Delivery, _ *lab) { d.Plan.TLS = "" }, `deferred 451 4.7.5 client TLS configuration problem: TLS level "" is not known, local`},
 		"no next hop":   {func(d *transport.Delivery, _ *lab) { d.Plan.Nexthop = " , " }, "deferred 451 4.3.5 the next hop is empty, local"},
 		"bad next hop":  {func(d *transport.Delivery, _ *lab) { d.Plan.Nexthop = "[x.test]:0" }, `deferred 451 4.3.5 next hop "[x.test]:0": no such port: "0", local`},
 		"no name":       {func(_ *transport.Delivery, l *lab) { l.Hostname = "" }, "deferred 451 4.3.5 no name to say in EHLO is configured, local"},
-		"REQUIRETLS":    {func(d *transport.Delivery, _ *lab) { d.Envelope.RequireTLS = true }, "failed 550 5.7.30 REQUIRETLS needs a verified peer, and level may verifies none"},
+		"REQUIRETLS":    {func(d *transport.Delivery, _ *lab) { d.Envelope.RequireTLS, d.Plan.TLS = true, "none" }, "failed 550 5.7.30 REQUIRETLS needs a verified peer, and level none verifies none"},
+		"bad terms":     {func(d *transport.Delivery, _ *lab) { d.Plan.TLSTerms.Match = "x.test" }, `deferred 451 4.7.5 client TLS configuration problem: level may has no use for attribute "match", local`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t)

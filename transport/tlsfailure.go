@@ -20,3 +20,14 @@ const (
 	STSPolicyInvalid    TLSFailureKind = "sts-policy-invalid"
 	STSWebPKIInvalid    TLSFailureKind = "sts-webpki-invalid"
 )
+
+// A TLSPolicyKind is where the policy came from that a session is counted for (RFC 8460
+// section 4.2).
+type TLSPolicyKind string
+
+// The kinds of policy.
+const (
+	STSTLSPolicy  TLSPolicyKind = "sts"
+	TLSATLSPolicy TLSPolicyKind = "tlsa"
+	NoTLSPolicy   TLSPolicyKind = "no-policy-found" // none is published; ours count for nobody else
+)

@@ -19,6 +19,10 @@ type Envelope struct {
 	SMTPUTF8 bool        // the message was submitted with SMTPUTF8
 	Ret      string      // RET: FULL, HDRS or empty
 	EnvID    string      // ENVID, not encoded; empty: none
+
+	// RequireTLS says REQUIRETLS (RFC 8689): a peer that does not offer it, or a
+	// connection in clear, cannot take the message.
+	RequireTLS bool
 }
 
 // A Recipient is a forward-path with its parameters.
@@ -128,6 +132,12 @@ func (c *Client) composeMail(e *Envelope, utf8 bool) error {
 			b.buf = append(b.buf, e.Ret...)
 		}
 		b.param(" ENVID=", "", e.EnvID, maxEnvID)
+	}
+	if e.RequireTLS {
+		if _, ok := c.ext["REQUIRETLS"]; !ok || c.tls == nil {
+			return &Unsendable{Reply{550, [3]int{5, 7, 30}, "the message needs REQUIRETLS, which the next hop does not offer"}}
+		}
+		b.buf = append(b.buf, " REQUIRETLS"...)
 	}
 	b.end()
 	return nil
