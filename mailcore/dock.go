@@ -41,10 +41,12 @@ func (s *desk) newPlanner() *transport.Planner {
 	for _, d := range s.config.Transports {
 		definitions[d.Name] = d
 	}
+	s.sites.KnowTransports(definitions)
 	return &transport.Planner{
 		Hostname:           s.config.Hostname,
 		Transports:         definitions,
 		Routes:             transport.RouterFunc(s.route),
+		Defaults:           transport.RouterFunc(s.senderRoute),
 		SmartHosts:         s.sites,
 		SmartHost:          s.config.SmartHost,
 		Sources:            s.sites,

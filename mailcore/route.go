@@ -39,6 +39,26 @@ func (s *desk) route(ctx context.Context, q transport.Query) (r transport.Route,
 	return unknownUser(p), "mail for the host itself", true, nil
 }
 
+// senderRoute is by which transport the mail of a sender goes, to where mail of ours
+// does not end and is not passed on.
+func (s *desk) senderRoute(ctx context.Context, q transport.Query) (r transport.Route, rule string, ok bool, err error) {
+	settings, err := s.sites.Current(ctx)
+	if err != nil {
+		return r, "", false, err
+	}
+	if a, err := address.Parse(q.Recipient); err == nil {
+		switch s.placeOf(settings, a.Fold().Domain) {
+		case atHost, aliased, relayed:
+			return r, "", false, nil
+		case hosted:
+			if _, _, own := settings.OwnRoute(q.Recipient); own {
+				return r, "", false, nil
+			}
+		}
+	}
+	return settings.SenderRoute(ctx, q)
+}
+
 // mailboxRoute is where the mail of a mailbox goes. Mail that is in the queue for
 // an address which has none any more is returned, for to its exchanger means to
 // us; but a hosted domain without any mailbox is one that only sends through us.

@@ -126,12 +126,14 @@ func readAliasFile(a *app, cmd command, args []string) ([]string, error) {
 	return args, err
 }
 
-// aliasText reads a file of aliases whole. One that is larger than a request to
-// the server would reach it cut short.
+// maxAliasText is how much text of aliases is read at once, in octets.
+const maxAliasText = 32 << 20
+
+// aliasText reads a file of aliases whole.
 func aliasText(name string, in io.Reader) (io.Reader, error) {
-	text, err := io.ReadAll(io.LimitReader(in, maxRequest/2+1))
-	if err == nil && len(text) > maxRequest/2 {
-		err = fmt.Errorf("%s: larger than %d octets", name, maxRequest/2)
+	text, err := io.ReadAll(io.LimitReader(in, maxAliasText+1))
+	if err == nil && len(text) > maxAliasText {
+		err = fmt.Errorf("%s: larger than %d octets", name, maxAliasText)
 	}
 	return bytes.NewReader(text), err
 }

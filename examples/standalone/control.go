@@ -37,8 +37,11 @@ type frame struct {
 	Exit *int   `json:"exit,omitempty"`
 }
 
-// maxRequest bounds a request: a transport map of a hundred thousand lines fits.
-const maxRequest = 64 << 20
+// Limits of a request, in octets: a transport map of a million lines fits.
+const (
+	maxStdin   = 64 << 20 // what a command reads
+	maxRequest = 96 << 20 // with that in base64
+)
 
 // remoteExit is the exit status of a command that the server carried out.
 type remoteExit int
@@ -65,7 +68,7 @@ func (a *app) remote(ctx context.Context, cmd command, args []string) (done bool
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	req := request{Args: append([]string{cmd.name}, args...), JSON: a.json, Terminal: a.terminal()}
 	if cmd.prepare != nil && a.stdin != nil {
-		if req.Stdin, err = io.ReadAll(io.LimitReader(a.stdin, maxRequest/2)); err != nil {
+		if req.Stdin, err = io.ReadAll(io.LimitReader(a.stdin, maxStdin)); err != nil {
 			return true, err
 		}
 	}

@@ -24,11 +24,16 @@ trail          seq time event queue_id previous_id site sender recipient lane
                report_id transcript
 route list, set          pattern value
 route lookup             transport nexthop rule
+route import             routes (how many) dry_run
+route sender list, set   key value
+route sender import      sender_routes sources (how many) dry_run
 explain                  transport nexthop source{name ipv4 ipv6 helo} tls credential lane limit
                          because[].part .rule
 source list, set, add    key site ipv4 ipv6 helo prefer weight
 smarthost list, set      key nexthop credential
 relay list, set          key credential
+smarthost import         smarthosts (how many) dry_run
+relay import             credentials (how many) dry_run
 tls list, set            key level
 site list, add           name uids contact suspended
 domain list, add         domain site class listed

@@ -194,7 +194,7 @@ func TestALineIsNotCutAndItsEndIsThisSystems(t *testing.T) {
 
 func TestABarIsDrawnNowAndThenAndTakenAway(t *testing.T) {
 	var screen strings.Builder
-	b := &bar{w: &screen, total: 4000, done: "held"}
+	b := &bar{w: &screen, total: 4000, what: "messages", done: "held"}
 	b.at(1000)
 	b.at(2000) // at once after the other
 	b.drawn = b.drawn.Add(-time.Second)

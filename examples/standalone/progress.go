@@ -29,7 +29,7 @@ func (c *call) progress(ctx context.Context, m *queue.Match, done string, do fun
 	if err != nil || total < progressFrom {
 		return end, err
 	}
-	b := &bar{w: c.stderr, total: total, done: done}
+	b := &bar{w: c.stderr, total: total, what: "messages", done: done}
 	m.Progress = b.at
 	return b.end, nil
 }
@@ -38,6 +38,7 @@ func (c *call) progress(ctx context.Context, m *queue.Match, done string, do fun
 type bar struct {
 	w     io.Writer
 	total int
+	what  string // is counted
 	done  string
 	drawn time.Time
 }
@@ -53,7 +54,7 @@ func (b *bar) at(n int) {
 func (b *bar) draw(n int) {
 	n = min(n, b.total) // more can match than when it was counted
 	filled := n * progressWidth / b.total
-	fmt.Fprintf(b.w, "\r[%-*s] %3d%%  %d of %d messages %s", progressWidth, strings.Repeat("#", filled), n*100/b.total, n, b.total, b.done)
+	fmt.Fprintf(b.w, "\r[%-*s] %3d%%  %d of %d %s %s", progressWidth, strings.Repeat("#", filled), n*100/b.total, n, b.total, b.what, b.done)
 }
 
 // end clears the line.

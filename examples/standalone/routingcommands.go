@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"maps"
-	"os"
 	"slices"
 	"strings"
 
@@ -18,7 +15,6 @@ func routingCommands() []command {
 		{name: "route set", args: "PATTERN TRANSPORT:NEXTHOP", short: "add or change an entry of the transport map", run: routeSet},
 		{name: "route list", short: "the transport map", run: routeList},
 		{name: "route delete", args: "PATTERN", short: "delete an entry of the transport map", run: routeDelete},
-		{name: "route import", args: "FILE", short: "add the entries of a transport(5) file, all or none", run: routeImport, prepare: readRouteFile},
 		{name: "route lookup", args: "ADDRESS", short: "what the transport map says about an address", run: routeLookup},
 		{name: "smarthost set", args: "default|SENDER|@DOMAIN|SITE NEXTHOP [USER]", short: "send through a smart host; with USER the password is read from standard input", run: smartHostSet, prepare: readSecretWithUser},
 		{name: "smarthost unset", args: "default|SENDER|@DOMAIN|SITE", short: "stop sending through it", run: smartHostUnset},
@@ -38,12 +34,6 @@ func routeSet(ctx context.Context, c *call) error {
 		return err
 	}
 	r := sites.Route{Pattern: words[0], Value: strings.Join(words[1:], " ")}
-	one := maps.All(map[string]string{r.Pattern: r.Value})
-	if parsed, err := transport.NewTable("route set", one); err != nil {
-		return err
-	} else if err := parsed.Check(transport.Builtin()); err != nil {
-		return err
-	}
 	if err := c.server.Sites().SetRoute(ctx, r); err != nil {
 		return err
 	}
@@ -70,45 +60,6 @@ func routeDelete(ctx context.Context, c *call) error {
 		return err
 	}
 	return c.print(sites.Route{Pattern: words[0]}, "route %s deleted\n", words[0])
-}
-
-// readRouteFile reads the file where the user is, for the server may be
-// elsewhere.
-func readRouteFile(a *app, _ command, args []string) ([]string, error) {
-	if len(args) != 1 || args[0] == "-" {
-		return args, nil
-	}
-	text, err := os.ReadFile(args[0])
-	if err != nil {
-		return nil, err
-	}
-	a.stdin = bytes.NewReader(text)
-	return args, nil
-}
-
-func routeImport(ctx context.Context, c *call) error {
-	words, err := c.parse(1, 1, nil)
-	if err != nil {
-		return err
-	}
-	parsed, err := transport.ParseMap(words[0], c.stdin)
-	if err != nil {
-		return err
-	}
-	if err := parsed.Check(transport.Builtin()); err != nil {
-		return err
-	}
-	for _, warning := range parsed.Warnings() {
-		fmt.Fprintln(c.stderr, "warning:", warning)
-	}
-	var rows []sites.Route
-	for pattern, value := range parsed.All() {
-		rows = append(rows, sites.Route{Pattern: pattern, Value: value})
-	}
-	if err := c.server.Sites().SetRoutes(ctx, rows); err != nil {
-		return err
-	}
-	return c.print(map[string]int{"routes": len(rows)}, "%d %s imported\n", len(rows), plural(len(rows), "route"))
 }
 
 func routeLookup(ctx context.Context, c *call) error {

@@ -28,6 +28,7 @@ var belongings = [...]belonging{
 	{kind: "aliases", table: "panelmail_alias", domain: ofDomain},
 	{kind: "recipients", table: "panelmail_domain_recipient", domain: ofDomain},
 	{kind: "routes", table: "panelmail_route", domain: ofDomain},
+	{kind: "sender_routes", table: "panelmail_sender_route", site: "site", key: "key", domain: ofDomain},
 	{kind: "sources", table: "panelmail_source", site: "site", key: "key", domain: ofDomain},
 	{kind: "smarthosts", table: "panelmail_smarthost", site: "site", key: "key", domain: ofDomain},
 	{kind: "credentials", table: "panelmail_credential", domain: ofDomain},

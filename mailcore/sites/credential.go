@@ -43,6 +43,11 @@ func credentialKey(key string) (senderKey, error) {
 
 // SetCredential adds a credential or replaces the one of the same key.
 func (s *Sites) SetCredential(ctx context.Context, c Credential) error {
+	return s.change(ctx, func(tx *sql.Tx) error { return putCredential(tx, c) })
+}
+
+// putCredential stores one row.
+func putCredential(tx *sql.Tx, c Credential) error {
 	key, err := credentialKey(c.Key)
 	if err != nil {
 		return err
@@ -50,13 +55,11 @@ func (s *Sites) SetCredential(ctx context.Context, c Credential) error {
 	if err := checkCredential("credential", c.Key, c.Credential); err != nil {
 		return err
 	}
-	return s.change(ctx, func(tx *sql.Tx) error {
-		_, err := tx.Exec(`
-			INSERT INTO panelmail_credential (key, domain, login, password) VALUES (?, ?, ?, ?)
-			ON CONFLICT (key) DO UPDATE SET login = excluded.login, password = excluded.password`,
-			key.key, key.domain, c.Credential.User, c.Credential.Password)
-		return err
-	})
+	_, err = tx.Exec(`
+		INSERT INTO panelmail_credential (key, domain, login, password) VALUES (?, ?, ?, ?)
+		ON CONFLICT (key) DO UPDATE SET login = excluded.login, password = excluded.password`,
+		key.key, key.domain, c.Credential.User, c.Credential.Password)
+	return err
 }
 
 // RemoveCredential removes the credential of a key.

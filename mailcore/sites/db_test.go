@@ -18,7 +18,7 @@ type file struct {
 	writer, reader *sql.DB
 }
 
-func openFile(t *testing.T, path string) *file {
+func openFile(t testing.TB, path string) *file {
 	t.Helper()
 	own, err := sqlitedb.Own(path)
 	if err != nil {

@@ -98,9 +98,14 @@ func (s *Snapshot) smartHost(q transport.Query) (smartHostRow, bool) {
 	l := lookupSender(q.Sender)
 	site := s.responsible(q, l)
 	for _, key := range l.keys(site, keyDefault) {
-		if row, ok := s.smartHosts[key]; ok && s.visible(row.domain, site) {
-			return row, true
+		row, ok := s.smartHosts[key]
+		switch {
+		case !ok || !s.visible(row.domain, site):
+			continue
+		case row.nexthop == keepDefault:
+			row, ok = s.smartHosts[keyDefault]
 		}
+		return row, ok
 	}
 	return smartHostRow{}, false
 }
@@ -165,6 +170,15 @@ func (s *Sites) Route(ctx context.Context, q transport.Query) (r transport.Route
 		return r, "", false, err
 	}
 	return snap.Route(ctx, q)
+}
+
+// SenderRoute is [Snapshot.SenderRoute] with the settings in force.
+func (s *Sites) SenderRoute(ctx context.Context, q transport.Query) (r transport.Route, rule string, ok bool, err error) {
+	snap, err := s.Current(ctx)
+	if err != nil {
+		return r, "", false, err
+	}
+	return snap.SenderRoute(ctx, q)
 }
 
 // Source implements [transport.Sourcer].

@@ -3,6 +3,7 @@ package sites
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -41,28 +42,41 @@ func (s *Sites) SetRoute(ctx context.Context, r Route) error {
 	return s.SetRoutes(ctx, []Route{r})
 }
 
-// SetRoutes adds or replaces all of the routes, or on any error none.
+// SetRoutes adds or replaces all of the routes, or on any error none. A transport
+// that is not defined is [ErrInvalid].
 func (s *Sites) SetRoutes(ctx context.Context, routes []Route) error {
-	type row struct{ pattern, domain, value string }
-	list := make([]row, 0, len(routes))
-	for _, r := range routes {
-		pattern, domain := foldPattern(r.Pattern)
-		if err := transport.ValidateEntry(pattern, r.Value); err != nil {
-			return invalid("route", r.Pattern, "%v", err)
-		}
-		list = append(list, row{pattern, domain, r.Value})
+	return s.Import(ctx, Import{Routes: routes})
+}
+
+// putRoute stores one row.
+func (w *importer) putRoute(r Route) error {
+	pattern, domain := foldPattern(r.Pattern)
+	if err := transport.ValidateEntry(pattern, r.Value); err != nil {
+		return invalid("route", r.Pattern, "%v", err)
 	}
-	return s.change(ctx, func(tx *sql.Tx) error {
-		for _, r := range list {
-			_, err := tx.Exec(`
-				INSERT INTO panelmail_route (pattern, domain, value) VALUES (?, ?, ?)
-				ON CONFLICT (pattern) DO UPDATE SET value = excluded.value`, r.pattern, r.domain, r.value)
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	route, err := transport.ParseRoute(r.Value)
+	if err != nil {
+		return invalid("route", r.Pattern, "%v", err)
+	}
+	if err := w.known("route", r.Pattern, route.Transport); err != nil {
+		return err
+	}
+	_, err = w.tx.Exec(`
+		INSERT INTO panelmail_route (pattern, domain, value) VALUES (?, ?, ?)
+		ON CONFLICT (pattern) DO UPDATE SET value = excluded.value`, pattern, domain, r.Value)
+	return err
+}
+
+// countRoutes refuses a transport map that could not be loaded.
+func (w *importer) countRoutes() error {
+	var n int
+	if err := w.tx.QueryRow(`SELECT count(*) FROM panelmail_route`).Scan(&n); err != nil {
+		return err
+	}
+	if n > transport.MaxRows {
+		return fmt.Errorf("sites: the transport map would be %w: %d rows, at most %d", ErrInvalid, n, transport.MaxRows)
+	}
+	return nil
 }
 
 // RemoveRoute removes the route of a pattern.

@@ -119,6 +119,13 @@ INSERT INTO panelmail_source_member (key, domain, site, ipv4, ipv6, helo, prefer
 	SELECT key, domain, site, ipv4, ipv6, helo, '', 1 FROM panelmail_source;
 DROP TABLE panelmail_source;
 ALTER TABLE panelmail_source_member RENAME TO panelmail_source;
+`, `
+CREATE TABLE panelmail_sender_route (
+	key    TEXT NOT NULL PRIMARY KEY,
+	domain TEXT NOT NULL,                -- of an address or @domain key, else ''
+	site   TEXT NOT NULL,                -- of a site key, else ''
+	value  TEXT NOT NULL                 -- transport:nexthop, or DUNNO
+) STRICT, WITHOUT ROWID;
 `}
 
 // migrate makes the tables or brings them up to date. It refuses tables that a

@@ -33,7 +33,8 @@ type Receipt struct {
 	Site string `json:"site"`
 
 	// Rows are the numbers of rows by kind: uids, domains, logins, mailboxes,
-	// aliases, recipients, routes, sources, smarthosts, credentials, tls_policies.
+	// aliases, recipients, routes, sender_routes, sources, smarthosts, credentials,
+	// tls_policies.
 	// What there was none of is left out.
 	Rows map[string]int `json:"rows"`
 }

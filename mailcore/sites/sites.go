@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/panelmail/panelmail/transport"
 )
 
 // A DB runs transactions in the SQLite file that holds the settings.
@@ -40,6 +42,8 @@ type Sites struct {
 	mu     sync.Mutex   // one reload at a time
 
 	found found
+
+	program atomic.Pointer[transport.Definitions] // transports beside the built-in ones
 }
 
 // New opens the settings held in db, making or migrating the tables if needed.

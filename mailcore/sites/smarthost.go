@@ -16,7 +16,8 @@ type SmartHost struct {
 	Key string `json:"key"`
 
 	// Nexthop is domain, [host], either with :port, or a list of them;
-	// without brackets the exchangers of the domain are looked up.
+	// without brackets the exchangers of the domain are looked up. DUNNO makes
+	// the key an exception: its mail goes where the default says.
 	Nexthop string `json:"nexthop"`
 
 	// Credential authenticates there; zero: the one of [Sites.SetCredential],
@@ -30,6 +31,12 @@ type SmartHost struct {
 func (h SmartHost) Check() error {
 	if _, err := parseSenderKey("smart host", h.Key); err != nil {
 		return err
+	}
+	if h.keepsDefault() {
+		if h.Key == keyDefault || h.Credential != (transport.Credential{}) {
+			return invalid("smart host", h.Key, "%s is for senders, and takes no credential", keepDefault)
+		}
+		return nil
 	}
 	if _, err := foldNexthops("smart host", h.Nexthop); err != nil {
 		return err
@@ -45,8 +52,15 @@ func (h SmartHost) Check() error {
 	return checkCredential("smart host", h.Key, h.Credential)
 }
 
+func (h SmartHost) keepsDefault() bool { return strings.EqualFold(h.Nexthop, keepDefault) }
+
 // SetSmartHost adds a smart host or replaces the one of the same key.
 func (s *Sites) SetSmartHost(ctx context.Context, h SmartHost) error {
+	return s.change(ctx, func(tx *sql.Tx) error { return putSmartHost(tx, h) })
+}
+
+// putSmartHost stores one row.
+func putSmartHost(tx *sql.Tx, h SmartHost) error {
 	if err := h.Check(); err != nil {
 		return err
 	}
@@ -54,22 +68,22 @@ func (s *Sites) SetSmartHost(ctx context.Context, h SmartHost) error {
 	if err != nil {
 		return err
 	}
-	nexthop, err := foldNexthops("smart host", h.Nexthop)
-	if err != nil {
-		return err
-	}
-	return s.change(ctx, func(tx *sql.Tx) error {
-		if err := mustHaveKeySite(tx, key); err != nil {
+	nexthop := keepDefault
+	if !h.keepsDefault() {
+		if nexthop, err = foldNexthops("smart host", h.Nexthop); err != nil {
 			return err
 		}
-		_, err := tx.Exec(`
-			INSERT INTO panelmail_smarthost (key, domain, site, nexthop, login, password)
-			VALUES (?, ?, ?, ?, ?, ?)
-			ON CONFLICT (key) DO UPDATE
-			SET nexthop = excluded.nexthop, login = excluded.login, password = excluded.password`,
-			key.key, key.domain, key.site, nexthop, h.Credential.User, h.Credential.Password)
+	}
+	if err := mustHaveKeySite(tx, key); err != nil {
 		return err
-	})
+	}
+	_, err = tx.Exec(`
+		INSERT INTO panelmail_smarthost (key, domain, site, nexthop, login, password)
+		VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (key) DO UPDATE
+		SET nexthop = excluded.nexthop, login = excluded.login, password = excluded.password`,
+		key.key, key.domain, key.site, nexthop, h.Credential.User, h.Credential.Password)
+	return err
 }
 
 // RemoveSmartHost removes the smart host of a key.

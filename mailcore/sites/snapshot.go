@@ -14,15 +14,16 @@ import (
 // its methods may be called from many goroutines at once. Logins are not in
 // it: see [Sites.Authenticate].
 type Snapshot struct {
-	revision    int64
-	sites       map[string]Site
-	uids        map[int]string
-	domains     map[string]Domain
-	routes      routeTable
-	sources     map[string][]sourceRow // the members of each pool
-	smartHosts  map[string]smartHostRow
-	credentials map[string]credentialRow
-	tls         map[string]transport.TLSLevel
+	revision     int64
+	sites        map[string]Site
+	uids         map[int]string
+	domains      map[string]Domain
+	routes       routeTable
+	senderRoutes map[string]senderRouteRow
+	sources      map[string][]sourceRow // the members of each pool
+	smartHosts   map[string]smartHostRow
+	credentials  map[string]credentialRow
+	tls          map[string]transport.TLSLevel
 }
 
 // Format prints the revision alone, whatever the verb: there are passwords
@@ -112,20 +113,21 @@ func (s *Snapshot) LoginOwns(site, login, reversePath string) bool {
 // load reads everything in one transaction.
 func load(tx *sql.Tx) (*Snapshot, error) {
 	s := &Snapshot{
-		sites:       map[string]Site{},
-		uids:        map[int]string{},
-		domains:     map[string]Domain{},
-		sources:     map[string][]sourceRow{},
-		smartHosts:  map[string]smartHostRow{},
-		credentials: map[string]credentialRow{},
-		tls:         map[string]transport.TLSLevel{},
+		sites:        map[string]Site{},
+		uids:         map[int]string{},
+		domains:      map[string]Domain{},
+		senderRoutes: map[string]senderRouteRow{},
+		sources:      map[string][]sourceRow{},
+		smartHosts:   map[string]smartHostRow{},
+		credentials:  map[string]credentialRow{},
+		tls:          map[string]transport.TLSLevel{},
 	}
 	err := tx.QueryRow(`SELECT revision FROM panelmail_sites_version`).Scan(&s.revision)
 	if err != nil {
 		return nil, err
 	}
 	for _, part := range []func(*sql.Tx, *Snapshot) error{
-		loadSites, loadUIDs, loadDomains, loadRoutes, loadSources, loadSmartHosts, loadCredentials, loadTLS,
+		loadSites, loadUIDs, loadDomains, loadRoutes, loadSenderRoutes, loadSources, loadSmartHosts, loadCredentials, loadTLS,
 	} {
 		if err := part(tx, s); err != nil {
 			return nil, err

@@ -94,6 +94,11 @@ func (s *Sites) SetSource(ctx context.Context, src Source) error { return s.setS
 func (s *Sites) AddSource(ctx context.Context, src Source) error { return s.setSource(ctx, src, false) }
 
 func (s *Sites) setSource(ctx context.Context, src Source, alone bool) error {
+	return s.change(ctx, func(tx *sql.Tx) error { return putSource(tx, src, alone) })
+}
+
+// putSource stores one row, alone or beside the others of its pool.
+func putSource(tx *sql.Tx, src Source, alone bool) error {
 	key, err := parseSourceKey(src.Key)
 	if err != nil {
 		return err
@@ -101,28 +106,26 @@ func (s *Sites) setSource(ctx context.Context, src Source, alone bool) error {
 	if err := src.check(); err != nil {
 		return err
 	}
-	return s.change(ctx, func(tx *sql.Tx) error {
-		if err := mustHaveKeySite(tx, key); err != nil {
+	if err := mustHaveKeySite(tx, key); err != nil {
+		return err
+	}
+	if name, ok := strings.CutPrefix(key.key, loginKey); ok {
+		if key.site, err = loginSite(tx, name, src.Site); err != nil {
 			return err
 		}
-		if name, ok := strings.CutPrefix(key.key, loginKey); ok {
-			if key.site, err = loginSite(tx, name, src.Site); err != nil {
-				return err
-			}
+	}
+	if alone {
+		if _, err := tx.Exec(`DELETE FROM panelmail_source WHERE key = ?`, key.key); err != nil {
+			return err
 		}
-		if alone {
-			if _, err := tx.Exec(`DELETE FROM panelmail_source WHERE key = ?`, key.key); err != nil {
-				return err
-			}
-		}
-		_, err = tx.Exec(`
-			INSERT INTO panelmail_source (key, domain, site, ipv4, ipv6, helo, prefer, weight)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (key, ipv4, ipv6) DO UPDATE
-			SET helo = excluded.helo, prefer = excluded.prefer, weight = excluded.weight`,
-			key.key, key.domain, key.site, addrText(src.IPv4), addrText(src.IPv6), src.HELO, src.Prefer, cmp.Or(src.Weight, 1))
-		return err
-	})
+	}
+	_, err = tx.Exec(`
+		INSERT INTO panelmail_source (key, domain, site, ipv4, ipv6, helo, prefer, weight)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (key, ipv4, ipv6) DO UPDATE
+		SET helo = excluded.helo, prefer = excluded.prefer, weight = excluded.weight`,
+		key.key, key.domain, key.site, addrText(src.IPv4), addrText(src.IPv6), src.HELO, src.Prefer, cmp.Or(src.Weight, 1))
+	return err
 }
 
 // loginSite is the site of a login; that which is named, if it is there, for one
