@@ -47,6 +47,7 @@ var errDryRun = errors.New("dry run")
 func (s *Sites) Import(ctx context.Context, rows Import) error {
 	err := s.change(ctx, func(tx *sql.Tx) error {
 		w := &importer{tx: tx, progress: rows.Progress}
+		defer w.close()
 		var err error
 		if w.transports, err = s.definitions(tx); err != nil {
 			return err
@@ -71,6 +72,13 @@ type importer struct {
 	transports transport.Definitions
 	progress   func(int)
 	done       int
+	route      *sql.Stmt // that stores a route, once there is one to store
+}
+
+func (w *importer) close() {
+	if w.route != nil {
+		w.route.Close()
+	}
 }
 
 func (w *importer) store(ctx context.Context, rows Import) error {

@@ -61,9 +61,15 @@ func (w *importer) putRoute(r Route) error {
 	if err := w.known("route", r.Pattern, route.Transport); err != nil {
 		return err
 	}
-	_, err = w.tx.Exec(`
-		INSERT INTO panelmail_route (pattern, domain, value) VALUES (?, ?, ?)
-		ON CONFLICT (pattern) DO UPDATE SET value = excluded.value`, pattern, domain, r.Value)
+	if w.route == nil { // prepared, for there may be a million
+		w.route, err = w.tx.Prepare(`
+			INSERT INTO panelmail_route (pattern, domain, value) VALUES (?, ?, ?)
+			ON CONFLICT (pattern) DO UPDATE SET value = excluded.value`)
+		if err != nil {
+			return err
+		}
+	}
+	_, err = w.route.Exec(pattern, domain, r.Value)
 	return err
 }
 
