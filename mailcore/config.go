@@ -52,6 +52,10 @@ type Config struct {
 	SmartHost           string
 	SmartHostCredential transport.Credential
 
+	// Tokens gets access tokens of OAuth 2.0 for the credentials that need them. If
+	// nil, their mail waits.
+	Tokens transport.Tokener
+
 	// TLSLevel is the least TLS that delivery accepts where no policy says
 	// more. If empty, "may".
 	TLSLevel transport.TLSLevel

@@ -63,6 +63,7 @@ func (s *Server) newDesk(config Config, was *desk) (*desk, error) {
 		Port:         config.Port,
 		AllowPrivate: config.AllowPrivate,
 		Listeners:    s.ownAddresses,
+		Tokens:       config.Tokens,
 		Log:          config.Log,
 	}
 	return d, nil

@@ -43,11 +43,11 @@ func TestACredentialNeverPrintsItsPassword(t *testing.T) {
 }
 
 func TestEqualCredentialsAreEqualTerms(t *testing.T) {
-	a, b := Plan{Credential: Credential{"u", "p"}}, Plan{Credential: Credential{"u", strings.Repeat("p", 1)}}
+	a, b := Plan{Credential: Credential{User: "u", Password: "p"}}, Plan{Credential: Credential{User: "u", Password: strings.Repeat("p", 1)}}
 	if a.terms() != b.terms() {
 		t.Error("equal plans differ")
 	}
-	for _, other := range []Plan{{}, {Credential: Credential{"u", "q"}}, {Credential: Credential{"u", "p"}, Direct: true}} {
+	for _, other := range []Plan{{}, {Credential: Credential{User: "u", Password: "q"}}, {Credential: Credential{User: "u", Password: "p"}, Direct: true}, {Credential: Credential{User: "u", Password: "p", OAuth: true}}} {
 		if a.terms() == other.terms() {
 			t.Errorf("%+v: other plans are equal", other)
 		}

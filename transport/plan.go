@@ -68,12 +68,19 @@ func (p *Plan) terms() terms {
 type Credential struct {
 	User     string
 	Password string
+
+	// OAuth says that Password is an access token of OAuth 2.0, for the mechanism
+	// XOAUTH2. If it is empty, [SMTP.Tokens] is asked for one.
+	OAuth bool
 }
 
 // String is the user name with the password masked.
 func (c Credential) String() string {
-	if c == (Credential{}) {
+	switch {
+	case c == (Credential{}):
 		return ""
+	case c.OAuth:
+		return c.User + ":*** (XOAUTH2)"
 	}
 	return c.User + ":***"
 }

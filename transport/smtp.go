@@ -75,6 +75,10 @@ type SMTP struct {
 	// Tally counts what becomes of TLS; if nil, nobody does.
 	Tally *TLSTally
 
+	// Tokens gets access tokens for credentials without a password of their own.
+	// If nil, their mail waits.
+	Tokens Tokener
+
 	// Timeouts for the steps of the dialogue. The timeouts of a plan's
 	// definition come before these.
 	Timeouts Timeouts
@@ -85,6 +89,7 @@ type SMTP struct {
 
 	store    *LMTP // whose dialogue this is; nil: it is SMTP
 	pool     pool
+	logins   logins
 	fallback DNS
 	warned   sync.Once // that there is no DANE
 }

@@ -6,11 +6,8 @@ import (
 	"io"
 	"net"
 	"os"
-	"strings"
 	"syscall"
 	"time"
-
-	"github.com/emersion/go-sasl"
 
 	"github.com/panelmail/panelmail/internal/smtpclient"
 )
@@ -56,6 +53,9 @@ type opening struct {
 // open connects to a host and makes the session fit for the plan. If the session is
 // nil, the outcome says why.
 func (o *opening) open(ctx context.Context) (*session, Outcome) {
+	if out := o.barred(); out.Reply.Code != 0 {
+		return nil, out
+	}
 	conn, err := o.dial(ctx)
 	if err != nil {
 		return nil, o.unreached(err)
@@ -126,50 +126,6 @@ func (o *opening) secure(ctx context.Context, c *smtpclient.Client) Outcome {
 		return Outcome{}
 	}
 	return o.authenticate(ctx, c)
-}
-
-// authenticate says AUTH, over TLS alone: PLAIN, or LOGIN where there is no PLAIN. A
-// refusal never fails the message: the password is ours, and may be set right.
-func (o *opening) authenticate(ctx context.Context, c *smtpclient.Client) Outcome {
-	var (
-		mechanism  sasl.Client
-		credential = o.d.Plan.Credential
-		offered, _ = c.Ext("AUTH")
-	)
-	for _, name := range strings.Fields(strings.ToUpper(offered)) {
-		switch {
-		case name == sasl.Plain:
-			mechanism = sasl.NewPlainClient("", credential.User, credential.Password)
-		case name == sasl.Login && mechanism == nil:
-			mechanism = sasl.NewLoginClient(credential.User, credential.Password)
-		}
-	}
-	if c.TLSState() == nil || mechanism == nil {
-		return o.unproven(deferral("4.7.0", "SASL authentication failed: server %s offered no compatible authentication "+
-			"mechanisms for this type of connection security", o.h))
-	}
-	err := c.Auth(ctx, mechanism, credential.Password)
-	var (
-		refused *smtpclient.Refusal
-		broke   *smtpclient.Error
-	)
-	switch {
-	case err == nil:
-		return Outcome{}
-	case errors.As(err, &refused):
-		return o.unproven(deferral("4.7.0", "SASL authentication failed; server %s said: %s", o.h, refused.Reply))
-	case errors.As(err, &broke):
-		return o.broken(err, c.Transcript())
-	}
-	return o.unproven(deferral("4.7.0", "SASL authentication failed: %v", err))
-}
-
-// unproven marks an outcome as trouble with this credential. Others get along with the
-// host, so that the destination must not suffer for it.
-func (o *opening) unproven(out Outcome) Outcome {
-	out = o.said(out)
-	out.Local, out.Destination = true, false
-	return out
 }
 
 // mayClear reports whether the host may be talked to in clear after a failed

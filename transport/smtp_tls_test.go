@@ -135,7 +135,7 @@ func TestCredentialsGoOverTLSAloneAndShowNowhere(t *testing.T) {
 	}{
 		"PLAIN":                {transport.TLSEncrypt, &exchanger{offers: []string{"AUTH login plain", "STARTTLS"}}, "delivered 250 2.0.0 taken by mx.x.test", "AUTH PLAIN "},
 		"LOGIN":                {transport.TLSEncrypt, &exchanger{offers: []string{"AUTH CRAM-MD5 LOGIN", "STARTTLS"}, answer: login}, "delivered 250 2.0.0 taken by mx.x.test", "AUTH LOGIN "},
-		"no mechanism of ours": {transport.TLSEncrypt, &exchanger{offers: []string{"AUTH CRAM-MD5", "STARTTLS"}}, "deferred 451 4.7.0 " + none, ""},
+		"no mechanism of ours": {transport.TLSEncrypt, &exchanger{offers: []string{"AUTH DIGEST-MD5", "STARTTLS"}}, "deferred 451 4.7.0 " + none, ""},
 		"no AUTH":              {transport.TLSEncrypt, &exchanger{offers: []string{"STARTTLS"}}, "deferred 451 4.7.0 " + none, ""},
 		"no TLS at may":        {transport.TLSMay, &exchanger{offers: []string{"AUTH PLAIN"}}, "deferred 451 4.7.0 " + none, ""},
 		"TLS refused at may":   {transport.TLSMay, &exchanger{offers: []string{"AUTH PLAIN", "STARTTLS"}, answer: on("STARTTLS", "454 no")}, "deferred 451 4.7.0 " + none, ""},

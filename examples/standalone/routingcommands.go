@@ -19,9 +19,6 @@ func routingCommands() []command {
 		{name: "smarthost set", args: "default|SENDER|@DOMAIN|SITE NEXTHOP [USER]", short: "send through a smart host; with USER the password is read from standard input", run: smartHostSet, prepare: readSecretWithUser},
 		{name: "smarthost unset", args: "default|SENDER|@DOMAIN|SITE", short: "stop sending through it", run: smartHostUnset},
 		{name: "smarthost list", short: "the smart hosts", run: smartHostList},
-		{name: "relay set", args: "NEXTHOP|SENDER|@DOMAIN USER", short: "set a credential; the password is read from standard input", run: relaySet, prepare: readSecret},
-		{name: "relay list", short: "the credentials, without passwords", run: relayList},
-		{name: "relay delete", args: "NEXTHOP|SENDER|@DOMAIN", short: "delete a credential", run: relayDelete},
 		{name: "tls set", args: "DOMAIN|NEXTHOP LEVEL", short: "set a TLS policy: none, may or encrypt", run: tlsSet},
 		{name: "tls list", short: "the TLS policies", run: tlsList},
 		{name: "tls delete", args: "DOMAIN|NEXTHOP", short: "delete a TLS policy", run: tlsDelete},
@@ -130,44 +127,6 @@ func smartHostList(ctx context.Context, c *call) error {
 	return table(c, all, "no smart hosts", "KEY\tNEXTHOP\tUSER", func(h sites.SmartHost) []any {
 		return []any{h.Key, h.Nexthop, h.Credential.User}
 	})
-}
-
-func relaySet(ctx context.Context, c *call) error {
-	words, err := c.parse(2, 2, nil)
-	if err != nil {
-		return err
-	}
-	password, err := c.password()
-	if err != nil {
-		return err
-	}
-	row := sites.Credential{Key: words[0], Credential: transport.Credential{User: words[1], Password: password}}
-	if err := c.server.Sites().SetCredential(ctx, row); err != nil {
-		return err
-	}
-	return c.print(row, "credential of %s set\n", row.Key)
-}
-
-func relayList(ctx context.Context, c *call) error {
-	if _, err := c.parse(0, 0, nil); err != nil {
-		return err
-	}
-	all, err := c.server.Sites().ListCredentials(ctx)
-	if err != nil {
-		return err
-	}
-	return table(c, all, "no credentials", "KEY\tUSER", func(r sites.Credential) []any { return []any{r.Key, r.Credential.User} })
-}
-
-func relayDelete(ctx context.Context, c *call) error {
-	words, err := c.parse(1, 1, nil)
-	if err != nil {
-		return err
-	}
-	if err := c.server.Sites().RemoveCredential(ctx, words[0]); err != nil {
-		return err
-	}
-	return c.print(map[string]string{"key": words[0]}, "credential of %s deleted\n", words[0])
 }
 
 func tlsSet(ctx context.Context, c *call) error {

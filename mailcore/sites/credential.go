@@ -20,14 +20,24 @@ type Credential struct {
 	Credential transport.Credential `json:"credential"`
 }
 
+// Limits of a credential, in octets. A token of OAuth 2.0 may be a signed document.
+const (
+	maxSecret = 1024
+	maxToken  = 8192
+)
+
 func checkCredential(kind, key string, c transport.Credential) error {
-	for _, part := range []string{c.User, c.Password} {
-		switch {
-		case part == "":
-			return invalid(kind, key, "a credential needs a user and a password")
-		case len(part) > 1024 || strings.ContainsAny(part, "\x00\r\n"):
-			return invalid(kind, key, "user and password have up to 1,024 octets, no NUL and no line ends")
-		}
+	limit := maxSecret
+	if c.OAuth {
+		limit = maxToken
+	}
+	switch {
+	case c.User == "" || c.Password == "" && !c.OAuth:
+		return invalid(kind, key, "a credential needs a user and a password")
+	case len(c.User) > maxSecret || len(c.Password) > limit || strings.ContainsAny(c.User+c.Password, "\x00\r\n"):
+		return invalid(kind, key, "user and password have up to %d octets, a token has up to %d, with no NUL and no line ends", maxSecret, maxToken)
+	case c.OAuth && strings.Contains(c.User+c.Password, "\x01"):
+		return invalid(kind, key, "user and token have no control characters")
 	}
 	return nil
 }
@@ -56,9 +66,10 @@ func putCredential(tx *sql.Tx, c Credential) error {
 		return err
 	}
 	_, err = tx.Exec(`
-		INSERT INTO panelmail_credential (key, domain, login, password) VALUES (?, ?, ?, ?)
-		ON CONFLICT (key) DO UPDATE SET login = excluded.login, password = excluded.password`,
-		key.key, key.domain, c.Credential.User, c.Credential.Password)
+		INSERT INTO panelmail_credential (key, domain, login, password, oauth) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (key) DO UPDATE
+		SET login = excluded.login, password = excluded.password, oauth = excluded.oauth`,
+		key.key, key.domain, c.Credential.User, c.Credential.Password, c.Credential.OAuth)
 	return err
 }
 
@@ -83,7 +94,7 @@ func (s *Sites) ListCredentials(ctx context.Context) ([]Credential, error) {
 	list := make([]Credential, 0, len(snap.credentials))
 	for key, row := range snap.credentials {
 		c := Credential{Key: key}
-		c.Credential.User = row.credential().User
+		c.Credential.User, c.Credential.OAuth = row.credential().User, row.credential().OAuth
 		list = append(list, c)
 	}
 	slices.SortFunc(list, func(a, b Credential) int { return strings.Compare(a.Key, b.Key) })
@@ -98,7 +109,7 @@ type credentialRow struct {
 }
 
 func loadCredentials(tx *sql.Tx, snap *Snapshot) error {
-	rows, err := tx.Query(`SELECT key, domain, login, password FROM panelmail_credential`)
+	rows, err := tx.Query(`SELECT key, domain, login, password, oauth FROM panelmail_credential`)
 	if err != nil {
 		return err
 	}
@@ -107,7 +118,7 @@ func loadCredentials(tx *sql.Tx, snap *Snapshot) error {
 		var key string
 		var row credentialRow
 		var c transport.Credential
-		if err := rows.Scan(&key, &row.domain, &c.User, &c.Password); err != nil {
+		if err := rows.Scan(&key, &row.domain, &c.User, &c.Password, &c.OAuth); err != nil {
 			return err
 		}
 		row.credential = func() transport.Credential { return c }

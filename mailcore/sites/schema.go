@@ -126,6 +126,9 @@ CREATE TABLE panelmail_sender_route (
 	site   TEXT NOT NULL,                -- of a site key, else ''
 	value  TEXT NOT NULL                 -- transport:nexthop, or DUNNO
 ) STRICT, WITHOUT ROWID;
+`, `
+ALTER TABLE panelmail_credential ADD COLUMN
+	oauth INTEGER NOT NULL DEFAULT 0 CHECK (oauth IN (0, 1));
 `}
 
 // migrate makes the tables or brings them up to date. It refuses tables that a

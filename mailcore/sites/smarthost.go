@@ -49,6 +49,9 @@ func (h SmartHost) Check() error {
 	if h.Credential == (transport.Credential{}) {
 		return nil
 	}
+	if h.Credential.OAuth {
+		return invalid("smart host", h.Key, "a token is a credential of the next hop: see SetCredential")
+	}
 	return checkCredential("smart host", h.Key, h.Credential)
 }
 
