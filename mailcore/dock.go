@@ -56,6 +56,9 @@ func (s *desk) newPlanner() *transport.Planner {
 		Limit:              s.config.Concurrency,
 		InitialConcurrency: s.config.InitialConcurrency,
 		Destination:        func(nexthop string) string { return s.destinations.Key(nexthop) },
+		Names: map[string]string{
+			"Hostname": "Config.Hostname", "SmartHost": "Config.SmartHost", "DefaultTLS": "Config.TLSLevel", "Limit": "Config.Concurrency",
+		},
 	}
 }
 

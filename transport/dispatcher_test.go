@@ -197,7 +197,7 @@ func TestWhatCannotBePlannedOrCarriedDefersAsOurTrouble(t *testing.T) {
 		{"unknown transport", &transport.Dispatcher{Planner: &transport.Planner{Routes: routeIs("nowhere:")}},
 			`451 4.3.0 address resolver failure: transport: unknown transport "nowhere" (the route)`, "delivery not planned"},
 		{"unknown TLS level", &transport.Dispatcher{Planner: &transport.Planner{DefaultTLS: "half-dane"}},
-			`451 4.3.0 address resolver failure: tls: TLS level "half-dane" is not known (default)`, "delivery not planned"},
+			`451 4.3.0 address resolver failure: tls: TLS level "half-dane" is not known (Planner.DefaultTLS)`, "delivery not planned"},
 		{"tables that cannot be read", &transport.Dispatcher{Planner: &transport.Planner{Routes: broken}},
 			`451 4.3.0 address resolver failure`, "disk on fire"},
 		{"no such base", &transport.Dispatcher{},

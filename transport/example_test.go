@@ -44,6 +44,6 @@ yahoo.test   relaylim:
 	//   source because of sources: @shop.test
 	// u@other.test by smtp to [smart.test]:587 as out.shop.test
 	//   transport because of default
-	//   nexthop because of smart host
+	//   nexthop because of Planner.SmartHost
 	//   source because of sources: @shop.test
 }

@@ -95,7 +95,7 @@ func everyPartHasARule(t *rapid.T, p transport.Plan) {
 		parts = append(parts, b.Part)
 	}
 	slices.Sort(parts)
-	want := []string{"attempts", "credential", "helo", "limit", "nexthop", "source", "tls", "transport"}
+	want := []string{"attempts", "credential", "helo", "lane", "limit", "nexthop", "schedule", "source", "tls", "transport"}
 	if diff := cmp.Diff(want, parts); diff != "" {
 		t.Fatal(diff)
 	}

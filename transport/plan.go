@@ -18,6 +18,7 @@ type Plan struct {
 	Definition  Definition `json:"-"`                   // what that name stood for: base, recipient limit, timeouts
 	Nexthop     string     `json:"nexthop"`             // Postfix syntax: domain, [host], [host]:port, a list; a text for error, retry, discard
 	Source      Source     `json:"source"`              // where from
+	HELO        string     `json:"helo,omitempty"`      // the name to say in EHLO; empty: that of the transport
 	TLS         TLSLevel   `json:"tls,omitempty"`       // never lowered afterwards; empty if the transport uses no network
 	TLSTerms    TLSTerms   `json:"tls_terms,omitzero"`  // what goes with the level
 	Credential  Credential `json:"credential,omitzero"` // for SASL; zero: none
@@ -27,14 +28,15 @@ type Plan struct {
 	Limit       int        `json:"limit"`               // deliveries at once to the destination, see [Definition.Limit]; zero: no limit
 	Initial     int        `json:"initial"`             // deliveries at once that a lane begins with; zero where Limit is
 	Destination string     `json:"destination"`         // key of the fixed next hop, or of the domains behind one set of exchangers
+	Schedule    Schedule   `json:"schedule,omitzero"`   // when what is deferred is tried again; zero fields: when the queue says
 	Lane        string     `json:"lane"`                // source and destination
 	Because     []Because  `json:"because"`             // one for each part that a rule decided
 }
 
 // Because names the rule behind one part of a plan.
 type Because struct {
-	Part string `json:"part"` // transport, nexthop, source, helo, tls, credential, attempts or limit
-	Rule string `json:"rule"` // table, key, file and line, or "default"
+	Part string `json:"part"` // transport, nexthop, source, helo, tls, credential, attempts, limit, schedule or lane
+	Rule string `json:"rule"` // table and key, file and line, setting of the configuration, or "default"
 }
 
 // terms is a plan without its reasons, so that plans can be compared.
@@ -43,6 +45,7 @@ type terms struct {
 	transport   string
 	nexthop     string
 	source      Source
+	helo        string
 	tls         TLSLevel
 	tlsTerms    TLSTerms
 	credential  concealed
@@ -58,7 +61,7 @@ type terms struct {
 func (p *Plan) terms() terms {
 	return terms{
 		definition: p.Definition, transport: p.Transport, nexthop: p.Nexthop,
-		source: p.Source, tls: p.TLS, tlsTerms: p.TLSTerms, credential: p.Credential.conceal(), smartHost: p.SmartHost, direct: p.Direct,
+		source: p.Source, helo: p.HELO, tls: p.TLS, tlsTerms: p.TLSTerms, credential: p.Credential.conceal(), smartHost: p.SmartHost, direct: p.Direct,
 		attempts: p.Attempts, limit: p.Limit, initial: p.Initial, destination: p.Destination, lane: p.Lane,
 	}
 }

@@ -74,6 +74,11 @@ type Planner struct {
 	// DefaultTLS is the level without a policy; if empty, may.
 	DefaultTLS TLSLevel
 
+	// Names is what the settings are called that became the fields of this planner,
+	// by field: what a plan gives as the rule of a part that no table decided. If
+	// there is no entry, "Planner." and the field.
+	Names map[string]string
+
 	// Limit is how many deliveries go in one lane at once, by transports
 	// without a limit of their own; if zero, 20.
 	Limit int
@@ -247,7 +252,7 @@ func (p *Planner) smartHost(ctx context.Context, q Query, w *where) error {
 		}
 	}
 	if p.SmartHost != "" {
-		w.route.Nexthop, w.nexthopRule, w.smartHost = p.SmartHost, "smart host", true
+		w.route.Nexthop, w.nexthopRule, w.smartHost = p.SmartHost, p.name("SmartHost", true), true
 	}
 	return nil
 }
@@ -265,48 +270,62 @@ func (p *Planner) planSource(ctx context.Context, q Query, plan *Plan) error {
 			plan.Source, sourceRule = source, rule
 		}
 	}
-	helloRule := defaultRule
-	if plan.Source.HELO != "" {
-		helloRule = sourceRule
-	}
 	plan.because("source", sourceRule)
-	plan.because("helo", helloRule)
+	plan.HELO = cmp.Or(plan.Source.HELO, p.Hostname)
+	if plan.Source.HELO != "" {
+		plan.because("helo", sourceRule)
+	} else {
+		plan.because("helo", p.name("Hostname", p.Hostname != ""))
+	}
 	return nil
+}
+
+// name is what the rule of a part is called that a field of the planner set.
+func (p *Planner) name(field string, set bool) string {
+	if !set {
+		return defaultRule
+	}
+	return cmp.Or(p.Names[field], "Planner."+field)
 }
 
 // planLimits fills in what follows from the transport, the source and the next
 // hop. A transport that needs no network has no limit but its own.
 func (p *Planner) planLimits(plan *Plan) {
-	d := plan.Definition
-	attemptsRule, limitRule := defaultRule, defaultRule
-	plan.Attempts = d.Attempts
-	if d.Attempts > 0 {
-		attemptsRule = "transport " + plan.Transport
+	d, own := plan.Definition, "transport "+plan.Transport
+	attemptsRule, limitRule, scheduleRule := defaultRule, p.name("Limit", p.Limit != 0), defaultRule
+	if plan.Attempts = d.Attempts; d.Attempts > 0 {
+		attemptsRule = own
 	}
 	plan.Limit = p.limit()
 	if _, ok := answers[d.Base]; ok {
 		plan.Limit, limitRule = 0, "no network"
 	}
-	if own := d.limit(); own > 0 {
-		plan.Limit, limitRule = own, "transport "+plan.Transport
+	if limit := d.limit(); limit > 0 {
+		plan.Limit, limitRule = limit, own
 	}
 	plan.Initial = min(cmp.Or(d.InitialConcurrency, p.InitialConcurrency, defaultInitial), plan.Limit)
+	if plan.Schedule = d.Schedule; d.Schedule != (Schedule{}) {
+		scheduleRule = own
+	}
 	plan.because("attempts", attemptsRule)
 	plan.because("limit", limitRule)
-	plan.Destination = p.destination(plan)
+	plan.because("schedule", scheduleRule)
+	var laneRule string
+	plan.Destination, laneRule = p.destination(plan)
 	plan.Lane = plan.Source.Key() + "/" + plan.Destination
+	plan.because("lane", laneRule)
 }
 
-// destination is the key of the destination. A smart host is one by itself, whatever
-// is behind its name.
-func (p *Planner) destination(plan *Plan) string {
+// destination is the key of the destination, and whence. A smart host is one by
+// itself, whatever is behind its name.
+func (p *Planner) destination(plan *Plan) (key, rule string) {
 	d := &plan.Definition
 	if _, ok := answers[d.Base]; !ok && p.Destination != nil && !plan.SmartHost && !d.stores() {
 		if key := p.Destination(plan.Nexthop); key != "" {
-			return key
+			return key, "source and mail exchangers"
 		}
 	}
-	return plan.nexthopKey()
+	return plan.nexthopKey(), "source and next hop"
 }
 
 // nexthopKey names the next hop in labels and lanes. Where the next hop is a

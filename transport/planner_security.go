@@ -101,7 +101,7 @@ func (p *Planner) planTLS(ctx context.Context, q Query, plan *Plan) error {
 func (p *Planner) strictest(ctx context.Context, q Query, nexthop string) (policy TLSPolicy, rule string, err error) {
 	policy.Level = cmp.Or(p.DefaultTLS, TLSMay)
 	policy.Published = slices.ContainsFunc(elements(nexthop), func(e string) bool { return !strings.HasPrefix(e, "[") })
-	policy, rule, err = p.askTLS(ctx, q, nexthop, policy, defaultRule)
+	policy, rule, err = p.askTLS(ctx, q, nexthop, policy, p.name("DefaultTLS", p.DefaultTLS != ""))
 	if err != nil {
 		return TLSPolicy{}, "", err
 	}

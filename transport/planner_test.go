@@ -72,7 +72,7 @@ func TestPlannerTakesTheNextHopOfTheFirstThatNamesOne(t *testing.T) {
 		fromMap       = "the route"
 		fromSender    = "the default of the sender"
 		fromSmartHost = "the sender's smart host"
-		fromGlobal    = "smart host"
+		fromGlobal    = "Planner.SmartHost"
 	)
 	for _, test := range []struct {
 		route, defaults, bySender, global string // "-": not there
@@ -179,6 +179,8 @@ func TestPlanTellsTheRuleBehindEveryPart(t *testing.T) {
 		{Part: "tls", Rule: "a credential needs encrypt, not may (the policy)"},
 		{Part: "attempts", Rule: "default"},
 		{Part: "limit", Rule: "transport relaylim"},
+		{Part: "schedule", Rule: "default"},
+		{Part: "lane", Rule: "source and next hop"},
 	}
 	if diff := cmp.Diff(want, got.Because); diff != "" {
 		t.Error(diff)
@@ -198,7 +200,7 @@ func TestPlanAsJSONHoldsNoPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"transport":"smtp","nexthop":"[Smart.test]:587",` +
-		`"source":{"name":"seven","ipv4":"127.0.0.7","helo":"x.test"},"tls":"encrypt","credential":"me:***",` +
+		`"source":{"name":"seven","ipv4":"127.0.0.7","helo":"x.test"},"helo":"x.test","tls":"encrypt","credential":"me:***",` +
 		`"smart_host":true,"attempts":0,"limit":20,"initial":5,"destination":"[smart.test]:587",` +
 		`"lane":"127.0.0.7,,x.test/[smart.test]:587","because":null}`
 	if diff := cmp.Diff(want, string(text)); diff != "" {
@@ -309,7 +311,7 @@ func TestAListHasTheStrictestPolicyOfItsElements(t *testing.T) {
 		{"[N]:587,[E]:587", "", "encrypt because of [e]:587"},
 		{"[m] [n]:587", "encrypt", "may because of [m]"},
 		{"[n]:587, [other]", "", "may because of default"},
-		{"[n]:587, [other]", "encrypt", "encrypt because of default"},
+		{"[n]:587, [other]", "encrypt", "encrypt because of Planner.DefaultTLS"},
 		{"[other], x.secret.test", "", "encrypt because of .secret.test"},
 		{"[a], [b]", "encrypt", "none because of [a], [b]"},
 		{"[n]:587 [e]:587 [m]", "", "encrypt because of [e]:587"},

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -273,10 +274,7 @@ func (s *SMTP) key(plan *Plan, x host, need demandKey) sessionKey {
 }
 
 func (s *SMTP) helo(plan *Plan) string {
-	if plan.Source.HELO != "" {
-		return plan.Source.HELO
-	}
-	return s.Hostname
+	return cmp.Or(plan.Source.HELO, plan.HELO, s.Hostname)
 }
 
 // roots are the certificates that are trusted; nil: those of the system.

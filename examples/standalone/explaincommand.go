@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/panelmail/panelmail/transport"
@@ -29,9 +30,18 @@ func explain(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	for i, b := range plan.Because {
+		plan.Because[i].Rule = inFile(b.Rule)
+	}
 	if c.json {
 		return c.object(plan)
 	}
+	fmt.Fprintf(c.stdout, "%s -> %s\n", words[0], words[1])
+	return printPlan(c.stdout, plan)
+}
+
+// printPlan writes a line for each part of a plan, with its rule.
+func printPlan(w io.Writer, plan transport.Plan) error {
 	text, err := json.Marshal(plan)
 	if err != nil {
 		return err
@@ -40,28 +50,42 @@ func explain(ctx context.Context, c *call) error {
 	if err := json.Unmarshal(text, &parts); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.stdout, "%s -> %s\n", words[0], words[1])
 	rules := map[string]string{}
 	for _, b := range plan.Because {
 		rules[b.Part] = b.Rule
 	}
-	parts["helo"] = plan.Source.HELO
 	if plan.Attempts == 0 {
 		parts["attempts"] = "no limit"
+	}
+	if plan.Schedule == (transport.Schedule{}) {
+		parts["schedule"] = "the queue's"
+	} else {
+		parts["schedule"] = fmt.Sprintf("from %v to %v, for %v", plan.Schedule.Min, plan.Schedule.Max, plan.Schedule.Lifetime)
 	}
 	if plan.Limit == 0 {
 		parts["limit"] = "no limit"
 	} else if plan.Initial < plan.Limit {
 		parts["limit"] = fmt.Sprintf("%d, at first %d", plan.Limit, plan.Initial)
 	}
-	for _, part := range []string{"transport", "nexthop", "source", "helo", "tls", "credential", "attempts", "limit", "lane"} {
+	for _, part := range []string{"transport", "nexthop", "source", "helo", "tls", "credential", "attempts", "limit", "schedule", "lane"} {
 		value, ok := parts[part]
 		if !ok && rules[part] == "" {
 			continue
 		}
-		fmt.Fprintf(c.stdout, "  %-11s %-40s %s\n", part, plain(value), rules[part])
+		fmt.Fprintf(w, "  %-11s %-40s %s\n", part, plain(value), rules[part])
 	}
 	return nil
+}
+
+// inFile is what a setting of the library is called in the configuration file.
+func inFile(rule string) string {
+	for field, key := range map[string]string{
+		"Config.Hostname": "hostname", "Config.SmartHost": "delivery.smart_host",
+		"Config.TLSLevel": "delivery.tls", "Config.Concurrency": "limits.destination_concurrency",
+	} {
+		rule = strings.ReplaceAll(rule, field, key)
+	}
+	return rule
 }
 
 // plain is a value of the plan for people.

@@ -27,7 +27,8 @@ route lookup             transport nexthop rule
 route import             routes (how many) dry_run
 route sender list, set   key value
 route sender import      sender_routes sources (how many) dry_run
-explain                  transport nexthop source{name ipv4 ipv6 helo} tls credential lane limit
+explain                  transport nexthop source{name ipv4 ipv6 helo prefer} helo tls tls_terms credential
+                         attempts limit initial schedule destination lane
                          because[].part .rule
 source list, set, add    key site ipv4 ipv6 helo prefer weight
 smarthost list, set      key nexthop credential

@@ -82,8 +82,9 @@ func TestAPlanIsExplainedWithItsRules(t *testing.T) {
   tls         encrypt                                  a credential needs encrypt, not none (tls: [smart.example]:587)
   credential  acct:***                                 smarthost: default
   attempts    no limit                                 default
-  limit       20, at first 5                           default
-  lane        127.0.0.7,::1,out.shop.example/[smart.example]:587 
+  limit       20, at first 5                           limits.destination_concurrency
+  schedule    the queue's                              default
+  lane        127.0.0.7,::1,out.shop.example/[smart.example]:587 source and next hop
 `},
 			step{args: "smarthost unset default", stdout: "smart host of default unset\n"},
 			step{args: "smarthost unset default", status: 1, stderr: "not found"},

@@ -27,15 +27,15 @@ const (
 )
 
 func checkCredential(kind, key string, c transport.Credential) error {
-	limit := maxSecret
+	limit, octets := maxSecret, "1,024"
 	if c.OAuth {
-		limit = maxToken
+		limit, octets = maxToken, "8,192"
 	}
 	switch {
 	case c.User == "" || c.Password == "" && !c.OAuth:
 		return invalid(kind, key, "a credential needs a user and a password")
 	case len(c.User) > maxSecret || len(c.Password) > limit || strings.ContainsAny(c.User+c.Password, "\x00\r\n"):
-		return invalid(kind, key, "user and password have up to %d octets, a token has up to %d, with no NUL and no line ends", maxSecret, maxToken)
+		return invalid(kind, key, "user and password have up to %s octets, no NUL and no line ends", octets)
 	case c.OAuth && strings.Contains(c.User+c.Password, "\x01"):
 		return invalid(kind, key, "user and token have no control characters")
 	}
