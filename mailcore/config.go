@@ -2,6 +2,7 @@ package mailcore
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -60,10 +61,21 @@ type Config struct {
 	// more. If empty, "may".
 	TLSLevel transport.TLSLevel
 
+	// Roots are the authorities that certificates of mail hosts and of MTA-STS policy
+	// hosts must come from. If nil, those of the system.
+	Roots *x509.CertPool
+
+	// IgnoreMTASTS sends mail whatever the domain says of its hosts with MTA-STS
+	// (RFC 8461). Otherwise its policy counts, kept for as long as it says, wherever no
+	// TLS policy of ours says anything about the next hop. Resolver must know TXT
+	// records: be a [transport.TextResolver].
+	IgnoreMTASTS bool
+
 	// Transports are the panel's own named transports, beside the built-in.
 	Transports []transport.Definition
 
-	// Network and Resolver are the world. If nil, the operating system's.
+	// Network and Resolver are the world. If nil, the operating system's. The TLS
+	// levels dane and dane-only need a Resolver that is a [transport.TLSAFinder].
 	Network  transport.Network
 	Resolver transport.Resolver
 

@@ -56,7 +56,13 @@ func (s *Server) newDesk(config Config, was *desk) (*desk, error) {
 	}
 	d.dns = clientDNS{resolver: config.Resolver, slots: s.lookups}
 	d.planner = d.newPlanner()
-	d.smtp = &transport.SMTP{
+	d.smtp = s.newSMTP(&d.config)
+	return d, nil
+}
+
+// newSMTP delivers under a configuration.
+func (s *Server) newSMTP(config *Config) *transport.SMTP {
+	t := &transport.SMTP{
 		Network:      config.Network,
 		Resolver:     config.Resolver,
 		Hostname:     config.Hostname,
@@ -66,5 +72,14 @@ func (s *Server) newDesk(config Config, was *desk) (*desk, error) {
 		Tokens:       config.Tokens,
 		Log:          config.Log,
 	}
-	return d, nil
+	if config.Roots != nil {
+		t.TLSConfig = &tls.Config{RootCAs: config.Roots}
+	}
+	if finder, ok := config.Resolver.(transport.TLSAFinder); ok {
+		t.TLSA = finder
+	}
+	if _, ok := config.Resolver.(transport.TextResolver); ok && !config.IgnoreMTASTS {
+		t.STS = s.policies
+	}
+	return t
 }

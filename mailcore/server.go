@@ -26,6 +26,7 @@ type Server struct {
 	watch        *watch
 	dispatcher   *transport.Dispatcher
 	destinations *transport.Destinations
+	policies     *transport.MTASTS
 	local        localCount
 	lookups      chan struct{}             // one for each look-up of restrictions
 	clients      [kinds]smtpserver.Clients // what clients do, by the kind of listener
@@ -71,6 +72,7 @@ func open(ctx context.Context, config Config, openQueue func(queue.Options) (*qu
 		return nil, errors.Join(err, s.queue.Close())
 	}
 	s.watch = newWatch()
+	s.policies = s.newPolicies(config.Log)
 	first, err := s.newDesk(config, nil)
 	if err != nil {
 		return nil, errors.Join(err, s.queue.Close())
@@ -124,6 +126,10 @@ func (s *Server) Run(ctx context.Context, listeners ...Listener) error {
 	group.Go(func() error { return s.queue.Run(ctx, s.dispatcher) })
 	group.Go(func() error {
 		s.destinations.Run(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		s.policies.Run(ctx)
 		return nil
 	})
 	if s.current().config.Maildrop != "" {

@@ -34,8 +34,9 @@ type MTASTS struct {
 	// Store keeps the policies; if nil, memory does.
 	Store STSStore
 
-	// Roots are the authorities for policy hosts; if nil, those of the system.
-	Roots *x509.CertPool
+	// Roots, if not nil, returns the authorities for policy hosts. If there are none,
+	// those of the system are.
+	Roots func() *x509.CertPool
 
 	// AllowPrivate, if not nil, reports whether policy hosts may be at loopback and
 	// private addresses.

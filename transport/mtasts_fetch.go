@@ -53,9 +53,13 @@ func (m *MTASTS) fetch(ctx context.Context, domain string) (STSPolicy, error) {
 
 // download returns a small text.
 func (m *MTASTS) download(ctx context.Context, url string) (string, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if m.Roots != nil {
+		config.RootCAs = m.Roots()
+	}
 	carrier := &http.Transport{
 		DialContext:            m.dial,
-		TLSClientConfig:        &tls.Config{RootCAs: m.Roots, MinVersion: tls.VersionTLS12},
+		TLSClientConfig:        config,
 		TLSHandshakeTimeout:    stsDialTimeout,
 		DisableKeepAlives:      true,
 		DisableCompression:     true, // what is small may become large

@@ -59,7 +59,7 @@ func newPolicyWorld(t *testing.T) *policyWorld {
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(leaf)
-	w.MTASTS = &transport.MTASTS{Network: w.net, Resolver: w, Store: w.store, Roots: roots}
+	w.MTASTS = &transport.MTASTS{Network: w.net, Resolver: w, Store: w.store, Roots: func() *x509.CertPool { return roots }}
 	listener, err := w.net.Listen(netip.AddrPortFrom(w.host, 443))
 	if err != nil {
 		t.Fatal(err)
@@ -333,7 +333,7 @@ func TestAPolicyComesFromItsHostAlone(t *testing.T) {
 		want   string
 	}{
 		"a certificate for another name": {func(w *policyWorld) { w.publish("_mta-sts.y.test", announced("1")) }, " (sts-webpki-invalid)"},
-		"a certificate of nobody":        {func(w *policyWorld) { w.Roots = x509.NewCertPool() }, " (sts-webpki-invalid)"},
+		"a certificate of nobody":        {func(w *policyWorld) { w.Roots = x509.NewCertPool }, " (sts-webpki-invalid)"},
 		"a private address":              {func(w *policyWorld) { w.host = netip.MustParseAddr("10.0.0.1") }, " (sts-policy-fetch-error)"},
 		"this machine":                   {func(w *policyWorld) { w.host = netip.MustParseAddr("127.0.0.1") }, " (sts-policy-fetch-error)"},
 		"nobody there":                   {func(w *policyWorld) { w.host = netip.MustParseAddr("192.0.2.81") }, " (sts-policy-fetch-error)"},

@@ -51,7 +51,8 @@ type settings struct {
 		Port         uint16 `toml:"port"`
 		SmartHost    string `toml:"smart_host"`
 		TLS          string `toml:"tls"`
-		TrustAD      bool   `toml:"dnssec_resolver_trusted"` // not built yet
+		TrustAD      bool   `toml:"dnssec_resolver_trusted"` // one on loopback is anyway
+		MTASTS       bool   `toml:"mta_sts"`
 	} `toml:"delivery"`
 
 	TLS struct {
@@ -99,7 +100,7 @@ func defaults() settings {
 	s.Listen.Sendmail = "sendmail.sock"
 	s.Relay.HoldWhenOverBudget = true
 	s.Relay.Networks = []string{} // shown as such
-	s.Delivery.Port, s.Delivery.TLS = 25, "may"
+	s.Delivery.Port, s.Delivery.TLS, s.Delivery.MTASTS = 25, "may", true
 	s.Log.Format = "text"
 	s.Queue.Lifetime, s.Queue.BounceLifetime = duration(5*24*time.Hour), duration(5*24*time.Hour)
 	s.Queue.BackoffMin, s.Queue.BackoffMax = duration(5*time.Minute), duration(4*time.Hour)
@@ -244,9 +245,8 @@ func (s settings) library() (mailcore.Config, []problem) {
 		}
 		c.RelayNetworks = append(c.RelayNetworks, network)
 	}
-	if s.Delivery.Resolver != "" {
-		c.Resolver = &transport.DNS{Server: s.Delivery.Resolver}
-	}
+	c.IgnoreMTASTS = !s.Delivery.MTASTS
+	c.Resolver = &transport.DNS{Server: s.Delivery.Resolver, TrustAD: s.Delivery.TrustAD}
 	return c, problems
 }
 

@@ -129,6 +129,14 @@ CREATE TABLE panelmail_sender_route (
 `, `
 ALTER TABLE panelmail_credential ADD COLUMN
 	oauth INTEGER NOT NULL DEFAULT 0 CHECK (oauth IN (0, 1));
+`, `
+CREATE TABLE panelmail_sts (
+	domain  TEXT    NOT NULL PRIMARY KEY,
+	id      TEXT    NOT NULL,
+	policy  TEXT    NOT NULL,            -- as published
+	fetched INTEGER NOT NULL,            -- microseconds UTC
+	used    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 `}
 
 // migrate makes the tables or brings them up to date. It refuses tables that a
