@@ -178,7 +178,10 @@ func (p *pass) nexthop(ctx context.Context, h nexthop) {
 		p.unfound(ctx, h, o)
 		return
 	}
-	p.policy(ctx, h)
+	if p.policy(ctx, h); p.sts.Pending {
+		p.undecided()
+		return
+	}
 	sessions := 0
 	for _, x := range p.known(ctx, hosts) {
 		if p.over(ctx) || sessions == maxSessions {
@@ -186,6 +189,16 @@ func (p *pass) nexthop(ctx context.Context, h nexthop) {
 		}
 		if p.host(ctx, x) {
 			sessions++
+		}
+	}
+}
+
+// undecided hands back those of whom nothing is known: what the hosts of this next hop
+// have to prove is being found out, and no worker waits for that.
+func (p *pass) undecided() {
+	for _, i := range p.left {
+		if p.report[i].NotTried() {
+			p.report[i] = Outcome{RetryAfter: stsWait}
 		}
 	}
 }
