@@ -57,8 +57,9 @@ type Config struct {
 	// nil, their mail waits.
 	Tokens transport.Tokener
 
-	// TLSLevel is the least TLS that delivery accepts where no policy says
-	// more. If empty, "may".
+	// TLSLevel is the level of TLS that delivery keeps to where no policy says
+	// otherwise: any but fingerprint. The MTA-STS policy of a domain counts beside
+	// it. If empty, "may".
 	TLSLevel transport.TLSLevel
 
 	// Roots are the authorities that certificates of mail hosts and of MTA-STS policy
@@ -233,12 +234,9 @@ func (c *Config) normalize() (problems []error) {
 	if err := checkGreeting(c.Greeting); err != nil {
 		problems = append(problems, err)
 	}
-	switch c.TLSLevel {
-	case "":
-		c.TLSLevel = transport.TLSMay
-	case transport.TLSNone, transport.TLSMay, transport.TLSEncrypt:
-	default:
-		complain("TLSLevel %q is unknown: want none, may or encrypt", c.TLSLevel)
+	setDefault(&c.TLSLevel, transport.TLSMay)
+	if err := (transport.TLSPolicy{Level: c.TLSLevel}).Check(); err != nil {
+		complain("TLSLevel: %w", err)
 	}
 	if c.SmartHost != "" {
 		if err := (sites.SmartHost{Key: "default", Nexthop: c.SmartHost}).Check(); err != nil {

@@ -70,6 +70,7 @@ func (s *Server) newSMTP(config *Config) *transport.SMTP {
 		AllowPrivate: config.AllowPrivate,
 		Listeners:    s.ownAddresses,
 		Tokens:       config.Tokens,
+		Tally:        s.tlsTally,
 		Log:          config.Log,
 	}
 	if config.Roots != nil {

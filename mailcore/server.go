@@ -28,6 +28,7 @@ type Server struct {
 	destinations *transport.Destinations
 	policies     *transport.MTASTS
 	local        localCount
+	tlsTally     *transport.TLSTally
 	lookups      chan struct{}             // one for each look-up of restrictions
 	clients      [kinds]smtpserver.Clients // what clients do, by the kind of listener
 
@@ -64,7 +65,7 @@ func open(ctx context.Context, config Config, openQueue func(queue.Options) (*qu
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{lookups: make(chan struct{}, maxQuestions)}
+	s := &Server{lookups: make(chan struct{}, maxQuestions), tlsTally: &transport.TLSTally{}}
 	if s.queue, err = openQueue(s.queueOptions(config)); err != nil {
 		return nil, err
 	}
@@ -90,6 +91,10 @@ func (s *Server) Close() error {
 
 // Queue is the queue behind the server.
 func (s *Server) Queue() *queue.Queue { return s.queue }
+
+// TLSCounts is what became of TLS to other hosts, by day, policy and kind of failure
+// (RFC 8460). It is kept for three days, and lost with the process.
+func (s *Server) TLSCounts() []transport.TLSCount { return s.tlsTally.Counts() }
 
 // Sites are the settings of the hosted sites.
 func (s *Server) Sites() *sites.Sites { return s.sites }

@@ -127,7 +127,7 @@ func (p *Planner) askTLS(ctx context.Context, q Query, nexthop string, policy TL
 		}
 		if ok {
 			policy, rule = found, because
-			policy.Published, policy.Required = false, false
+			policy.Required = false
 		}
 	}
 	if err := policy.Check(); err != nil {

@@ -61,8 +61,9 @@ type TLSTerms struct {
 	// empty, the defaults of crypto/tls.
 	Ciphers string `json:"ciphers,omitempty"`
 
-	// Published says that the MTA-STS policy of the next hop counts too: no table
-	// said anything about this next hop. A [Planner] sets it.
+	// Published says that the MTA-STS policy of the next hop counts too, because the
+	// level is a default and no word about this next hop. A [Planner] sets it with
+	// its own.
 	Published bool `json:"published,omitempty"`
 
 	// Required says that the message goes to a host alone that has proved who it

@@ -25,7 +25,7 @@ func TestABadConfigurationNamesTheKeyAndTheLine(t *testing.T) {
 		{[]string{`hostname = "a b.test"`}, []string{`:1: hostname: `, `"a b.test"`}},
 		{[]string{`relay.networks = ["[::ffff:0:0]/96"]`}, []string{`:1: relay.networks: `, `0.0.0.0/0 is a good part of the internet`}},
 		{[]string{`hostname = "x.test"`, `relay.networks = ["10.0.0.0/33", "10.0.0.1/8"]`}, []string{`:2: relay.networks: "10.0.0.0/33" is neither an address nor a network`, `"10.0.0.1/8" has bits beyond its mask: want 10.0.0.0/8`}},
-		{[]string{"[delivery]", `tls = "secure"`, `resolver = "x"`, `smart_host = "[x"`, "port = 0"}, []string{":2: delivery.tls", ":3: delivery.resolver", ":4: delivery.smart_host", ":5: delivery.port"}},
+		{[]string{"[delivery]", `tls = "sekure"`, `resolver = "x"`, `smart_host = "[x"`, "port = 0"}, []string{":2: delivery.tls", ":3: delivery.resolver", ":4: delivery.smart_host", ":5: delivery.port"}},
 		{[]string{"delivery.port = 99999"}, []string{":1: delivery.port", "99999 is out of range"}},
 		{[]string{`listen.smtp = "nowhere"`}, []string{":1: listen.smtp"}},
 		{[]string{`tls.key = "/nowhere/x.key"`}, []string{"tls: certificate and key go together"}},

@@ -35,7 +35,9 @@ smarthost list, set      key nexthop credential
 relay list, set          key credential
 smarthost import         smarthosts (how many) dry_run
 relay import             credentials (how many) dry_run
-tls list, set            key level
+tls list, set            site key level match ca min ciphers
+tls report               day domain policy policy_text[] success failure
+                         failures[].kind .host .address .sessions .detail
 site list, add           name uids contact suspended
 domain list, add         domain site class listed
 domain remove            site rows{} (how many of each kind went)

@@ -73,7 +73,17 @@ func TestAPlanIsExplainedWithItsRules(t *testing.T) {
 			step{args: "smarthost list --json", stdout: `{"key":"default","nexthop":"[smart.example]:587","credential":"acct:***"}` + "\n"},
 			step{args: "tls set [smart.example]:587 none", stdout: "TLS to [smart.example]:587: none\n"},
 			step{args: "tls list --json", stdout: `{"key":"[smart.example]:587","level":"none"}` + "\n"},
-			step{args: "tls set smart.example secure", status: 1, stderr: "not none, may or encrypt"},
+			step{args: "tls set smart.example safe", status: 1, stderr: `TLS level "safe" is not known`},
+			step{args: "tls set smart.example secure mach=x", status: 1, stderr: `attribute "mach" is not known`},
+			step{args: "tls set smart.example secure ca=/nonexistent", status: 1, stderr: "/nonexistent"},
+			step{args: "tls set x.example secure match=mx.example:.mx.example min=1.3 --site shop", stdout: "TLS to x.example: secure match=mx.example:.mx.example min=1.3\n"},
+			step{args: "tls list", stdout: `KEY                  LEVEL   ATTRIBUTES                            SITE
+[smart.example]:587  none    -                                     -
+x.example            secure  match=mx.example:.mx.example min=1.3  shop
+`},
+			step{args: "tls delete x.example", status: 1, stderr: "not found"},
+			step{args: "tls delete x.example --site shop", stdout: "TLS policy of x.example deleted\n"},
+			step{args: "tls report", stdout: "no TLS sessions counted\n"},
 			step{args: "explain me@shop.example u@any.example", stdout: `me@shop.example -> u@any.example
   transport   smtp                                     default
   nexthop     [smart.example]:587                      smarthost: default

@@ -19,9 +19,6 @@ func routingCommands() []command {
 		{name: "smarthost set", args: "default|SENDER|@DOMAIN|SITE NEXTHOP [USER]", short: "send through a smart host; with USER the password is read from standard input", run: smartHostSet, prepare: readSecretWithUser},
 		{name: "smarthost unset", args: "default|SENDER|@DOMAIN|SITE", short: "stop sending through it", run: smartHostUnset},
 		{name: "smarthost list", short: "the smart hosts", run: smartHostList},
-		{name: "tls set", args: "DOMAIN|NEXTHOP LEVEL", short: "set a TLS policy: none, may or encrypt", run: tlsSet},
-		{name: "tls list", short: "the TLS policies", run: tlsList},
-		{name: "tls delete", args: "DOMAIN|NEXTHOP", short: "delete a TLS policy", run: tlsDelete},
 	}
 }
 
@@ -127,38 +124,4 @@ func smartHostList(ctx context.Context, c *call) error {
 	return table(c, all, "no smart hosts", "KEY\tNEXTHOP\tUSER", func(h sites.SmartHost) []any {
 		return []any{h.Key, h.Nexthop, h.Credential.User}
 	})
-}
-
-func tlsSet(ctx context.Context, c *call) error {
-	words, err := c.parse(2, 2, nil)
-	if err != nil {
-		return err
-	}
-	p := sites.TLSPolicy{Key: words[0], Level: transport.TLSLevel(words[1])}
-	if err := c.server.Sites().SetTLSPolicy(ctx, p); err != nil {
-		return err
-	}
-	return c.print(p, "TLS to %s: %s\n", p.Key, p.Level)
-}
-
-func tlsList(ctx context.Context, c *call) error {
-	if _, err := c.parse(0, 0, nil); err != nil {
-		return err
-	}
-	all, err := c.server.Sites().ListTLSPolicies(ctx)
-	if err != nil {
-		return err
-	}
-	return table(c, all, "no TLS policies", "KEY\tLEVEL", func(p sites.TLSPolicy) []any { return []any{p.Key, p.Level} })
-}
-
-func tlsDelete(ctx context.Context, c *call) error {
-	words, err := c.parse(1, 1, nil)
-	if err != nil {
-		return err
-	}
-	if err := c.server.Sites().RemoveTLSPolicy(ctx, words[0]); err != nil {
-		return err
-	}
-	return c.print(map[string]string{"key": words[0]}, "TLS policy of %s deleted\n", words[0])
 }

@@ -32,7 +32,7 @@ var belongings = [...]belonging{
 	{kind: "sources", table: "panelmail_source", site: "site", key: "key", domain: ofDomain},
 	{kind: "smarthosts", table: "panelmail_smarthost", site: "site", key: "key", domain: ofDomain},
 	{kind: "credentials", table: "panelmail_credential", domain: ofDomain},
-	{kind: "tls_policies", table: "panelmail_tls", domain: `key IN (?1, '.' || ?1)`},
+	{kind: "tls_policies", table: "panelmail_tls", site: "site", domain: `key IN (?1, '.' || ?1)`},
 	{kind: "sts_policies", table: "panelmail_sts", domain: ofDomain},
 	{kind: "domains", table: "panelmail_domain", site: "site", domain: `name = ?1`},
 }

@@ -154,10 +154,19 @@ func (s *Snapshot) fromRecipient(q transport.Query, nexthop string) bool {
 }
 
 // TLSPolicy implements [transport.TLSPolicer].
-func (s *Snapshot) TLSPolicy(_ context.Context, _ transport.Query, nexthop string) (transport.TLSPolicy, string, bool, error) {
-	for _, key := range transport.TLSKeys(nexthop) {
-		if level, ok := s.tls[key]; ok {
-			return transport.TLSPolicy{Level: level}, "tls: " + key, true, nil
+// Any policy of the site that answers for the mail goes before those for everybody.
+func (s *Snapshot) TLSPolicy(_ context.Context, q transport.Query, nexthop string) (transport.TLSPolicy, string, bool, error) {
+	keys := append(transport.TLSKeys(nexthop), anyNexthop)
+	if site := s.responsible(q, lookupSender(q.Sender)); site != "" {
+		for _, key := range keys {
+			if p, ok := s.tls[tlsRowKey{site, key}]; ok {
+				return p, "tls: " + key + " of site " + site, true, nil
+			}
+		}
+	}
+	for _, key := range keys {
+		if p, ok := s.tls[tlsRowKey{"", key}]; ok {
+			return p, "tls: " + key, true, nil
 		}
 	}
 	return transport.TLSPolicy{}, "", false, nil

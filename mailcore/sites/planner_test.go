@@ -139,6 +139,39 @@ func TestRoutesAndTLSPoliciesAreFoundByTheRecipientsSide(t *testing.T) {
 	}
 }
 
+func TestTLSPoliciesOfASiteGoBeforeThoseForEverybody(t *testing.T) {
+	ctx := t.Context()
+	s := newSites(t)
+	must(t,
+		s.AddSite(ctx, sites.Site{Name: "a"}),
+		s.SetTLSPolicy(ctx, sites.TLSPolicy{Key: "x.example", Level: transport.TLSMay}),
+		s.SetTLSPolicy(ctx, sites.TLSPolicy{Key: "*", Level: transport.TLSDANE}),
+		s.SetTLSPolicy(ctx, sites.TLSPolicy{Site: "a", Key: ".example", Level: transport.TLSSecure, TLSTerms: transport.TLSTerms{Match: "nexthop"}}),
+		s.SetTLSPolicy(ctx, sites.TLSPolicy{Site: "a", Key: "y.example", Level: transport.TLSNone}),
+	)
+	secure := transport.TLSPolicy{Level: transport.TLSSecure, TLSTerms: transport.TLSTerms{Match: "nexthop"}}
+	everybody := transport.TLSPolicy{Level: transport.TLSDANE, TLSTerms: transport.TLSTerms{Published: true}}
+	for _, row := range []struct {
+		site, nexthop, rule string
+		want                transport.TLSPolicy
+	}{
+		{"a", "x.example", "tls: .example of site a", secure},
+		{"a", "Y.example", "tls: y.example of site a", transport.TLSPolicy{Level: transport.TLSNone}},
+		{"a", "[x.example]:25", "tls: *", everybody},
+		{"b", "x.example", "tls: x.example", transport.TLSPolicy{Level: transport.TLSMay}},
+		{"", "y.example", "tls: *", everybody},
+	} {
+		got, rule, _, err := s.TLSPolicy(ctx, transport.Query{Origin: transport.Origin{Site: row.site}}, row.nexthop)
+		if got != row.want || rule != row.rule || err != nil {
+			t.Errorf("policy of %s for site %q: %+v by %q, %v; want %+v by %q", row.nexthop, row.site, got, rule, err, row.want, row.rule)
+		}
+	}
+	must(t, s.RemoveTLSPolicy(ctx, "a", "Y.example"))
+	if _, rule, _, _ := s.TLSPolicy(ctx, transport.Query{Origin: transport.Origin{Site: "a"}}, "y.example"); rule != "tls: .example of site a" {
+		t.Errorf("a policy that was removed: %s", rule)
+	}
+}
+
 func TestALoginOwnsItsAddressOrTheDomainsOfItsSite(t *testing.T) {
 	ctx := t.Context()
 	s := newSites(t)

@@ -137,6 +137,21 @@ CREATE TABLE panelmail_sts (
 	fetched INTEGER NOT NULL,            -- microseconds UTC
 	used    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+`, `
+CREATE TABLE panelmail_tls_policy (
+	site    TEXT NOT NULL,               -- whose mail; '': everybody's
+	key     TEXT NOT NULL,               -- domain, .parent, next hop or *
+	level   TEXT NOT NULL,
+	match   TEXT NOT NULL,
+	ca      TEXT NOT NULL,               -- certificates in PEM
+	min     TEXT NOT NULL,
+	ciphers TEXT NOT NULL,
+	PRIMARY KEY (site, key)
+) STRICT, WITHOUT ROWID;
+INSERT INTO panelmail_tls_policy (site, key, level, match, ca, min, ciphers)
+	SELECT '', key, level, '', '', '', '' FROM panelmail_tls;
+DROP TABLE panelmail_tls;
+ALTER TABLE panelmail_tls_policy RENAME TO panelmail_tls;
 `}
 
 // migrate makes the tables or brings them up to date. It refuses tables that a

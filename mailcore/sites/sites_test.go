@@ -31,6 +31,8 @@ func TestWhatWasSetIsListed(t *testing.T) {
 		s.SetCredential(ctx, sites.Credential{Key: "[H.example]:587", Credential: transport.Credential{User: "v", Password: "q"}}),
 		s.SetTLSPolicy(ctx, sites.TLSPolicy{Key: ".Bücher.example", Level: transport.TLSEncrypt}),
 		s.SetTLSPolicy(ctx, sites.TLSPolicy{Key: "[H.example]:25", Level: transport.TLSNone}),
+		s.SetTLSPolicy(ctx, sites.TLSPolicy{Site: "shop", Key: "[H.example]:25", Level: transport.TLSSecure, TLSTerms: transport.TLSTerms{Match: "h.example"}}),
+		s.SetTLSPolicy(ctx, sites.TLSPolicy{Key: "*", Level: transport.TLSDANE, TLSTerms: transport.TLSTerms{MinVersion: "1.3"}}),
 	)
 	type all struct {
 		Sites       []sites.Site
@@ -73,8 +75,10 @@ func TestWhatWasSetIsListed(t *testing.T) {
 			Credential: transport.Credential{User: "u"}}},
 		Credentials: []sites.Credential{{Key: "[h.example]:587", Credential: transport.Credential{User: "v"}}},
 		TLS: []sites.TLSPolicy{
+			{Key: "*", Level: "dane", TLSTerms: transport.TLSTerms{MinVersion: "1.3"}},
 			{Key: ".xn--bcher-kva.example", Level: "encrypt"},
 			{Key: "[h.example]:25", Level: "none"},
+			{Site: "shop", Key: "[h.example]:25", Level: "secure", TLSTerms: transport.TLSTerms{Match: "h.example"}},
 		},
 	}
 	ips := cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
@@ -159,8 +163,11 @@ func TestEveryRefusalHasItsClassAndNamesTheRow(t *testing.T) {
 		{"credential for nothing", s.SetCredential(ctx, sites.Credential{Credential: cred}), sites.ErrInvalid, `""`},
 		{"credential with a line end", s.SetCredential(ctx, sites.Credential{Key: "h", Credential: transport.Credential{User: "u\r\n", Password: "p"}}), sites.ErrInvalid, `"h"`},
 		{"removing no credential", s.RemoveCredential(ctx, "h"), sites.ErrNotFound, `"h"`},
-		{"TLS level from the future", s.SetTLSPolicy(ctx, sites.TLSPolicy{Key: "x.example", Level: "dane"}), sites.ErrInvalid, `"dane"`},
-		{"removing no TLS policy", s.RemoveTLSPolicy(ctx, "x.example"), sites.ErrNotFound, `"x.example"`},
+		{"TLS level from the future", s.SetTLSPolicy(ctx, sites.TLSPolicy{Key: "x.example", Level: "half-dane"}), sites.ErrInvalid, `"half-dane"`},
+		{"TLS terms without use", s.SetTLSPolicy(ctx, sites.TLSPolicy{Key: "x.example", Level: "may", TLSTerms: transport.TLSTerms{Match: "x"}}), sites.ErrInvalid, `"match"`},
+		{"TLS terms of a planner", s.SetTLSPolicy(ctx, sites.TLSPolicy{Key: "x.example", Level: "may", TLSTerms: transport.TLSTerms{Required: true}}), sites.ErrInvalid, "planners"},
+		{"TLS policy of no site", s.SetTLSPolicy(ctx, sites.TLSPolicy{Site: "nosite", Key: "x.example", Level: "may"}), sites.ErrNotFound, `"nosite"`},
+		{"removing no TLS policy", s.RemoveTLSPolicy(ctx, "", "x.example"), sites.ErrNotFound, `"x.example"`},
 	} {
 		t.Run(row.what, func(t *testing.T) {
 			if !errors.Is(row.err, row.is) {
@@ -204,6 +211,7 @@ func fill(t *testing.T, s *sites.Sites, name string, uid int, ip string) {
 		s.SetSmartHost(ctx, sites.SmartHost{Key: "vip@" + domain, Nexthop: "[vip." + domain + "]:587"}),
 		s.SetCredential(ctx, sites.Credential{Key: "@" + domain, Credential: cred}),
 		s.SetTLSPolicy(ctx, sites.TLSPolicy{Key: domain, Level: transport.TLSEncrypt}),
+		s.SetTLSPolicy(ctx, sites.TLSPolicy{Site: name, Key: "far.example", Level: transport.TLSSecure}),
 	)
 }
 
@@ -219,7 +227,7 @@ func TestRemovingASiteLeavesNothingOfItAndEverythingElse(t *testing.T) {
 	r, err := s.RemoveSite(ctx, "gone")
 	must(t, err)
 	want := sites.Receipt{Site: "gone", Rows: map[string]int{"uids": 1, "domains": 3, "logins": 2, "mailboxes": 1, "aliases": 2,
-		"recipients": 2, "routes": 3, "sources": 3, "smarthosts": 2, "credentials": 1, "tls_policies": 1}}
+		"recipients": 2, "routes": 3, "sources": 3, "smarthosts": 2, "credentials": 1, "tls_policies": 2}}
 	if diff := cmp.Diff(want, r); diff != "" {
 		t.Errorf("receipt (-want +got):\n%s", diff)
 	}
@@ -236,7 +244,7 @@ func TestRemovingADomainLeavesNothingForItsNextOwner(t *testing.T) {
 	r, err := s.RemoveDomain(ctx, "A.Example")
 	must(t, err)
 	want := sites.Receipt{Site: "a", Rows: map[string]int{"domains": 1, "logins": 1, "mailboxes": 1, "aliases": 1,
-		"routes": 3, "sources": 2, "smarthosts": 1, "credentials": 1, "tls_policies": 1}}
+		"routes": 3, "sources": 2, "smarthosts": 1, "credentials": 1, "tls_policies": 2}}
 	if diff := cmp.Diff(want, r); diff != "" {
 		t.Errorf("receipt (-want +got):\n%s", diff)
 	}

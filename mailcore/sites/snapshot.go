@@ -23,7 +23,7 @@ type Snapshot struct {
 	sources      map[string][]sourceRow // the members of each pool
 	smartHosts   map[string]smartHostRow
 	credentials  map[string]credentialRow
-	tls          map[string]transport.TLSLevel
+	tls          map[tlsRowKey]transport.TLSPolicy
 }
 
 // Format prints the revision alone, whatever the verb: there are passwords
@@ -120,7 +120,7 @@ func load(tx *sql.Tx) (*Snapshot, error) {
 		sources:      map[string][]sourceRow{},
 		smartHosts:   map[string]smartHostRow{},
 		credentials:  map[string]credentialRow{},
-		tls:          map[string]transport.TLSLevel{},
+		tls:          map[tlsRowKey]transport.TLSPolicy{},
 	}
 	err := tx.QueryRow(`SELECT revision FROM panelmail_sites_version`).Scan(&s.revision)
 	if err != nil {
