@@ -31,7 +31,7 @@ func (s settings) check() (problems []problem) {
 	complain("listen.smtp", s.Listen.SMTP.check())
 	complain("listen.submission", s.Listen.Submission.check())
 	complain("listen.submissions", s.Listen.Submissions.check())
-	complain("listen.smtp_tls", checked(mailcore.Config{Hostname: "host.example", TLSLevel: transport.TLSLevel(s.Listen.SMTPTLS)}))
+	complain("listen.smtp_tls", listenerLevel(s.Listen.SMTPTLS))
 	complain("listen.greeting", checked(mailcore.Config{Hostname: "host.example", Greeting: s.Listen.Greeting}))
 	_, err := parseNetworks(s.Listen.ProxyNetworks)
 	complain("listen.proxy_networks", err)
@@ -79,4 +79,14 @@ func positive[T cmp.Ordered](n T) error {
 		return nil
 	}
 	return fmt.Errorf("%v: want more than 0", n)
+}
+
+// listenerLevel refuses a level that a listener cannot have: it asks nobody for a
+// certificate.
+func listenerLevel(level string) error {
+	switch transport.TLSLevel(level) {
+	case transport.TLSNone, transport.TLSMay, transport.TLSEncrypt:
+		return nil
+	}
+	return fmt.Errorf("TLS level %q: want none, may or encrypt", level)
 }
