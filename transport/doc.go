@@ -101,7 +101,12 @@
 //     forwarded by another does not leave as if the first had sent it.
 //   - The sender asked about is the one before any rewriting (SRS).
 //   - A local-part alone, in an imported table about senders, is the address at our own
-//     host name.
+//     host name. A transport there that is a service of master.cf with an address or a
+//     HELO name becomes a source of the sender, which then holds whatever the route is.
+//   - A smart host whose name cannot be found defers mail whichever table names it; in
+//     Postfix that is so for relayhost alone.
+//   - Credentials by sender are always asked for, not only if a switch says so, and go to
+//     the sender's smart host and to nobody else.
 //   - Default transports by sender are asked for recipients elsewhere, as in Postfix; a
 //     hosted domain that has no mailboxes here counts as elsewhere, and uses the smart
 //     host, because it only sends through us.

@@ -3,7 +3,12 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/panelmail/panelmail/mailcore/sites"
 )
 
 // file writes a file into the data directory.
@@ -54,4 +59,26 @@ func TestTheTablesOfAPostfixAreTakenOver(t *testing.T) {
 			step{args: "route lookup u@x.a.example", stdout: "hold:\t(route: .a.example)\n"},
 		)
 	})
+}
+
+func TestALongImportDrawsABarWhileItGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var screen strings.Builder
+		c := &call{terminal: true, stderr: &screen}
+		rows := sites.Import{Routes: make([]sites.Route, progressFrom)}
+		end := c.showProgress(&rows)
+		rows.Progress(progressFrom / 2)
+		time.Sleep(progressPause + time.Millisecond)
+		end()
+		if want := " 50%  1000 of 2000 rows imported\r\x1b[K"; !strings.HasSuffix(screen.String(), want) {
+			t.Errorf("on the screen: %q", screen.String())
+		}
+	})
+	few := sites.Import{Routes: make([]sites.Route, progressFrom-1)}
+	(&call{terminal: true}).showProgress(&few)()
+	many := sites.Import{Routes: make([]sites.Route, progressFrom)}
+	(&call{}).showProgress(&many)()
+	if few.Progress != nil || many.Progress != nil {
+		t.Error("a bar for few rows, or without a terminal")
+	}
 }

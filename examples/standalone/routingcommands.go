@@ -16,7 +16,7 @@ func routingCommands() []command {
 		{name: "route list", short: "the transport map", run: routeList},
 		{name: "route delete", args: "PATTERN", short: "delete an entry of the transport map", run: routeDelete},
 		{name: "route lookup", args: "ADDRESS", short: "what the transport map says about an address", run: routeLookup},
-		{name: "smarthost set", args: "default|SENDER|@DOMAIN|SITE NEXTHOP [USER]", short: "send through a smart host; with USER the password is read from standard input", run: smartHostSet, prepare: readSecretWithUser},
+		{name: "smarthost set", args: "default|SENDER|@DOMAIN|SITE NEXTHOP|DUNNO [USER]", short: "send through a smart host, or with DUNNO as everybody; with USER the password is read from standard input", run: smartHostSet, prepare: readSecretWithUser},
 		{name: "smarthost unset", args: "default|SENDER|@DOMAIN|SITE", short: "stop sending through it", run: smartHostUnset},
 		{name: "smarthost list", short: "the smart hosts", run: smartHostList},
 	}

@@ -101,9 +101,12 @@ func TestATransportMapIsNeverTooLargeToBeLoaded(t *testing.T) {
 		t.Errorf("one too many: %v", err)
 	}
 	must(t, s.SetRoute(t.Context(), sites.Route{Pattern: "last.test", Value: "oneshot:"}))
-	all, err := s.ListRoutes(t.Context())
-	if must(t, err); len(all) != transport.MaxRows {
-		t.Errorf("%d rows, want %d", len(all), transport.MaxRows)
+	var n int
+	must(t, f.View(t.Context(), func(tx *sql.Tx) error {
+		return tx.QueryRow(`SELECT count(*) FROM panelmail_route`).Scan(&n)
+	}))
+	if n != transport.MaxRows {
+		t.Errorf("%d rows, want %d", n, transport.MaxRows)
 	}
 }
 
