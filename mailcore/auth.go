@@ -36,7 +36,9 @@ func (f AuthenticatorFunc) Authenticate(ctx context.Context, name, password stri
 
 // An Identity is who authenticated, and the site that answers for it. Login must be
 // set: without it nobody is logged in, and the client is told to try later. If Site is
-// empty, it is the one that has the domain of Login, if that is an address.
+// empty, it is the one that has the domain of Login, if that is an address. One that
+// is not among the sites of the settings may not send: its mail would have nothing to
+// go by.
 type Identity struct {
 	Login string
 	Site  string
@@ -110,6 +112,9 @@ func (s *desk) exchange(ctx context.Context, client netip.Addr, mechanism string
 		e.name = name
 		who, err := s.authenticate(ctx, attempt{client: client, name: name, password: password})
 		if err == nil {
+			err = s.letIn(ctx, who)
+		}
+		if err == nil {
 			done(who)
 		}
 		return err
@@ -131,13 +136,33 @@ func (s *desk) exchange(ctx context.Context, client netip.Addr, mechanism string
 	return e, nil
 }
 
+// errSuspended says that the password is right and does not help. No client is
+// blamed for it: the log has no line about a failure.
+var errSuspended = errors.New("the site is suspended")
+
+// letIn refuses the logins of a suspended site.
+func (s *desk) letIn(ctx context.Context, who Identity) error {
+	settings, err := s.sites.Current(ctx)
+	if err != nil {
+		return authTrouble(err)
+	}
+	if site, ok := settings.Site(who.Site); ok && site.Suspended {
+		return errSuspended
+	}
+	return nil
+}
+
 // Next implements sasl.Server. The error is a reply if the password was not
-// judged, else it is the same as for any other wrong password. Each is logged
+// judged or the account is disabled, else it is the same as for any other wrong password. Each is logged
 // once, here.
 func (e *exchange) Next(response []byte) (challenge []byte, done bool, err error) {
 	challenge, done, err = e.mech.Next(response)
 	if err == nil {
 		return challenge, done, nil
+	}
+	if errors.Is(err, errSuspended) {
+		e.desk.config.Log.Info("a login of a suspended site was refused", "login", legible(e.name, maxLoggedName))
+		return nil, true, transport.Replyf(525, "5.7.13", "Error: account disabled")
 	}
 	reason, reply := "authentication failure", error(errWrongPassword)
 	switch {

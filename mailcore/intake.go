@@ -178,6 +178,8 @@ func (s *desk) refusal(err error) error {
 		return transport.Replyf(554, "5.5.4", "%v", err)
 	case errors.Is(err, queue.ErrKeyReused):
 		return fmt.Errorf("%w: %w", transport.Replyf(554, "5.5.0", "this key belongs to another message"), err)
+	case errors.Is(err, queue.ErrSiteGone):
+		return transport.Replyf(550, "5.7.1", "the site was removed: it may not send")
 	case errors.Is(err, queue.ErrFull):
 		s.config.Log.Error("no room to store a message", "error", err)
 		return transport.Replyf(452, "4.3.1", "Insufficient system storage")

@@ -149,13 +149,17 @@ func (s *desk) siteMaySend(ctx context.Context, site, sender string) error {
 	known, ok := settings.Site(site)
 	switch {
 	case !ok:
-		return transport.Replyf(550, "5.7.1", "site %q is unknown", site)
+		return unknownSite(site)
 	case known.Suspended:
 		return suspended(site)
 	case sender != "" && !settings.SiteOwns(site, sender):
 		return transport.Replyf(553, "5.7.1", "<%s>: Sender address rejected: not owned by site %s", sender, site)
 	}
 	return nil
+}
+
+func unknownSite(site string) error {
+	return transport.Replyf(550, "5.7.1", "site %q is unknown", site)
 }
 
 func suspended(site string) error {

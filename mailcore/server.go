@@ -130,6 +130,10 @@ func (s *Server) Run(ctx context.Context, listeners ...Listener) error {
 	}
 	group.Go(func() error { return s.queue.Run(ctx, s.dispatcher) })
 	group.Go(func() error {
+		s.finishRemovals(ctx)
+		return nil
+	})
+	group.Go(func() error {
 		s.destinations.Run(ctx)
 		return nil
 	})

@@ -99,7 +99,10 @@ func (s *desk) loginMaySend(ctx context.Context, who Identity, sender string) er
 	if err != nil {
 		return lookupFailure(sender, err)
 	}
-	if site, ok := settings.Site(who.Site); ok && site.Suspended {
+	switch site, ok := settings.Site(who.Site); {
+	case !ok && who.Site != "":
+		return unknownSite(who.Site)
+	case site.Suspended:
 		return suspended(who.Site)
 	}
 	if err := s.stillThere(ctx, who); err != nil {

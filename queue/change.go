@@ -15,6 +15,8 @@ const (
 	changeRequeue
 	changeRemove
 	changeFail // marks: there will be no attempt but the one under way
+	changeSuspend
+	changeResume
 )
 
 // A change is one operation on all recipients a match selects.
@@ -36,7 +38,8 @@ func (q *Queue) Hold(ctx context.Context, m Match) (int, error) {
 
 // Release lets the recipients m selects that are on hold go on. Their due time is
 // as it was; [Queue.Retry] hurries them. What expired on hold gets the time for
-// one attempt. It returns how many messages it touched.
+// one attempt. Mail of a site that is suspended stays on hold until that is
+// resumed, and leaves then. It returns how many messages it touched.
 func (q *Queue) Release(ctx context.Context, m Match) (int, error) {
 	return q.change(ctx, changeRelease, m)
 }

@@ -34,7 +34,7 @@ func (k Kind) Final() bool {
 // ORcpt, the outcome's RetryAfter and Schedule, the transcript of what was delivered, and of
 // other transcripts more than the last 4 KiB.
 type Event struct {
-	Seq         int64 // 1, 2, 3 in the order of commits, without a gap; a cursor for [Trail]
+	Seq         int64 // 1, 2, 3 in the order of commits, without a gap but for sites that were removed; a cursor for [Trail]
 	Kind        Kind
 	Time        time.Time
 	ID          string // queue ID

@@ -216,3 +216,6 @@ func (s noPriorities) enqueue(ctx context.Context, r *record) error {
 	r.priority = Normal
 	return s.engine.enqueue(ctx, r)
 }
+
+// SiteTables are the tables whose rows go with a site.
+func SiteTables() []string { return siteTables[:] }

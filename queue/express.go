@@ -36,6 +36,7 @@ type express struct {
 
 	lane    int64 // set by the store if the message took the place, else 0
 	message int64
+	rules   *ruleSet // in force then
 }
 
 // storeRecord stores a complete record, and begins its first attempt with that if it
@@ -146,7 +147,7 @@ func (x *express) board(r *record, stored bool) (taken bool) {
 // attempt is the first one of a record that was stored with it.
 func (x *express) attempt(r *record) *attempt {
 	a := &attempt{
-		token: x.token, lane: x.lane, label: x.label, class: r.priority.class(),
+		token: x.token, lane: x.lane, label: x.label, class: r.priority.class(), as: x.rules,
 		message: x.message, id: r.id, envelope: r.envelope, origin: r.origin,
 		arrived: r.arrived, size: r.size, lifetime: r.lifetime, clock: clock{expires: r.expires, warn: r.warn},
 		rows:  []row{{attempts: 1, first: x.now, due: r.due}},

@@ -154,6 +154,7 @@ func signal(c chan struct{}) {
 func (q *Queue) Update(ctx context.Context, f func(tx *sql.Tx) error) error {
 	err := q.store.update(ctx, f)
 	if err == nil {
+		q.changed.Store(true) // as somebody else may
 		q.Wake()
 	}
 	return err

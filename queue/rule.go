@@ -122,6 +122,7 @@ const nullSender = "<>"
 type ruleSet struct {
 	shapes []ruleShape // which parts the rules say something about
 	rules  map[ruleKey]*Rule
+	shut   map[string]siteState // see stateOf
 }
 
 // A ruleShape is which parts of a rule are set.
@@ -150,7 +151,7 @@ func newRuleSet(all []Rule) *ruleSet {
 	return s
 }
 
-func (s *ruleSet) empty() bool { return len(s.shapes) == 0 }
+func (s *ruleSet) empty() bool { return len(s.shapes) == 0 && len(s.shut) == 0 }
 
 // find returns the eldest rule that applies, nil if none does.
 func (s *ruleSet) find(site, reversePath string, via transport.Via, recipient string) (found *Rule) {

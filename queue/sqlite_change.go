@@ -97,17 +97,21 @@ func (c *change) selection() (s selection, err error) {
 		return s, err
 	}
 	s.recipient.and(c.kind.applies())
-	s.narrow = s.narrow || c.kind == changeRelease
+	s.narrow = s.narrow || c.kind == changeRelease || c.kind == changeResume
 	return s, nil
 }
 
 // applies is the condition on the states a change is about.
 func (k changeKind) applies() string {
 	switch k {
-	case changeHold:
+	case changeHold: // a person's hold outlasts a suspension
+		return `(r.state IN (0, 1) OR r.state = 2 AND r.held = '` + suspendedReason + `')`
+	case changeSuspend:
 		return `r.state IN (0, 1)`
 	case changeRelease:
-		return `r.state = 2`
+		return `r.state = 2 AND r.held <> '` + suspendedReason + `'`
+	case changeResume:
+		return `r.state = 2 AND r.held = '` + suspendedReason + `'`
 	case changeRetry:
 		return `r.state = 0`
 	default:
@@ -159,10 +163,10 @@ func (e *engine) changeAll(t txn, c *change, step []target, last int64) ([]Event
 			err  error
 		)
 		switch c.kind {
-		case changeHold:
+		case changeHold, changeSuspend:
 			told, err = []Event{s.heldEvent(c.now, c.reason)}, holdRow(t, s, c.reason)
-		case changeRelease:
-			kind, err = Released, releaseRow(t, c, s)
+		case changeRelease, changeResume:
+			kind, err = e.release(t, c, s)
 		case changeRetry:
 			err = retryRow(t, c, s)
 		case changeRemove:
@@ -196,6 +200,19 @@ func holdRow(t txn, s *target, reason string) error {
 UPDATE panelmail_recipient SET state = 2, held = ?
 WHERE message = ? AND position = ?`, reason, s.message, s.position)
 	return err
+}
+
+// release lets a recipient go on, unless its site is suspended: then it is on hold
+// for that from now on.
+func (e *engine) release(t txn, c *change, s *target) (Kind, error) {
+	rules, err := e.rulesIn(t)
+	if err != nil {
+		return "", err
+	}
+	if rules.stateOf(s.site) == siteSuspended {
+		return "", holdRow(t, s, suspendedReason)
+	}
+	return Released, releaseRow(t, c, s)
 }
 
 // releaseRow gives back the state that the recipient would have without the

@@ -88,6 +88,9 @@ func (e *engine) clock(ctx context.Context, message int64) (c clock, err error) 
 func (e *engine) claim(ctx context.Context, c claim) ([]*attempt, error) {
 	var all []*attempt
 	err := e.writer.do(ctx, &op{class: classOther, apply: func(t txn) ([]Event, error) {
+		if _, err := e.rulesIn(t); err != nil {
+			return nil, err
+		}
 		k := &claiming{txn: t, claim: &c, rows: c.rows}
 		for i := range c.wants {
 			if err := k.want(&c.wants[i]); err != nil {
@@ -241,7 +244,7 @@ func (k *claiming) take(w *want, f flow, n int) (got []*attempt, more bool, err 
 		return nil, false, err
 	}
 	for _, a := range got {
-		a.next = f.site
+		a.next, a.as = f.site, *k.rules()
 		a.token = k.claim.token + int64(len(k.got))
 		if err := lease(k, k.claim, a); err != nil {
 			return nil, false, err

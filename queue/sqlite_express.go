@@ -30,7 +30,7 @@ func insertExpress(t txn, r *record, message int64) (ok bool, err error) {
 		lane, r.priority.class(), r.origin.Site, x.due, x.now, x.lease, x.token); err != nil {
 		return false, err
 	}
-	x.lane, x.message = lane, message
+	x.lane, x.message, x.rules = lane, message, *t.rules()
 	return true, nil
 }
 

@@ -85,27 +85,27 @@ WHERE token IN (SELECT value FROM json_each(?)) AND token IS NOT NULL`, lease, s
 	}})
 }
 
-func (e *engine) holding(ctx context.Context, tokens []int64) (map[int64]int, error) {
+func (e *engine) holding(ctx context.Context, tokens []int64) (map[int64]holder, error) {
 	list, err := json.Marshal(tokens)
 	if err != nil {
 		return nil, err
 	}
 	rows, err := e.read.QueryContext(ctx, `
-SELECT token, count(*) FROM panelmail_recipient
+SELECT token, count(*), min(site) FROM panelmail_recipient
 WHERE token IS NOT NULL AND state = 1 AND last IS NULL AND token IN (SELECT value FROM json_each(?))
 GROUP BY token`, string(list))
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	held := map[int64]int{}
+	held := map[int64]holder{}
 	for rows.Next() {
 		var token int64
-		var n int
-		if err := rows.Scan(&token, &n); err != nil {
+		var h holder
+		if err := rows.Scan(&token, &h.recipients, &h.site); err != nil {
 			return nil, err
 		}
-		held[token] = n
+		held[token] = h
 	}
 	return held, rows.Err()
 }

@@ -50,7 +50,12 @@ func (e *engine) rulesIn(t txn) (*ruleSet, error) {
 	if err != nil {
 		return nil, err
 	}
+	shut, err := shutSites(t)
+	if err != nil {
+		return nil, err
+	}
 	*known = newRuleSet(all)
+	(*known).shut = shut
 	e.cache.mu.Lock()
 	e.cache.revision, e.cache.set = revision, *known
 	e.cache.mu.Unlock()
@@ -121,11 +126,15 @@ func scanRules(rows *sql.Rows) (all []Rule, err error) {
 }
 
 // holds returns for each recipient of r why it is stored on hold, "" if it is
-// not; nil if none is.
+// not; nil if none is. Nothing of a site that is gone is stored.
 func (e *engine) holds(t txn, r *record) ([]string, error) {
 	rules, err := e.rulesIn(t)
 	if err != nil || rules.empty() && r.hold == "" {
 		return nil, err
+	}
+	state := rules.stateOf(r.origin.Site)
+	if state.over() {
+		return nil, &refusedError{fmt.Errorf("%w: %q", ErrSiteGone, r.origin.Site)}
 	}
 	reasons := make([]string, len(r.envelope.Recipients))
 	for i := range reasons {
@@ -135,6 +144,8 @@ func (e *engine) holds(t txn, r *record) ([]string, error) {
 		}
 		if rule := rules.find(r.origin.Site, r.envelope.ReversePath, r.origin.Via, r.envelope.Recipients[i].Address); rule != nil {
 			reasons[i] = rule.hold()
+		} else if state == siteSuspended {
+			reasons[i] = suspendedReason
 		}
 	}
 	return reasons, nil
@@ -153,14 +164,19 @@ func (e *engine) holdRequeued(t txn, c *change, s *target) ([]Event, error) {
 	var events []Event
 	for i := range recipients {
 		p := &recipients[i]
-		rule := rules.find(s.site, s.reversePath, s.via, p.recipient)
-		if rule == nil {
+		var reason string
+		switch rule := rules.find(s.site, s.reversePath, s.via, p.recipient); {
+		case rule != nil:
+			reason = rule.hold()
+		case rules.stateOf(s.site) == siteSuspended:
+			reason = suspendedReason
+		default:
 			continue
 		}
-		if err := holdRow(t, p, rule.hold()); err != nil {
+		if err := holdRow(t, p, reason); err != nil {
 			return nil, err
 		}
-		events = append(events, p.heldEvent(c.now, rule.hold()))
+		events = append(events, p.heldEvent(c.now, reason))
 	}
 	return events, nil
 }

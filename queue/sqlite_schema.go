@@ -9,7 +9,7 @@ import (
 )
 
 // schemaVersion is raised by each change of the tables.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // The state machine of a recipient, as the table enforces it:
 //
@@ -120,8 +120,8 @@ CREATE TABLE panelmail_chunk (
 ) STRICT, WITHOUT ROWID;
 
 -- Numbers follow each other without a gap: whoever commits holds the lock from
--- the first of its numbers on, and a rollback gives them back. What says
--- nothing is NULL.
+-- the first of its numbers on, and a rollback gives them back. Only removing a site
+-- takes some out. What says nothing is NULL.
 CREATE TABLE panelmail_event (
 	seq          INTEGER PRIMARY KEY AUTOINCREMENT,
 	at           INTEGER NOT NULL,
@@ -182,6 +182,14 @@ CREATE TABLE panelmail_count (
 	deferred  INTEGER NOT NULL,
 	bounced   INTEGER NOT NULL,
 	PRIMARY KEY (minute, site, label)
+) STRICT, WITHOUT ROWID;
+
+-- Sites whose mail does not come and go as that of others. What is known of them
+-- is as good as the revision of the rules.
+CREATE TABLE panelmail_shut (
+	site  TEXT    NOT NULL PRIMARY KEY,       -- its name; of one that is gone the SHA-256 of that, in hex
+	state INTEGER NOT NULL CHECK (state IN (1, 2, 3, 4)), -- suspended; resumed, with mail still on hold; being removed; gone
+	tally TEXT    NOT NULL DEFAULT ''         -- of one that is being removed: what went so far
 ) STRICT, WITHOUT ROWID;
 `
 

@@ -73,6 +73,9 @@ func (e *engine) settle(ctx context.Context, s *settlement) error {
 
 func (e *engine) settleIn(t txn, s *settlement) ([]Event, error) {
 	a := s.attempt
+	if err := e.renamed(t, s); err != nil {
+		return nil, err
+	}
 	if s.parked != 0 {
 		if _, err := t.exec(parkLane, s.parked, a.lane, s.now); err != nil {
 			return nil, err
@@ -218,6 +221,10 @@ func (e *engine) refresh(ctx context.Context, a *attempt) error {
 func (e *engine) report(t txn, s *settlement, settled []bool) (events []Event, err error) {
 	if !slices.Contains(settled, true) {
 		return nil, nil
+	}
+	rules, err := e.rulesIn(t)
+	if err != nil || rules.stateOf(s.attempt.origin.Site).over() {
+		return nil, err
 	}
 	for _, r := range s.reports {
 		if err := e.insert(t, r); err != nil {

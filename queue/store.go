@@ -56,10 +56,9 @@ type store interface {
 	// extend renews the leases with the given tokens.
 	extend(ctx context.Context, tokens []int64, lease int64) error
 
-	// holding returns which of the tokens still lease all of their recipients,
-	// by number of recipients: not those that were removed, put on hold or given
-	// up.
-	holding(ctx context.Context, tokens []int64) (map[int64]int, error)
+	// holding returns what the tokens still lease: not what was removed, put on
+	// hold or given up.
+	holding(ctx context.Context, tokens []int64) (map[int64]holder, error)
 
 	// settle records outcomes and stores the reports about them, together. What
 	// is no longer leased under the settlement's token stays as it is. It
@@ -136,6 +135,25 @@ type store interface {
 	// foreign reports whether somebody else has written to the file since the
 	// last call.
 	foreign(ctx context.Context) (bool, error)
+
+	// mark notes the state of a site in a transaction of update; renameSite gives
+	// all of its rows another name; removeSite removes what emptySite has left, and
+	// returns what went.
+	mark(tx *sql.Tx, site string, state siteState) error
+	renameSite(tx *sql.Tx, site, to string) error
+	removeSite(tx *sql.Tx, site string, domains []string) (siteTally, error)
+
+	// stateOf reads the state of a site, and marked lists the sites in one.
+	stateOf(ctx context.Context, site string) (siteState, error)
+	marked(ctx context.Context, state siteState) ([]string, error)
+
+	// emptySite removes what is kept of a site that is being removed, a step at a
+	// time; countSite only counts.
+	emptySite(ctx context.Context, site string, domains []string) error
+	countSite(ctx context.Context, site string, domains []string) (siteTally, error)
+
+	// scrub leaves nothing of what was deleted in the log.
+	scrub(ctx context.Context) error
 
 	update(ctx context.Context, f func(*sql.Tx) error) error
 	view(ctx context.Context, f func(*sql.Tx) error) error
@@ -249,12 +267,20 @@ type attempt struct {
 	rows     []row  // in the order of the envelope's recipients
 	content  []byte // nil: to be read from the store
 
+	as *ruleSet // in force when it was claimed: of another one the site may have another name
+
 	lease int64         // until when the attempt may go on
 	rest  time.Duration // of the lane, if something was handed back
 	back  bool          // something was
 	turn  int64         // the lane's place among others before it began
 	again bool          // it was refused where there seemed to be room
 	stop  *time.Timer   // ends the delivery then; nil: not begun
+}
+
+// A holder is what a token leases.
+type holder struct {
+	recipients int
+	site       string // which may have another name by now
 }
 
 // A clock is what decides when a message is given up or warned about.

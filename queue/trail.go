@@ -26,7 +26,8 @@ type Trail struct {
 }
 
 // ErrPruned says that events are missing after a cursor: they were older than
-// [Options.Retention], or the cursor is not of this file. Whoever must not miss
+// [Options.Retention], or the oldest there were and of a site that was removed, or
+// the cursor is not of this file. Whoever must not miss
 // anything has to look at the queue afresh; a trail from zero goes on with what
 // is left.
 var ErrPruned = errors.New("queue: the history does not reach back to the cursor")

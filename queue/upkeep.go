@@ -88,8 +88,8 @@ func (s *scheduler) leased(ctx context.Context, a *attempt) (context.Context, fu
 	}
 }
 
-// recall hands back what was claimed ahead, and was then held or removed. What
-// was begun goes on.
+// recall hands back what was claimed ahead, and was then held or removed, or whose
+// site was renamed. What was begun goes on.
 func (s *scheduler) recall(ctx context.Context) {
 	if !s.q.changed.Swap(false) {
 		return
@@ -106,7 +106,10 @@ func (s *scheduler) recall(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.lanes {
-		for _, a := range l.ready.remove(func(a *attempt) bool { return held[a.token] < len(a.rows) }) {
+		for _, a := range l.ready.remove(func(a *attempt) bool {
+			h := held[a.token]
+			return h.recipients < len(a.rows) || h.site != a.origin.Site
+		}) {
 			s.live.Go(func() { s.handBack(a) })
 		}
 	}

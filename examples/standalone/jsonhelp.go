@@ -38,7 +38,10 @@ relay import             credentials (how many) dry_run
 tls list, set            site key level match ca min ciphers
 tls report               day domain policy policy_text[] success failure
                          failures[].kind .host .address .sessions .detail
-site list, add           name uids contact suspended
+site list, add           name uids contact suspended removing
+site suspend, resume     name suspended
+site rename              name previous
+site remove, receipts    site by time rows{} oldest newest
 domain list, add         domain site class listed
 domain remove            site rows{} (how many of each kind went)
 mailbox list, add        address site deliver max_size disabled

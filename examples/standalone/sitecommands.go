@@ -22,6 +22,11 @@ func siteCommands() []command {
 		{name: "site add", args: "NAME [--uid N[,N…]] [--contact ADDRESS]", short: "add a hosted site", run: siteAdd},
 		{name: "site list", short: "the sites", run: siteList},
 		{name: "site show", args: "NAME", short: "a site with its domains and logins", run: siteShow},
+		{name: "site suspend", args: "NAME", short: "take nothing from a site, and put its mail on hold", run: siteSuspend},
+		{name: "site resume", args: "NAME", short: "end that, and release what it has put on hold", run: siteResume},
+		{name: "site rename", args: "NAME NEWNAME", short: "give a site another name, everywhere", run: siteRename},
+		{name: "site remove", args: "NAME [--dry-run] [--yes] [--by WHO]", short: "remove a site with all that belongs to it, mail included", run: siteRemove, prepare: confirmRemove},
+		{name: "site receipts", args: "[NAME]", short: "what was removed with sites, when and by whom", run: siteReceipts},
 		{name: "domain add", args: "DOMAIN --site S [--class hosted|alias|relay]", short: "give a domain to a site", run: domainAdd},
 		{name: "domain list", args: "[--site S]", short: "the domains", run: domainList},
 		{name: "domain remove", args: "DOMAIN", short: "remove a domain and what hangs on it", run: domainRemove},
@@ -96,7 +101,10 @@ func siteList(ctx context.Context, c *call) error {
 	}
 	return table(c, all, "no sites", "SITE\tUIDS\tCONTACT\tSTATE", func(s sites.Site) []any {
 		state := "active"
-		if s.Suspended {
+		switch {
+		case s.Removing:
+			state = "being removed"
+		case s.Suspended:
 			state = "suspended"
 		}
 		return []any{s.Name, strings.Trim(fmt.Sprint(s.UIDs), "[]"), s.Contact, state}
@@ -185,5 +193,5 @@ func domainRemove(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.print(receipt, "domain %s removed\n", words[0])
+	return c.print(receiptOf(receipt), "domain %s removed\n", words[0])
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -276,6 +277,26 @@ func TestARefusedForGoodMessageIsMovedAsideAndBlocksNobody(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(dir, "refused-*"))
 	if err != nil || len(left) != 1 {
 		t.Errorf("moved aside: %v %v", left, err)
+	}
+}
+
+func TestRemoveTakesAwayADirectoryWithAllThatIsInIt(t *testing.T) {
+	b, dir := newBox(t)
+	write(t, b, maildrop.Envelope{From: "a@b.example", To: []string{"c@d.example"}}, "Subject: x\r\n\r\n")
+	outside := filepath.Join(t.TempDir(), "other")
+	if err := errors.Join(os.WriteFile(outside, []byte("x"), 0o600), os.Symlink(outside, filepath.Join(dir, "link"))); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // that it is gone already is no error
+		if err := b.Remove(os.Getuid()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the directory is there: %v", err)
+	}
+	if _, err := os.Lstat(outside); err != nil {
+		t.Errorf("what a link leads to is gone: %v", err)
 	}
 }
 

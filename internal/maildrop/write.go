@@ -74,6 +74,23 @@ func (b Box) create(uid, gid int) error {
 	return self.Chmod(0o770 | fs.ModeSetgid)
 }
 
+// Remove removes the directory of a uid with all that is in it; that there is none
+// is no error.
+func (b Box) Remove(uid int) error {
+	if _, err := os.Lstat(b.user(uid)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	parent, err := b.parent()
+	if err == nil {
+		defer parent.Close()
+		err = parent.RemoveAll(strconv.Itoa(uid))
+	}
+	if err != nil {
+		return fmt.Errorf("maildrop: remove: %w", err)
+	}
+	return nil
+}
+
 // parent makes the maildrop if it is not there, and opens it if nobody but us
 // and root can have put anything into it.
 func (b Box) parent() (*os.Root, error) {

@@ -98,6 +98,10 @@ func (c *Conn) ask(challenge []byte) (line string, ok bool) {
 	return line, true
 }
 
+// accountDisabled is for whoever has proved to be one who may not come in (X.7.13 in the
+// registry of RFC 5248).
+const accountDisabled = 525
+
 // authFailed says the same whatever was wrong, so that nobody learns which
 // logins exist. It is for the session to log it: it knows the login.
 func (c *Conn) authFailed(err error) {
@@ -109,7 +113,7 @@ func (c *Conn) authFailed(err error) {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		a = answer{454, "4.7.0", "Temporary authentication failure"}
 	case errors.As(err, &r):
-		if code, enhanced, text := r.SMTPReply(); 400 <= code && code <= 499 {
+		if code, enhanced, text := r.SMTPReply(); 400 <= code && code <= 499 || code == accountDisabled {
 			a = answer{code, enhancedStatus(code, enhanced), text}
 		}
 	}

@@ -58,7 +58,8 @@ type Authenticator interface {
 	//
 	// Whatever error ends the exchange is answered with the same 535, but for
 	// reply errors of class 4 and the end of a context, which say that the
-	// password was not judged. A refusal is for the session to log.
+	// password was not judged, and a reply 525, that it was right and the account
+	// is disabled. A refusal is for the session to log.
 	Auth(ctx context.Context, mechanism string) (sasl.Server, error)
 }
 

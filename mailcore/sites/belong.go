@@ -1,6 +1,10 @@
 package sites
 
-import "database/sql"
+import (
+	"database/sql"
+	"encoding/json"
+	"strings"
+)
 
 // A belonging is a table with rows that belong to a site and go with it: rows of
 // the site itself, rows about a domain of the site, or both.
@@ -15,8 +19,26 @@ type belonging struct {
 }
 
 // ofDomain is the condition where the rows have a column for the domain that they
-// are about. The empty one is of rows about none.
+// are about, which is one of a site. The empty one is of rows about none.
 const ofDomain = `domain = ?1 AND domain <> ''`
+
+// hostOf is the host in a column of next hops, domains, and domains with a dot in
+// front.
+const hostOf = `CASE
+	WHEN key LIKE '[%' THEN substr(key, 2, instr(key, ']') - 2)
+	WHEN instr(key, ':') > 0 THEN substr(key, 1, instr(key, ':') - 1)
+	ELSE ltrim(key, '.') END`
+
+// within is the condition where a name is that of the domain or below it. What is
+// below a domain of its own, whoever has that, goes with that one.
+func within(name string) string {
+	below := func(name, domain string) string {
+		return `substr(` + name + `, -length(` + domain + `) - 1) = '.' || ` + domain
+	}
+	return `(` + name + ` = ?1 OR ` + below(name, `?1`) + `) AND NOT EXISTS (
+		SELECT 1 FROM panelmail_domain AS d WHERE d.name <> ?1 AND ` + below(`d.name`, `?1`) + `
+		AND (` + name + ` = d.name OR ` + below(name, `d.name`) + `))`
+}
 
 // belongings is the one list of such tables: removing and renaming a site, and
 // removing a domain, go by it. Every table with a column for a site must be here.
@@ -26,14 +48,14 @@ var belongings = [...]belonging{
 	{kind: "logins", table: "panelmail_login", site: "site", domain: ofDomain},
 	{kind: "mailboxes", table: "panelmail_mailbox", domain: ofDomain},
 	{kind: "aliases", table: "panelmail_alias", domain: ofDomain},
-	{kind: "recipients", table: "panelmail_domain_recipient", domain: ofDomain},
-	{kind: "routes", table: "panelmail_route", domain: ofDomain},
-	{kind: "sender_routes", table: "panelmail_sender_route", site: "site", key: "key", domain: ofDomain},
-	{kind: "sources", table: "panelmail_source", site: "site", key: "key", domain: ofDomain},
-	{kind: "smarthosts", table: "panelmail_smarthost", site: "site", key: "key", domain: ofDomain},
-	{kind: "credentials", table: "panelmail_credential", domain: ofDomain},
-	{kind: "tls_policies", table: "panelmail_tls", site: "site", domain: `key IN (?1, '.' || ?1)`},
-	{kind: "sts_policies", table: "panelmail_sts", domain: ofDomain},
+	{kind: "relay_recipients", table: "panelmail_domain_recipient", domain: ofDomain},
+	{kind: "routes", table: "panelmail_route", domain: within(`domain`)},
+	{kind: "sender_routes", table: "panelmail_sender_route", site: "site", key: "key", domain: within(`domain`)},
+	{kind: "sources", table: "panelmail_source", site: "site", key: "key", domain: within(`domain`)},
+	{kind: "smarthosts", table: "panelmail_smarthost", site: "site", key: "key", domain: within(`domain`)},
+	{kind: "credentials", table: "panelmail_credential", domain: within(`CASE domain WHEN '' THEN ` + hostOf + ` ELSE domain END`)},
+	{kind: "tls_policies", table: "panelmail_tls", site: "site", domain: `site = '' AND ` + within(hostOf)},
+	{kind: "sts_policies", table: "panelmail_sts", domain: within(`domain`)},
 	{kind: "domains", table: "panelmail_domain", site: "site", domain: `name = ?1`},
 }
 
@@ -48,10 +70,14 @@ func (n tally) run(tx *sql.Tx, kind, query string, args ...any) error {
 		return err
 	}
 	rows, err := res.RowsAffected()
-	if rows > 0 {
-		n[kind] += int(rows)
-	}
+	n.add(kind, int(rows))
 	return err
+}
+
+func (n tally) add(kind string, rows int) {
+	if rows > 0 {
+		n[kind] += rows
+	}
 }
 
 // removeOfSite removes the rows of a site and those about its domains.
@@ -72,6 +98,34 @@ func removeOfSite(tx *sql.Tx, site string, n tally) error {
 		if err := n.run(tx, b.kind, `DELETE FROM `+b.table+` WHERE `+b.site+` = ?`, site); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// countOfSite counts what removeOfSite would remove.
+func countOfSite(tx *sql.Tx, site string, n tally) error {
+	domains, err := siteDomains(tx, site)
+	if err != nil {
+		return err
+	}
+	list, err := json.Marshal(domains)
+	if err != nil {
+		return err
+	}
+	for _, b := range belongings {
+		condition := `?1 IS NULL`
+		if b.site != "" {
+			condition = b.site + ` = ?1`
+		}
+		if b.domain != "" {
+			condition += ` OR EXISTS (SELECT 1 FROM (SELECT value AS one_of FROM json_each(?2)) WHERE ` +
+				strings.ReplaceAll(b.domain, `?1`, `one_of`) + `)`
+		}
+		var rows int
+		if err := tx.QueryRow(`SELECT count(*) FROM `+b.table+` WHERE `+condition, site, string(list)).Scan(&rows); err != nil {
+			return err
+		}
+		n.add(b.kind, rows)
 	}
 	return nil
 }

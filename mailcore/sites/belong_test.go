@@ -2,10 +2,15 @@ package sites_test
 
 import (
 	"database/sql"
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/panelmail/panelmail/mailcore/sites"
+	"github.com/panelmail/panelmail/transport"
 )
 
 // TestEachTableBelongsToASiteOrToNone fails for a table that somebody added
@@ -13,7 +18,8 @@ import (
 func TestEachTableBelongsToASiteOrToNone(t *testing.T) {
 	// Rows of these are nobody's, for the reason given.
 	nobodys := map[string]string{
-		"panelmail_site": "the site itself: removed and renamed by hand",
+		"panelmail_site":    "the site itself: removed and renamed by hand",
+		"panelmail_receipt": "what is left of a site, with its name but without an address",
 	}
 	ctx := t.Context()
 	f := newFile(t)
@@ -51,4 +57,70 @@ func columns(t *testing.T, tx *sql.Tx, table string) (names []string) {
 	}
 	must(t, rows.Err())
 	return names
+}
+
+func TestNoSiteTouchesWhatIsAnothers(t *testing.T) {
+	ctx := t.Context()
+	f := newFile(t)
+	s, err := sites.New(ctx, f)
+	must(t, err)
+	fill(t, s, "a", 1001, "192.0.2.1")
+	fill(t, s, "b", 1002, "192.0.2.2")
+	before := dump(t, f)
+	revision := s.Snapshot().Revision()
+	for _, domain := range []string{"a.example", "A.EXAMPLE", "alias.a.example", "relay.a.example"} {
+		for what, err := range map[string]error{
+			"domain":           s.AddDomain(ctx, sites.Domain{Name: domain, Site: "b", Class: sites.Hosted}),
+			"login":            s.AddLogin(ctx, sites.Login{Name: "new@" + domain, Site: "b"}, "secret"),
+			"mailbox":          s.SetMailbox(ctx, sites.Mailbox{Address: "new@" + domain, Site: "b", Deliver: store}),
+			"catch-all":        s.SetMailbox(ctx, sites.Mailbox{Address: "@" + domain, Site: "b", Deliver: store}),
+			"alias":            s.SetAlias(ctx, sites.AliasEntry{Pattern: "new@" + domain, Site: "b", Targets: []string{"x@b.example"}}),
+			"alias, catch-all": s.SetAlias(ctx, sites.AliasEntry{Pattern: "@" + domain, Site: "b", Targets: []string{"x@b.example"}}),
+			"relay recipient":  s.AddRecipients(ctx, sites.Recipient{Address: "new@" + domain, Site: "b"}),
+			"uid, new site":    s.AddSite(ctx, sites.Site{Name: "c", UIDs: []int{1003, 1001}}),
+			"uid":              s.ChangeSite(ctx, sites.Site{Name: "b", UIDs: []int{1002, 1001}}),
+		} {
+			if !errors.Is(err, sites.ErrNotOwner) {
+				t.Errorf("%s in %s: %v, want %v", what, domain, err, sites.ErrNotOwner)
+			}
+		}
+	}
+	if diff := cmp.Diff(before, dump(t, f)); diff != "" {
+		t.Errorf("rows (-before +after):\n%s", diff)
+	}
+	if n := s.Snapshot().Revision(); n != revision {
+		t.Errorf("the revision went from %d to %d", revision, n)
+	}
+}
+
+func TestWhatIsBelowADomainGoesWithItUnlessItIsADomainOfItsOwn(t *testing.T) {
+	ctx := t.Context()
+	f := newFile(t)
+	s, err := sites.New(ctx, f)
+	must(t, err)
+	must(t, s.AddSite(ctx, sites.Site{Name: "keep"}), s.AddDomain(ctx, sites.Domain{Name: "sub.gone.example", Site: "keep", Class: sites.Hosted}))
+	set := func(hosts ...string) {
+		t.Helper()
+		for _, host := range hosts {
+			must(t,
+				s.SetRoute(ctx, sites.Route{Pattern: "." + host, Value: "smtp:"}),
+				s.SetCredential(ctx, sites.Credential{Key: "[" + host + "]:587", Credential: transport.Credential{User: "u", Password: "p"}}),
+				s.SetTLSPolicy(ctx, sites.TLSPolicy{Key: "[" + host + "]:25", Level: transport.TLSEncrypt}),
+				s.SetTLSPolicy(ctx, sites.TLSPolicy{Key: "." + host, Level: transport.TLSEncrypt}))
+		}
+	}
+	set("sub.gone.example", "x.sub.gone.example", "notgone.example", "example")
+	before := dump(t, f)
+	must(t, s.AddSite(ctx, sites.Site{Name: "gone"}), s.AddDomain(ctx, sites.Domain{Name: "gone.example", Site: "gone", Class: sites.Hosted}))
+	set("gone.example", "x.gone.example", "a.b.gone.example")
+	r, err := s.RemoveSite(ctx, "gone", "")
+	must(t, err)
+	want := map[string]int{"domains": 1, "routes": 3, "credentials": 3, "tls_policies": 6}
+	if diff := cmp.Diff(want, r.Rows); diff != "" {
+		t.Errorf("receipt (-want +got):\n%s", diff)
+	}
+	after := slices.DeleteFunc(dump(t, f), func(row string) bool { return strings.HasPrefix(row, "panelmail_receipt|") })
+	if diff := cmp.Diff(before, after); diff != "" {
+		t.Errorf("rows (-before +after):\n%s", diff)
+	}
 }

@@ -134,18 +134,22 @@ func domainSite(tx *sql.Tx, name string) (site string, err error) {
 }
 
 func siteDomains(tx *sql.Tx, site string) ([]string, error) {
-	rows, err := tx.Query(`SELECT name FROM panelmail_domain WHERE site = ? ORDER BY name`, site)
+	return texts(tx.Query(`SELECT name FROM panelmail_domain WHERE site = ? ORDER BY name`, site))
+}
+
+// texts reads rows of one text each.
+func texts(rows *sql.Rows, err error) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	names := []string{}
+	all := []string{}
 	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
+		var text string
+		if err := rows.Scan(&text); err != nil {
 			return nil, err
 		}
-		names = append(names, name)
+		all = append(all, text)
 	}
-	return names, rows.Err()
+	return all, rows.Err()
 }

@@ -152,6 +152,21 @@ INSERT INTO panelmail_tls_policy (site, key, level, match, ca, min, ciphers)
 	SELECT '', key, level, '', '', '', '' FROM panelmail_tls;
 DROP TABLE panelmail_tls;
 ALTER TABLE panelmail_tls_policy RENAME TO panelmail_tls;
+`, `
+ALTER TABLE panelmail_site ADD COLUMN
+	removing INTEGER NOT NULL DEFAULT 0 CHECK (removing IN (0, 1));
+ALTER TABLE panelmail_site ADD COLUMN
+	removed_by TEXT NOT NULL DEFAULT '';
+
+CREATE TABLE panelmail_receipt (
+	id         INTEGER PRIMARY KEY,
+	name       TEXT    NOT NULL,             -- of the site that was removed
+	removed_by TEXT    NOT NULL,
+	at         INTEGER NOT NULL,             -- microseconds UTC, as are the others
+	removed    TEXT    NOT NULL,             -- numbers of rows by kind, in JSON
+	oldest     INTEGER NOT NULL,             -- 0: there was no mail
+	newest     INTEGER NOT NULL
+) STRICT;
 `}
 
 // migrate makes the tables or brings them up to date. It refuses tables that a

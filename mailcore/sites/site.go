@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -24,19 +25,13 @@ type Site struct {
 	// up to 1,024 octets without control characters.
 	Contact string `json:"contact,omitempty"`
 
-	// Suspended sites keep their rows, but the desk takes nothing from them.
+	// Suspended sites keep their rows, but the desk takes nothing from them, and
+	// their mail is on hold: see [Sites.Suspend].
 	Suspended bool `json:"suspended,omitempty"`
-}
 
-// A Receipt says what removing a site or a domain removed.
-type Receipt struct {
-	Site string `json:"site"`
-
-	// Rows are the numbers of rows by kind: uids, domains, logins, mailboxes,
-	// aliases, recipients, routes, sender_routes, sources, smarthosts, credentials,
-	// tls_policies.
-	// What there was none of is left out.
-	Rows map[string]int `json:"rows"`
+	// Removing says that the site is being removed, or was until that was broken
+	// off: see [Sites.RemoveSite]. Nobody sets it; it is suspended until it is gone.
+	Removing bool `json:"removing,omitempty"`
 }
 
 func (s Site) check() error {
@@ -82,24 +77,38 @@ func (s *Sites) AddSite(ctx context.Context, site Site) error {
 		if err := affected(r, err, exists("site", site.Name)); err != nil {
 			return err
 		}
+		if err := s.mail.OpenSite(tx, site.Name); err != nil {
+			return err
+		}
+		if site.Suspended {
+			if err := s.mail.SuspendSite(tx, site.Name); err != nil {
+				return err
+			}
+		}
 		return setUIDs(tx, site)
 	})
 }
 
-// ChangeSite replaces everything but the name of a site.
+// ChangeSite replaces everything but the name of a site. To suspend or resume it
+// does what [Sites.Suspend] and [Sites.Resume] do.
 func (s *Sites) ChangeSite(ctx context.Context, site Site) error {
 	if err := site.check(); err != nil {
 		return err
 	}
-	return s.change(ctx, func(tx *sql.Tx) error {
-		r, err := tx.Exec(`
-			UPDATE panelmail_site SET contact = ?, suspended = ? WHERE name = ?`,
-			site.Contact, site.Suspended, site.Name)
-		if err := affected(r, err, notFound("site", site.Name)); err != nil {
+	err := s.change(ctx, func(tx *sql.Tx) error {
+		_, err := tx.Exec(`UPDATE panelmail_site SET contact = ? WHERE name = ?`, site.Contact, site.Name)
+		if err != nil {
+			return err
+		}
+		if err := s.setSuspended(tx, site.Name, site.Suspended); err != nil {
 			return err
 		}
 		return setUIDs(tx, site)
 	})
+	if err != nil {
+		return err
+	}
+	return s.syncMail(ctx, site.Name)
 }
 
 func setUIDs(tx *sql.Tx, site Site) error {
@@ -125,36 +134,73 @@ func setUIDs(tx *sql.Tx, site Site) error {
 	return nil
 }
 
-// Suspend marks a site; see [Site.Suspended]. Suspending twice is no error.
+// Suspend stops a site: the desk takes nothing from it, no login of it gets in, and
+// its mail is on hold. What is queued is put on hold step by step before Suspend
+// returns; deliveries under way go to their end. Suspending twice is no error.
 func (s *Sites) Suspend(ctx context.Context, name string) error { return s.suspend(ctx, name, true) }
 
-// Resume takes the mark of [Sites.Suspend] away.
+// Resume ends what [Sites.Suspend] began. It releases what the suspension has put on
+// hold, and nothing that a person or a rule holds, from before or since.
 func (s *Sites) Resume(ctx context.Context, name string) error { return s.suspend(ctx, name, false) }
 
 func (s *Sites) suspend(ctx context.Context, name string, to bool) error {
-	return s.change(ctx, func(tx *sql.Tx) error {
-		r, err := tx.Exec(`UPDATE panelmail_site SET suspended = ? WHERE name = ?`, to, name)
-		return affected(r, err, notFound("site", name))
-	})
+	if err := s.change(ctx, func(tx *sql.Tx) error { return s.setSuspended(tx, name, to) }); err != nil {
+		return err
+	}
+	return s.syncMail(ctx, name)
 }
 
-// RenameSite gives a site another name in all of its rows.
+// setSuspended notes it in the settings and beside the mail.
+func (s *Sites) setSuspended(tx *sql.Tx, name string, to bool) error {
+	var was, removing bool
+	err := tx.QueryRow(`SELECT suspended, removing FROM panelmail_site WHERE name = ?`, name).Scan(&was, &removing)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return notFound("site", name)
+	case err != nil:
+		return err
+	case removing:
+		return errRemoving(name)
+	}
+	if _, err := tx.Exec(`UPDATE panelmail_site SET suspended = ? WHERE name = ?`, to, name); err != nil {
+		return err
+	}
+	switch {
+	case to:
+		return s.mail.SuspendSite(tx, name)
+	case was:
+		return s.mail.ResumeSite(tx, name)
+	}
+	return nil
+}
+
+// syncMail has the mail in the queue follow.
+func (s *Sites) syncMail(ctx context.Context, name string) error {
+	if err := s.mail.SyncSite(ctx, name); err != nil {
+		return fmt.Errorf("sites: the mail of site %q: %w", name, err)
+	}
+	return nil
+}
+
+// RenameSite gives a site another name in all of its rows and in all of its mail,
+// history included, in one transaction: with 100,000 messages queued that takes two
+// seconds, for which others wait. The receipt of a former site of the name stays.
 func (s *Sites) RenameSite(ctx context.Context, name, to string) error {
-	return s.change(ctx, func(tx *sql.Tx) error { return renameSite(tx, name, to) })
+	return s.change(ctx, func(tx *sql.Tx) error { return s.renameSite(tx, name, to) })
 }
 
 // RenameSiteTx is [Sites.RenameSite] within a transaction of the caller, which
 // renames what else it knows of the site. Nothing is seen until it commits;
 // call [Sites.Reload] then.
 func (s *Sites) RenameSiteTx(tx *sql.Tx, name, to string) error {
-	if err := renameSite(tx, name, to); err != nil {
+	if err := s.renameSite(tx, name, to); err != nil {
 		return ours(err)
 	}
 	_, err := bump(tx)
 	return err
 }
 
-func renameSite(tx *sql.Tx, name, to string) error {
+func (s *Sites) renameSite(tx *sql.Tx, name, to string) error {
 	if err := checkSiteName(to); err != nil {
 		return err
 	}
@@ -166,44 +212,17 @@ func renameSite(tx *sql.Tx, name, to string) error {
 	if n > 0 && to != name {
 		return exists("site", to)
 	}
-	r, err := tx.Exec(`UPDATE panelmail_site SET name = ? WHERE name = ?`, to, name)
+	if to == name {
+		return mustHaveSite(tx, name)
+	}
+	r, err := tx.Exec(`UPDATE panelmail_site SET name = ? WHERE name = ? AND removing = 0`, to, name)
 	if err := affected(r, err, notFound("site", name)); err != nil {
 		return err
 	}
-	return renameInRows(tx, name, to)
-}
-
-// RemoveSite removes a site with all of its rows: uids, logins, domains with
-// their mailboxes, aliases and recipients, and the routes, sources, smart
-// hosts, credentials and TLS policies for it and for its domains.
-func (s *Sites) RemoveSite(ctx context.Context, name string) (r Receipt, err error) {
-	err = s.change(ctx, func(tx *sql.Tx) error {
-		r, err = removeSite(tx, name)
+	if err := renameInRows(tx, name, to); err != nil {
 		return err
-	})
-	return r, err
-}
-
-// RemoveSiteTx is [Sites.RemoveSite] within a transaction of the caller, which
-// removes what else it knows of the site. Nothing is seen until it commits;
-// call [Sites.Reload] then.
-func (s *Sites) RemoveSiteTx(tx *sql.Tx, name string) (Receipt, error) {
-	r, err := removeSite(tx, name)
-	if err != nil {
-		return r, ours(err)
 	}
-	_, err = bump(tx)
-	return r, err
-}
-
-func removeSite(tx *sql.Tx, name string) (Receipt, error) {
-	n := tally{}
-	res, err := tx.Exec(`DELETE FROM panelmail_site WHERE name = ?`, name)
-	if err := affected(res, err, notFound("site", name)); err != nil {
-		return Receipt{}, err
-	}
-	err = removeOfSite(tx, name, n)
-	return Receipt{Site: name, Rows: n}, err
+	return s.mail.RenameSite(tx, name, to)
 }
 
 // ListSites returns the sites in order of name.

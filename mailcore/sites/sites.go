@@ -19,7 +19,8 @@ import (
 // Update runs f in a read-write transaction and commits when f returns nil;
 // when it returns, the change is durable. View runs f in a read-only
 // transaction that sees one state of the file. f may be run again if the file
-// was busy. Both are called from many goroutines at once.
+// was busy. Both are called from many goroutines at once. One that keeps mail as
+// well is a [Mail].
 type DB interface {
 	Update(ctx context.Context, f func(*sql.Tx) error) error
 	View(ctx context.Context, f func(*sql.Tx) error) error
@@ -34,6 +35,7 @@ const pollEvery = time.Second
 // the method that made it returns.
 type Sites struct {
 	db    DB
+	mail  Mail
 	slots chan struct{} // bounds password hashing: each holds hashMemory
 
 	latest atomic.Pointer[Snapshot]
@@ -62,7 +64,7 @@ func New(ctx context.Context, db DB) (*Sites, error) {
 			return nil, fmt.Errorf("sites: open: %w", err)
 		}
 	}
-	s := &Sites{db: db, slots: make(chan struct{}, hashSlots())}
+	s := &Sites{db: db, mail: mailOf(db), slots: make(chan struct{}, hashSlots())}
 	if _, err := s.Reload(ctx); err != nil {
 		return nil, err
 	}

@@ -105,7 +105,7 @@ func TestEveryRefusalHasItsClassAndNamesTheRow(t *testing.T) {
 	v4, v6 := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
 	cred := transport.Credential{User: "u", Password: "p"}
 	removeDomain := func(name string) error { _, err := s.RemoveDomain(ctx, name); return err }
-	removeSite := func(name string) error { _, err := s.RemoveSite(ctx, name); return err }
+	removeSite := func(name string) error { _, err := s.RemoveSite(ctx, name, ""); return err }
 	for _, row := range []struct {
 		what string
 		err  error
@@ -224,14 +224,26 @@ func TestRemovingASiteLeavesNothingOfItAndEverythingElse(t *testing.T) {
 	before := dump(t, f)
 	fill(t, s, "gone", 1002, "192.0.2.2")
 
-	r, err := s.RemoveSite(ctx, "gone")
+	count, err := s.CountSite(ctx, "gone")
+	must(t, err)
+	r, err := s.RemoveSite(ctx, "gone", "the panel")
 	must(t, err)
 	want := sites.Receipt{Site: "gone", Rows: map[string]int{"uids": 1, "domains": 3, "logins": 2, "mailboxes": 1, "aliases": 2,
-		"recipients": 2, "routes": 3, "sources": 3, "smarthosts": 2, "credentials": 1, "tls_policies": 2}}
+		"relay_recipients": 2, "routes": 3, "sources": 3, "smarthosts": 2, "credentials": 1, "tls_policies": 2}}
+	if diff := cmp.Diff(want, count); diff != "" {
+		t.Errorf("counted before (-want +got):\n%s", diff)
+	}
+	want.By, want.Time = "the panel", r.Time
 	if diff := cmp.Diff(want, r); diff != "" {
 		t.Errorf("receipt (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(before, dump(t, f)); diff != "" {
+	receipts, err := s.Receipts(ctx, "gone")
+	must(t, err)
+	if diff := cmp.Diff([]sites.Receipt{r}, receipts); diff != "" {
+		t.Errorf("receipts kept (-want +got):\n%s", diff)
+	}
+	after := slices.DeleteFunc(dump(t, f), func(row string) bool { return strings.HasPrefix(row, "panelmail_receipt|") })
+	if diff := cmp.Diff(before, after); diff != "" {
 		t.Errorf("rows (-before +after):\n%s", diff)
 	}
 }
@@ -304,7 +316,7 @@ func TestWildcardsOfLIKEAndQuotesAreOrdinaryCharacters(t *testing.T) {
 	s := newSites(t)
 	fill(t, s, "a", 1001, "192.0.2.1")
 	for _, name := range []string{"%", "_", "a%", "'; DROP TABLE panelmail_site; --", `"`, "a\x00"} {
-		if _, err := s.RemoveSite(ctx, name); !errors.Is(err, sites.ErrNotFound) {
+		if _, err := s.RemoveSite(ctx, name, ""); !errors.Is(err, sites.ErrNotFound) {
 			t.Errorf("RemoveSite(%q): %v", name, err)
 		}
 		if _, err := s.Authenticate(ctx, name, "secret of a"); !errors.Is(err, sites.ErrBadCredentials) {

@@ -137,14 +137,14 @@ func load(tx *sql.Tx) (*Snapshot, error) {
 }
 
 func loadSites(tx *sql.Tx, snap *Snapshot) error {
-	rows, err := tx.Query(`SELECT name, contact, suspended FROM panelmail_site`)
+	rows, err := tx.Query(`SELECT name, contact, suspended, removing FROM panelmail_site`)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var site Site
-		if err := rows.Scan(&site.Name, &site.Contact, &site.Suspended); err != nil {
+		if err := rows.Scan(&site.Name, &site.Contact, &site.Suspended, &site.Removing); err != nil {
 			return err
 		}
 		snap.sites[site.Name] = site

@@ -79,7 +79,7 @@ func TestAChangeInATransactionOfTheCallerCountsWhenItCommits(t *testing.T) {
 	fill(t, s, "a", 1001, "192.0.2.1")
 	stop := errors.New("stop")
 	err = f.Update(ctx, func(tx *sql.Tx) error {
-		if _, err := s.RemoveSiteTx(tx, "a"); err != nil {
+		if _, err := s.RemoveSiteTx(tx, "a", ""); err != nil {
 			return err
 		}
 		return stop
@@ -95,7 +95,7 @@ func TestAChangeInATransactionOfTheCallerCountsWhenItCommits(t *testing.T) {
 	before := snap.Revision()
 	must(t, f.Update(ctx, func(tx *sql.Tx) error { return s.RenameSiteTx(tx, "a", "b") }))
 	must(t, f.Update(ctx, func(tx *sql.Tx) error {
-		r, err := s.RemoveSiteTx(tx, "b")
+		r, err := s.RemoveSiteTx(tx, "b", "")
 		if err == nil && r.Rows["sources"] != 3 {
 			err = fmt.Errorf("receipt %+v", r)
 		}

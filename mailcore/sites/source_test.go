@@ -89,7 +89,7 @@ func TestASourceOfALoginGoesWithTheLogin(t *testing.T) {
 	}{
 		{"login", func(s *sites.Sites) error { return s.RemoveLogin(ctx, "u@a.example") }},
 		{"domain", func(s *sites.Sites) error { _, err := s.RemoveDomain(ctx, "a.example"); return err }},
-		{"site", func(s *sites.Sites) error { _, err := s.RemoveSite(ctx, "a"); return err }},
+		{"site", func(s *sites.Sites) error { _, err := s.RemoveSite(ctx, "a", ""); return err }},
 	} {
 		s := newSites(t)
 		add(s)

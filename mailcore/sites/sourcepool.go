@@ -13,6 +13,11 @@ import (
 // Source implements [transport.Sourcer]. Of a pool it picks by the queue ID: see
 // pick.
 func (s *Snapshot) Source(_ context.Context, q transport.Query) (transport.Source, string, bool, error) {
+	if _, ok := s.sites[q.Origin.Site]; !ok && q.Origin.Site != "" {
+		// It was removed or renamed while the mail was on its way: nothing leaves
+		// from where it did not ask to.
+		return transport.Source{}, "", false, notFound("site", q.Origin.Site)
+	}
 	l := lookupSender(q.Sender)
 	site := s.responsible(q, l)
 	for _, key := range s.sourceKeys(q, l, site) {
