@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"path/filepath"
 	"time"
 
 	"github.com/panelmail/panelmail/internal/address"
@@ -87,6 +88,15 @@ type Config struct {
 	// record, or the address literal of a recipient, names. A next hop written
 	// by hand is always allowed.
 	AllowPrivate bool
+
+	// SocketDir is the directory of the Unix-domain sockets that routes and
+	// mailboxes name by a relative path, as in "lmtp:unix:private/dovecot-lmtp". If
+	// empty, mail for those waits.
+	SocketDir string
+
+	// MaildirRoot is the directory that all Maildirs are below: see
+	// [transport.Maildir]. If empty, mail for those waits.
+	MaildirRoot string
 
 	// MessageSize is the largest content accepted, in octets.
 	// If zero, 50 MiB.
@@ -246,6 +256,7 @@ func (c *Config) normalize() (problems []error) {
 	if c.SmartHost == "" && c.SmartHostCredential != (transport.Credential{}) {
 		complain("SmartHostCredential is set, but SmartHost is not")
 	}
+	problems = append(problems, c.checkDirectories()...)
 	problems = append(problems, checkRelayNetworks(c.RelayNetworks)...)
 	problems = append(problems, c.checkSubmitters()...)
 	problems = append(problems, c.checkNumbers()...)
@@ -301,6 +312,17 @@ func (c *Config) checkAddresses() (problems []error) {
 	return problems
 }
 
+// checkDirectories reports directories that would depend on where the server was
+// started.
+func (c *Config) checkDirectories() (problems []error) {
+	for name, dir := range map[string]string{"SocketDir": c.SocketDir, "MaildirRoot": c.MaildirRoot} {
+		if dir != "" && !filepath.IsAbs(dir) {
+			problems = append(problems, fmt.Errorf("%s %q is no absolute path", name, dir))
+		}
+	}
+	return problems
+}
+
 // checkNumbers reports what is wrong with numbers and durations.
 func (c *Config) checkNumbers() (problems []error) {
 	if c.MessageSize < 0 || c.Recipients < 0 || c.Concurrency < 0 || c.InitialConcurrency < 0 || c.Workers < 0 || c.Grace < 0 {
@@ -317,7 +339,7 @@ func (c *Config) checkNumbers() (problems []error) {
 	for _, d := range c.Transports {
 		if err := d.Check(); err != nil {
 			problems = append(problems, fmt.Errorf("a definition among Transports: %w", err))
-		} else if _, known := transport.Builtin()[d.Base]; !known {
+		} else if transport.Builtin()[d.Base].Base != d.Base {
 			problems = append(problems, fmt.Errorf("transport %q: base %q is unknown", d.Name, d.Base))
 		}
 	}

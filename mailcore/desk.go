@@ -2,6 +2,7 @@ package mailcore
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 
 	"github.com/panelmail/panelmail/internal/restrict"
@@ -20,9 +21,11 @@ type desk struct {
 	tls     *tls.Config
 	planner *transport.Planner
 	smtp    *transport.SMTP
-	policy  *restrict.Policy  // of the SMTP door
-	dns     restrict.Resolver // what policy asks
-	hasty   bool              // policy does not sleep
+	lmtp    *transport.LMTP
+	outlets map[string]transport.Transport // what delivers, by the base of a definition
+	policy  *restrict.Policy               // of the SMTP door
+	dns     restrict.Resolver              // what policy asks
+	hasty   bool                           // policy does not sleep
 }
 
 // current is the desk for what begins now.
@@ -56,7 +59,12 @@ func (s *Server) newDesk(config Config, was *desk) (*desk, error) {
 	}
 	d.dns = clientDNS{resolver: config.Resolver, slots: s.lookups}
 	d.planner = d.newPlanner()
-	d.smtp = s.newSMTP(&d.config)
+	d.smtp, d.lmtp = s.newSMTP(&d.config), s.newLMTP(&d.config)
+	d.outlets = map[string]transport.Transport{
+		"smtp":    d.smtp,
+		"lmtp":    d.lmtp,
+		"maildir": &transport.Maildir{Root: config.MaildirRoot, Hostname: config.Hostname, Log: config.Log},
+	}
 	return d, nil
 }
 
@@ -84,3 +92,22 @@ func (s *Server) newSMTP(config *Config) *transport.SMTP {
 	}
 	return t
 }
+
+// newLMTP delivers to mail stores under a configuration.
+func (s *Server) newLMTP(config *Config) *transport.LMTP {
+	t := &transport.LMTP{
+		Network:   config.Network,
+		Resolver:  config.Resolver,
+		Hostname:  config.Hostname,
+		SocketDir: config.SocketDir,
+		Listeners: s.ownAddresses,
+		Log:       config.Log,
+	}
+	if config.Roots != nil {
+		t.TLSConfig = &tls.Config{RootCAs: config.Roots}
+	}
+	return t
+}
+
+// close ends the connections that are kept.
+func (s *desk) close() error { return errors.Join(s.smtp.Close(), s.lmtp.Close()) }

@@ -35,15 +35,22 @@ func (s *Server) queueOptions(c Config) queue.Options {
 	}
 }
 
+// definitions are the transports that there are without being kept in the settings.
+func (c *Config) definitions() transport.Definitions {
+	all := transport.Builtin()
+	for _, d := range c.Transports {
+		all[d.Name] = d
+	}
+	return all
+}
+
 // newPlanner plans under the desk's configuration.
 func (s *desk) newPlanner() *transport.Planner {
-	definitions := transport.Builtin()
-	for _, d := range s.config.Transports {
-		definitions[d.Name] = d
-	}
+	definitions := s.config.definitions()
 	s.sites.KnowTransports(definitions)
 	return &transport.Planner{
 		Hostname:           s.config.Hostname,
+		Named:              s.sites,
 		Transports:         definitions,
 		Routes:             transport.RouterFunc(s.route),
 		Defaults:           transport.RouterFunc(s.senderRoute),
@@ -66,14 +73,15 @@ func (s *desk) newPlanner() *transport.Planner {
 func (s *Server) buildDock(log *slog.Logger) {
 	s.destinations = &transport.Destinations{Resolver: currentResolver{s}}
 	s.dispatcher = &transport.Dispatcher{
-		Current: func() *transport.Planner { return s.current().planner },
-		Transports: map[string]transport.Transport{
-			"smtp": transport.Func(func(ctx context.Context, d *transport.Delivery) transport.Report {
-				return s.current().smtp.Deliver(ctx, d)
-			}),
-		},
-		Rest: s.current().config.Retry.BackoffMin,
-		Log:  log,
+		Current:    func() *transport.Planner { return s.current().planner },
+		Transports: map[string]transport.Transport{},
+		Rest:       s.current().config.Retry.BackoffMin,
+		Log:        log,
+	}
+	for base := range s.current().outlets {
+		s.dispatcher.Transports[base] = transport.Func(func(ctx context.Context, d *transport.Delivery) transport.Report {
+			return s.current().outlets[base].Deliver(ctx, d)
+		})
 	}
 }
 

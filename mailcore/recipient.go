@@ -115,7 +115,7 @@ func (x *expansion) answered(ctx context.Context, a address.Address, mailbox *si
 	if err != nil {
 		return nil, lookupFailure(x.to, err)
 	}
-	reply, ok := x.desk.planner.Refusal(r)
+	reply, ok := x.desk.planner.Refusal(ctx, r)
 	if !ok || behind && reply.Code/100 == 4 {
 		return nil, nil
 	}

@@ -37,7 +37,7 @@ func (s *Server) Reload(config Config) error {
 	}
 	s.queue.Reload(s.queueOptions(config))
 	s.desk.Store(next)
-	return was.smtp.Close() // connections it keeps idle
+	return was.close()
 }
 
 // fixed names what differs from another configuration and must not.

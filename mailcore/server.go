@@ -85,7 +85,7 @@ func open(ctx context.Context, config Config, openQueue func(queue.Options) (*qu
 
 // Close closes the database. It is not needed after Run.
 func (s *Server) Close() error {
-	s.current().smtp.Close()
+	s.current().close()
 	return s.queue.Close()
 }
 

@@ -44,10 +44,10 @@ func (a answer) Deliver(_ context.Context, d *Delivery) Report {
 // route that returns or defers it: 550 for error, 450 for retry, with the enhanced
 // status of the route's text, or X.1.1 where that has none. ok is false for any
 // other route. The transport may be one of the planner's own with such a base.
-func (p *Planner) Refusal(r Route) (reply Reply, ok bool) {
-	d, known := p.definition(r.Transport)
+func (p *Planner) Refusal(ctx context.Context, r Route) (reply Reply, ok bool) {
+	d, known, err := p.definition(ctx, r.Transport)
 	a := answers[d.Base]
-	if !known || a.class != 5 && a.class != 4 {
+	if err != nil || !known || a.class != 5 && a.class != 4 {
 		return Reply{}, false
 	}
 	reply = Reply{Code: a.code, Enhanced: [3]int{a.class, 1, 1}, Text: cmp.Or(r.Nexthop, a.text)}

@@ -34,7 +34,7 @@ func TestOnlyRoutesThatReturnOrDeferAreRefusals(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, ok := p.Refusal(r)
+		got, ok := p.Refusal(t.Context(), r)
 		text := ""
 		if ok {
 			text = got.Error()

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -69,6 +70,10 @@ type Definition struct {
 	// ConnectTimeout bounds opening a connection, HELOTimeout the greeting and
 	// EHLO. Zero: 30 seconds and 5 minutes.
 	ConnectTimeout, HELOTimeout time.Duration
+
+	// TLS is the level where no policy of the next hop says more. If empty, the
+	// planner's.
+	TLS TLSLevel
 }
 
 // Check reports every problem of the policy at once. It does not know which
@@ -86,6 +91,8 @@ func (d Definition) Check() error {
 		{"Processes", int64(d.Processes)}, {"RateDelay", int64(d.RateDelay)}, {"Rate", int64(d.Rate)},
 		{"RateInterval", int64(d.RateInterval)}, {"RecipientLimit", int64(d.RecipientLimit)},
 		{"ConnectTimeout", int64(d.ConnectTimeout)}, {"HELOTimeout", int64(d.HELOTimeout)},
+		{"Schedule.Min", int64(d.Schedule.Min)}, {"Schedule.Max", int64(d.Schedule.Max)},
+		{"Schedule.Lifetime", int64(d.Schedule.Lifetime)},
 	} {
 		if n.value < 0 {
 			problems = append(problems, fmt.Errorf("transport %q: %s cannot be negative", d.Name, n.name))
@@ -93,6 +100,17 @@ func (d Definition) Check() error {
 	}
 	if d.RateInterval > 0 && d.Rate == 0 {
 		problems = append(problems, fmt.Errorf("transport %q: RateInterval is set, but Rate is not", d.Name))
+	}
+	if s := d.Schedule; s.Max > 0 && s.Max < s.Min {
+		problems = append(problems, fmt.Errorf("transport %q: Schedule.Max %v is below Schedule.Min %v", d.Name, s.Max, s.Min))
+	}
+	if d.TLS != "" {
+		if err := (TLSPolicy{Level: d.TLS}).Check(); err != nil {
+			problems = append(problems, fmt.Errorf("transport %q: %w", d.Name, err))
+		}
+	}
+	if err := validTransport(d.Name); err != nil {
+		problems = append(problems, err)
 	}
 	return errors.Join(problems...)
 }
@@ -122,6 +140,12 @@ func (d *Definition) spacing() time.Duration {
 
 // Definitions is the set of transports a planner knows, by name.
 type Definitions map[string]Definition
+
+// A Definer knows transports by name, whatever changes them meanwhile. ok is false
+// for a name that it does not know. An error defers the recipient.
+type Definer interface {
+	Definition(ctx context.Context, name string) (d Definition, ok bool, err error)
+}
 
 // Builtin returns the transports every planner knows: smtp, relay, oneshot,
 // relaylim, relaylim-apiscp, lmtp, maildir, error, discard, retry and hold.

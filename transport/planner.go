@@ -37,6 +37,10 @@ type Planner struct {
 	// [Builtin]. A route that names another defers the recipient.
 	Transports Definitions
 
+	// Named knows more transports, and is asked before Transports is; if nil, nobody
+	// is.
+	Named Definer
+
 	// Routes is the transport map; if nil, there is none.
 	Routes Router
 
@@ -177,7 +181,10 @@ func (p *Planner) planWhere(ctx context.Context, q Query, domain string, plan *P
 	if err := w.ask(ctx, p.Routes, q, true); err != nil {
 		return err
 	}
-	definition, ok := p.definition(w.route.Transport)
+	definition, ok, err := p.definition(ctx, w.route.Transport)
+	if err != nil {
+		return &PlanError{Part: "transport", Rule: w.transportRule, Err: lookupError{err}}
+	}
 	if !ok {
 		return &PlanError{Part: "transport", Rule: w.transportRule, Err: unknownTransport(w.route.Transport)}
 	}
@@ -344,13 +351,18 @@ func (p *Plan) nexthopKey() string {
 
 func (p *Planner) limit() int { return cmp.Or(p.Limit, defaultLimit) }
 
-func (p *Planner) definition(name string) (Definition, bool) {
+func (p *Planner) definition(ctx context.Context, name string) (Definition, bool, error) {
+	if p.Named != nil {
+		if d, ok, err := p.Named.Definition(ctx, name); ok || err != nil {
+			return d, ok, err
+		}
+	}
 	definitions := p.Transports
 	if definitions == nil {
 		definitions = builtin
 	}
 	d, ok := definitions[name]
-	return d, ok
+	return d, ok, nil
 }
 
 func (p *Plan) because(part, rule string) {

@@ -77,7 +77,11 @@ func (p *Planner) askCredential(ctx context.Context, q Query, nexthop string) (f
 // lower one. A message can ask for delivery whatever the policy says (RFC 8689 section
 // 5), but not for a password in clear.
 func (p *Planner) planTLS(ctx context.Context, q Query, plan *Plan) error {
-	policy, rule, err := p.strictest(ctx, q, plan.Nexthop)
+	policy, rule := TLSPolicy{Level: cmp.Or(p.DefaultTLS, TLSMay)}, p.name("DefaultTLS", p.DefaultTLS != "")
+	if own := plan.Definition.TLS; own != "" {
+		policy.Level, rule = own, "transport "+plan.Transport
+	}
+	policy, rule, err := p.strictest(ctx, q, plan.Nexthop, policy, rule)
 	if err != nil {
 		return err
 	}
@@ -97,11 +101,10 @@ func (p *Planner) planTLS(ctx context.Context, q Query, plan *Plan) error {
 
 // strictest is the policy for a next hop as written. For a list it is the strictest
 // of its elements, for a plan has one policy; an element without one has that of the
-// whole list.
-func (p *Planner) strictest(ctx context.Context, q Query, nexthop string) (policy TLSPolicy, rule string, err error) {
-	policy.Level = cmp.Or(p.DefaultTLS, TLSMay)
+// whole list. What is given holds where there is no policy at all.
+func (p *Planner) strictest(ctx context.Context, q Query, nexthop string, policy TLSPolicy, rule string) (TLSPolicy, string, error) {
 	policy.Published = slices.ContainsFunc(elements(nexthop), func(e string) bool { return !strings.HasPrefix(e, "[") })
-	policy, rule, err = p.askTLS(ctx, q, nexthop, policy, p.name("DefaultTLS", p.DefaultTLS != ""))
+	policy, rule, err := p.askTLS(ctx, q, nexthop, policy, rule)
 	if err != nil {
 		return TLSPolicy{}, "", err
 	}

@@ -20,6 +20,9 @@ var (
 	// ErrNotOwner: the name belongs to another site.
 	ErrNotOwner = errors.New("belongs to another site")
 
+	// ErrInUse: other rows name this one; the text says which.
+	ErrInUse = errors.New("is in use")
+
 	// ErrBadCredentials: the login is unknown, or the password is wrong. The
 	// error is the same for both.
 	ErrBadCredentials = errors.New("sites: bad credentials")

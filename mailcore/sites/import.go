@@ -129,16 +129,24 @@ func each[T any](ctx context.Context, w *importer, rows []T, put func(T) error) 
 	return errors.Join(problems...)
 }
 
-// known is [ErrInvalid] for a transport that is not defined; "" is none.
-func (w *importer) known(kind, key, name string) error {
-	if _, ok := w.transports[name]; name == "" || ok {
+// known is [ErrInvalid] for a transport that is not defined, or cannot deliver to the
+// next hop; "" is none.
+func (w *importer) known(kind, key string, r transport.Route) error {
+	if r.Transport == "" {
 		return nil
 	}
-	return invalid(kind, key, "unknown transport %q", name)
+	d, ok := w.transports[r.Transport]
+	if !ok {
+		return invalid(kind, key, "unknown transport %q", r.Transport)
+	}
+	if err := d.CheckNexthop(r.Nexthop); err != nil {
+		return invalid(kind, key, "%v", err)
+	}
+	return nil
 }
 
-// KnowTransports says which transports a program has beside the built-in ones, so
-// that rows may name them. It replaces what was said before.
+// KnowTransports says which transports a program has beside the built-in ones and
+// those kept here, so that rows may name them. It replaces what was said before.
 func (s *Sites) KnowTransports(defs transport.Definitions) { s.program.Store(&defs) }
 
 // Transports are the transports that rows may name.
@@ -153,11 +161,19 @@ func (s *Sites) Transports(ctx context.Context) (defs transport.Definitions, err
 	return defs, nil
 }
 
-// definitions are the transports that there are: built in, of the program.
-func (s *Sites) definitions(*sql.Tx) (transport.Definitions, error) {
+// definitions are the transports that there are: built in, of the program, kept here.
+func (s *Sites) definitions(tx *sql.Tx) (transport.Definitions, error) {
+	defs := s.brought()
+	kept, err := readTransports(tx)
+	maps.Copy(defs, kept)
+	return defs, err
+}
+
+// brought are the transports that are not kept here.
+func (s *Sites) brought() transport.Definitions {
 	defs := transport.Builtin()
 	if program := s.program.Load(); program != nil {
 		maps.Copy(defs, *program)
 	}
-	return defs, nil
+	return defs
 }

@@ -19,9 +19,9 @@ type Mailbox struct {
 	// for that site, it must be; "" is the panel, which need not say.
 	Site string `json:"site"`
 
-	// Deliver is the transport and the next hop, as "smtp:[host]:port". The
-	// names lmtp and maildir are refused for as long as there are no such
-	// transports.
+	// Deliver is the transport and the next hop: "maildir:path",
+	// "lmtp:unix:path", "lmtp:inet:host:port" or "smtp:[host]:port", or a transport
+	// made of one of these.
 	Deliver string `json:"deliver"`
 
 	// MaxSize is the largest message taken, in octets. If zero, what the
@@ -44,10 +44,14 @@ func (s *Sites) SetMailbox(ctx context.Context, m Mailbox) error {
 	if domain == "" {
 		return invalid("mailbox", m.Address, "it has no domain")
 	}
-	if err := checkDeliver(m); err != nil {
-		return err
-	}
 	return s.change(ctx, func(tx *sql.Tx) error {
+		known, err := s.definitions(tx)
+		if err != nil {
+			return err
+		}
+		if err := checkDeliver(known, m); err != nil {
+			return err
+		}
 		class, err := ownedDomain(tx, domain, m.Site)
 		if err != nil {
 			return err
@@ -65,27 +69,23 @@ func (s *Sites) SetMailbox(ctx context.Context, m Mailbox) error {
 }
 
 // checkDeliver checks where a mailbox's mail goes, and how much of it.
-func checkDeliver(m Mailbox) error {
+func checkDeliver(known transport.Definitions, m Mailbox) error {
 	if m.MaxSize < 0 {
 		return invalid("mailbox", m.Address, "a size is not negative")
 	}
-	name, nexthop, _ := strings.Cut(m.Deliver, ":")
-	switch name {
-	case "smtp", "lmtp", "maildir":
-	default:
-		return invalid("mailbox", m.Address, "%q does not say where to deliver: want smtp:[host]:port", m.Deliver)
+	r, err := transport.ParseRoute(m.Deliver)
+	if err != nil {
+		return invalid("mailbox", m.Address, "%v", err)
 	}
-	if _, built := transport.Builtin()[name]; !built {
-		return invalid("mailbox", m.Address, "this version has no transport %s: use smtp:[host]:port", name)
+	d, ok := known[r.Transport]
+	if !ok || d.Base != "smtp" && d.Base != "lmtp" && d.Base != "maildir" {
+		return invalid("mailbox", m.Address, "%q does not say where to deliver: want maildir:path, lmtp:unix:path or smtp:[host]:port", m.Deliver)
 	}
-	if name != "smtp" {
-		return nil
-	}
-	if !strings.HasPrefix(nexthop, "[") {
+	if d.Base == "smtp" && !strings.HasPrefix(r.Nexthop, "[") {
 		// A bare name would be asked for its mail exchangers, which are us.
 		return invalid("mailbox", m.Address, "%q names no host: want smtp:[host]:port", m.Deliver)
 	}
-	if err := checkNexthop(nexthop); err != nil {
+	if err := d.CheckNexthop(r.Nexthop); err != nil {
 		return invalid("mailbox", m.Address, "%q: %v", m.Deliver, err)
 	}
 	return nil

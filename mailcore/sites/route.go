@@ -58,7 +58,7 @@ func (w *importer) putRoute(r Route) error {
 	if err != nil {
 		return invalid("route", r.Pattern, "%v", err)
 	}
-	if err := w.known("route", r.Pattern, route.Transport); err != nil {
+	if err := w.known("route", r.Pattern, route); err != nil {
 		return err
 	}
 	if w.route == nil { // prepared, for there may be a million

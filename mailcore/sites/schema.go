@@ -167,6 +167,26 @@ CREATE TABLE panelmail_receipt (
 	oldest     INTEGER NOT NULL,             -- 0: there was no mail
 	newest     INTEGER NOT NULL
 ) STRICT;
+`, `
+CREATE TABLE panelmail_transport (
+	name            TEXT    NOT NULL PRIMARY KEY,
+	base            TEXT    NOT NULL,
+	attempts        INTEGER NOT NULL CHECK (attempts >= 0),
+	concurrency     INTEGER NOT NULL CHECK (concurrency >= 0),
+	initial         INTEGER NOT NULL CHECK (initial >= 0),
+	processes       INTEGER NOT NULL CHECK (processes >= 0),
+	recipients      INTEGER NOT NULL CHECK (recipients >= 0),
+	cohorts         INTEGER NOT NULL,          -- negative: never dead
+	rate            INTEGER NOT NULL CHECK (rate >= 0),
+	rate_interval   INTEGER NOT NULL,          -- this and the following in microseconds
+	rate_delay      INTEGER NOT NULL,
+	retry_min       INTEGER NOT NULL,
+	retry_max       INTEGER NOT NULL,
+	lifetime        INTEGER NOT NULL,
+	connect_timeout INTEGER NOT NULL,
+	helo_timeout    INTEGER NOT NULL,
+	tls             TEXT    NOT NULL           -- level; '': the planner's
+) STRICT, WITHOUT ROWID;
 `}
 
 // migrate makes the tables or brings them up to date. It refuses tables that a

@@ -60,7 +60,7 @@ func (w *importer) putSenderRoute(r SenderRoute) error {
 	if err != nil {
 		return err
 	}
-	if err := w.known("sender route", r.Key, route.Transport); err != nil {
+	if err := w.known("sender route", r.Key, route); err != nil {
 		return err
 	}
 	if err := mustHaveKeySite(w.tx, key); err != nil {

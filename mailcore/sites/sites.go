@@ -179,7 +179,7 @@ func bump(tx *sql.Tx) (revision int64, err error) {
 // ours leaves errors that already say what happened and adds our name to the
 // database's.
 func ours(err error) error {
-	for _, class := range []error{ErrExists, ErrNotFound, ErrInvalid, ErrNotOwner} {
+	for _, class := range []error{ErrExists, ErrNotFound, ErrInvalid, ErrNotOwner, ErrInUse} {
 		if errors.Is(err, class) {
 			return err
 		}

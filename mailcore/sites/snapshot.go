@@ -23,6 +23,7 @@ type Snapshot struct {
 	sources      map[string][]sourceRow // the members of each pool
 	smartHosts   map[string]smartHostRow
 	credentials  map[string]credentialRow
+	transports   transport.Definitions
 	tls          map[tlsRowKey]transport.TLSPolicy
 }
 
@@ -127,7 +128,7 @@ func load(tx *sql.Tx) (*Snapshot, error) {
 		return nil, err
 	}
 	for _, part := range []func(*sql.Tx, *Snapshot) error{
-		loadSites, loadUIDs, loadDomains, loadRoutes, loadSenderRoutes, loadSources, loadSmartHosts, loadCredentials, loadTLS,
+		loadSites, loadUIDs, loadDomains, loadRoutes, loadSenderRoutes, loadSources, loadSmartHosts, loadCredentials, loadTLS, loadTransports,
 	} {
 		if err := part(tx, s); err != nil {
 			return nil, err
