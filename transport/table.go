@@ -155,16 +155,24 @@ func (t *Table) MatchSubdomains() (*Table, error) {
 	return flipped, nil
 }
 
-// Check reports every row that names a transport which is not in defs, as
-// joined errors of type [*MapError].
+// Check reports every row that names a transport which is not in defs, or a next hop
+// that it cannot deliver to, as joined errors of type [*MapError].
 func (t *Table) Check(defs Definitions) error {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	var problems postmap.Problems
 	for _, key := range slices.Sorted(maps.Keys(t.rows)) {
 		r := t.rows[key]
-		if _, known := defs[r.route.Transport]; !known && r.route.Transport != "" {
-			problems.Add(&MapError{Name: t.name, Line: r.line, Pattern: key, Err: unknownTransport(r.route.Transport)})
+		d, known := defs[r.route.Transport]
+		err := d.CheckNexthop(r.route.Nexthop)
+		switch {
+		case r.route.Transport == "":
+			continue
+		case !known:
+			err = unknownTransport(r.route.Transport)
+		}
+		if err != nil {
+			problems.Add(&MapError{Name: t.name, Line: r.line, Pattern: key, Err: err})
 		}
 	}
 	return problems.Err()

@@ -28,6 +28,7 @@ func (s settings) check() (problems []problem) {
 	complain("origin", checked(mailcore.Config{Hostname: "host.example", Origin: s.Origin}))
 	complain("delivery.tls", checked(mailcore.Config{Hostname: "host.example", TLSLevel: transport.TLSLevel(s.Delivery.TLS)}))
 	complain("delivery.smart_host", checked(mailcore.Config{Hostname: "host.example", SmartHost: s.Delivery.SmartHost}))
+	complain("delivery.socket_dir", checked(mailcore.Config{Hostname: "host.example", SocketDir: s.Delivery.SocketDir}))
 	complain("listen.smtp", s.Listen.SMTP.check())
 	complain("listen.submission", s.Listen.Submission.check())
 	complain("listen.submissions", s.Listen.Submissions.check())

@@ -50,6 +50,8 @@ type settings struct {
 		AllowPrivate bool   `toml:"allow_private"`
 		Port         uint16 `toml:"port"`
 		SmartHost    string `toml:"smart_host"`
+		SocketDir    string `toml:"socket_dir"`   // of lmtp:unix:PATH with a relative path
+		MaildirRoot  string `toml:"maildir_root"` // of maildir:PATH; a relative one is in the data directory
 		TLS          string `toml:"tls"`
 		TrustAD      bool   `toml:"dnssec_resolver_trusted"` // one on loopback is anyway
 		MTASTS       bool   `toml:"mta_sts"`
@@ -101,6 +103,8 @@ func defaults() settings {
 	s.Relay.HoldWhenOverBudget = true
 	s.Relay.Networks = []string{} // shown as such
 	s.Delivery.Port, s.Delivery.TLS, s.Delivery.MTASTS = 25, "may", true
+	s.Delivery.Port, s.Delivery.TLS = 25, "may"
+	s.Delivery.MaildirRoot = "maildir"
 	s.Log.Format = "text"
 	s.Queue.Lifetime, s.Queue.BounceLifetime = duration(5*24*time.Hour), duration(5*24*time.Hour)
 	s.Queue.BackoffMin, s.Queue.BackoffMax = duration(5*time.Minute), duration(4*time.Hour)
@@ -191,6 +195,13 @@ func lineOf(text, key string) int {
 // problem, each with its key and its line.
 func (a *app) library() (mailcore.Config, error) {
 	config, problems := a.settings.library()
+	if a.settings.Delivery.MaildirRoot != "" {
+		root, err := filepath.Abs(a.inData(a.settings.Delivery.MaildirRoot))
+		if err != nil {
+			problems = append(problems, problem{"delivery.maildir_root", err})
+		}
+		config.MaildirRoot = root
+	}
 	restrictions, wrong := a.restrictions()
 	config.Restrictions, problems = restrictions, append(problems, wrong...)
 	var all []error
@@ -209,6 +220,7 @@ func (s settings) library() (mailcore.Config, []problem) {
 		Postmaster:   s.Postmaster,
 		Origin:       s.Origin,
 		SmartHost:    s.Delivery.SmartHost,
+		SocketDir:    s.Delivery.SocketDir,
 		TLSLevel:     transport.TLSLevel(s.Delivery.TLS),
 		Port:         s.Delivery.Port,
 		AllowPrivate: s.Delivery.AllowPrivate,

@@ -49,6 +49,10 @@ domain recipient list    address site
 alias list, set          alias site targets disabled
 alias import, newaliases aliases (how many)
 login list, add          name site
+transport list, show, set
+               name base built_in concurrency initial processes rate rate_delay
+               recipients cohorts attempts retry_min retry_max lifetime
+               connect_timeout helo_timeout tls; 0 and "" are the defaults
 
 Times are seconds since 1970, delays seconds, sizes octets. A field that has
 nothing to say is left out, except those of postqueue -j and numbers that count.

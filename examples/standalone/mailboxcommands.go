@@ -11,7 +11,7 @@ import (
 
 func mailboxCommands() []command {
 	return []command{
-		{name: "mailbox add", args: "ADDRESS --deliver smtp:[HOST]:PORT [--site S] [--max-size N] [--disabled]", short: "add or change a mailbox of a hosted domain; @DOMAIN takes all other mail of it", run: mailboxAdd},
+		{name: "mailbox add", args: "ADDRESS --deliver maildir:PATH|lmtp:unix:PATH|lmtp:inet:HOST:PORT|smtp:[HOST]:PORT [--site S] [--max-size N] [--disabled]", short: "add or change a mailbox of a hosted domain; @DOMAIN takes all other mail of it", run: mailboxAdd},
 		{name: "mailbox list", args: "[--site S]", short: "the mailboxes", run: mailboxList},
 		{name: "mailbox remove", args: "ADDRESS", short: "remove a mailbox; what it holds stays where it is", run: mailboxRemove},
 		{name: "domain recipient add", args: "ADDRESS …", short: "take mail of a relay domain for these and the others added, and for nobody else", run: recipientAdd},

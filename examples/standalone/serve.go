@@ -92,7 +92,16 @@ func (a *app) serverConfig(log *slog.Logger) (mailcore.Config, error) {
 	if tlsErr == nil {
 		config.TLS = certificates.TLS()
 	}
-	return config, errors.Join(err, tlsErr)
+	return config, errors.Join(err, tlsErr, a.makeMaildirRoot(config))
+}
+
+// makeMaildirRoot makes the directory for Maildirs if it is in the data directory.
+// Elsewhere a missing one may be a disk that is missing.
+func (a *app) makeMaildirRoot(config mailcore.Config) error {
+	if filepath.IsAbs(a.settings.Delivery.MaildirRoot) || config.MaildirRoot == "" {
+		return nil
+	}
+	return os.MkdirAll(config.MaildirRoot, 0o700)
 }
 
 // listen opens the doors of the configuration, or none of them.
