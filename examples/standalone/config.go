@@ -103,7 +103,6 @@ func defaults() settings {
 	s.Relay.HoldWhenOverBudget = true
 	s.Relay.Networks = []string{} // shown as such
 	s.Delivery.Port, s.Delivery.TLS, s.Delivery.MTASTS = 25, "may", true
-	s.Delivery.Port, s.Delivery.TLS = 25, "may"
 	s.Delivery.MaildirRoot = "maildir"
 	s.Log.Format = "text"
 	s.Queue.Lifetime, s.Queue.BounceLifetime = duration(5*24*time.Hour), duration(5*24*time.Hour)
