@@ -25,6 +25,11 @@ type Process struct {
 // Start runs the program and returns when it greets. The program is killed when
 // ctx is done.
 func (p *Process) Start(ctx context.Context) error {
+	return p.startUntil(ctx, func(ctx context.Context) error { return waitFor(ctx, p.Addr) })
+}
+
+// startUntil runs the program and returns when ready does, which knows when it serves.
+func (p *Process) startUntil(ctx context.Context, ready func(context.Context) error) error {
 	log, err := os.OpenFile(p.File, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -40,7 +45,7 @@ func (p *Process) Start(ctx context.Context) error {
 		defer close(p.ended)
 		p.cmd.Wait()
 	}()
-	if err := p.await(ctx); err != nil {
+	if err := p.await(ctx, ready); err != nil {
 		return errors.Join(fmt.Errorf("%w\nlog: %s", err, p.Log()), p.Kill())
 	}
 	return nil
@@ -81,14 +86,14 @@ func (p *Process) Log() string {
 	return string(text)
 }
 
-// await returns when the program greets, or at once when it has ended.
-func (p *Process) await(ctx context.Context) error {
+// await returns when the program serves, or at once when it has ended.
+func (p *Process) await(ctx context.Context, ready func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	greets := make(chan error, 1)
-	go func() { greets <- waitFor(ctx, p.Addr) }()
+	serves := make(chan error, 1)
+	go func() { serves <- ready(ctx) }()
 	select {
-	case err := <-greets:
+	case err := <-serves:
 		return err
 	case <-p.ended:
 		return fmt.Errorf("the server ended: %v", p.cmd.ProcessState)
