@@ -340,7 +340,7 @@ func (a *attempt) scan(rows *sql.Rows, extra ...any) error {
 	return rows.Scan(append([]any{&a.message, &r.position, &p.Address, &p.ReversePath, &p.Notify, &p.ORcpt,
 		&r.due, &r.attempts, &r.first, &r.code, &r.status, &r.text, &r.host,
 		&a.id, &a.arrived, &a.clock.expires, &a.clock.warn, &a.lifetime, &a.size,
-		&v.ReversePath, &v.SMTPUTF8, &v.Body, &v.Ret, &v.EnvID, &v.RequireTLS,
+		&v.ReversePath, &v.SMTPUTF8, &v.Body, &v.Ret, &v.EnvID, tlsWish{v},
 		&o.Site, &o.Login, &o.Via, &o.Client, &o.HELO, &o.UID, &o.PID, &o.Script}, extra...)...)
 }
 

@@ -82,7 +82,7 @@ func (e *engine) enqueueTx(tx *sql.Tx, r *record) error {
 func (e *engine) insert(t txn, r *record) error {
 	v, o := &r.envelope, &r.origin
 	res, err := t.exec(insertMessage, r.id, r.arrived, r.expires, orNull(r.warn), r.lifetime, orNull(r.notBefore), r.size,
-		v.ReversePath, v.SMTPUTF8, string(v.Body), string(v.Ret), v.EnvID, v.RequireTLS,
+		v.ReversePath, v.SMTPUTF8, string(v.Body), string(v.Ret), v.EnvID, tlsWish{v},
 		o.Site, o.Login, string(o.Via), o.Client, o.HELO, o.UID, o.PID, o.Script)
 	if err != nil {
 		if sqlitedb.IsConstraint(err) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/panelmail/panelmail/transport"
@@ -16,10 +17,10 @@ const maxTranscript = 4 << 10
 
 const (
 	eventColumns = `at, kind, queue_id, previous, site, reverse_path, recipient, label,
-	attempt, code, status, text, host, addr, flags, delay, due, size, recipients, report, transcript`
+	attempt, code, status, text, host, addr, tls, flags, delay, due, size, recipients, report, transcript`
 
 	insertEvents = `INSERT INTO panelmail_event (` + eventColumns + `) VALUES `
-	eventRow     = `(?, ?, ?, ?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	eventRow     = `(?, ?, ?, ?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	eventRows4   = eventRow + `,` + eventRow + `,` + eventRow + `,` + eventRow
 	eventRows16  = eventRows4 + `,` + eventRows4 + `,` + eventRows4 + `,` + eventRows4
 
@@ -32,7 +33,7 @@ const (
 	selectEvent = `
 SELECT seq, at, kind, queue_id, coalesce(previous, ''), coalesce(site, ''), coalesce(reverse_path, ''),
 	coalesce(recipient, ''), coalesce(label, ''), coalesce(attempt, 0), coalesce(code, 0), coalesce(status, ''),
-	coalesce(text, ''), coalesce(host, ''), coalesce(addr, ''), coalesce(flags, 0), coalesce(delay, 0), due,
+	coalesce(text, ''), coalesce(host, ''), coalesce(addr, ''), coalesce(tls, ''), coalesce(flags, 0), coalesce(delay, 0), due,
 	coalesce(size, 0), coalesce(recipients, 0), coalesce(report, ''), coalesce(transcript, '')
 FROM panelmail_event WHERE `
 
@@ -67,7 +68,7 @@ const (
 // writeEvents writes events in the transaction that makes them true, and numbers
 // them: several to a statement, because each costs as much as a row.
 func writeEvents(t txn, events []Event) error {
-	args := make([]any, 0, 16*21)
+	args := make([]any, 0, 16*22)
 	for len(events) > 0 {
 		n, statement := insertFor(events)
 		args = args[:0]
@@ -119,7 +120,7 @@ func (e *Event) columns(args []any) []any {
 	}
 	return append(args, micros(e.Time), string(e.Kind), e.ID, orNone(e.Previous), orNone(e.Site), orNone(e.ReversePath),
 		orNone(e.Recipient), orNone(e.Label), orNull(int64(e.Attempt)), orNull(int64(o.Reply.Code)), orNone(statusOf(o.Reply)),
-		orNone(o.Reply.Text), orNone(o.Host), orNone(o.Addr), orNull(flagsOf(o)), orNull(e.Delay.Microseconds()), due,
+		orNone(o.Reply.Text), orNone(o.Host), orNone(o.Addr), orNone(tlsText(o.TLS)), orNull(flagsOf(o)), orNull(e.Delay.Microseconds()), due,
 		orNull(e.Size), orNull(int64(e.Recipients)), orNone(e.Report), orNone(e.transcript()))
 }
 
@@ -129,6 +130,21 @@ func statusOf(r transport.Reply) string {
 		return ""
 	}
 	return r.Status()
+}
+
+// tlsText is how a connection was protected, in three words; "" in clear.
+func tlsText(t transport.TLSSession) string {
+	if t == (transport.TLSSession{}) {
+		return ""
+	}
+	return t.Version + " " + t.Cipher + " " + string(t.Trust)
+}
+
+func parseTLS(s string) (t transport.TLSSession) {
+	if words := strings.Split(s, " "); len(words) == 3 {
+		t = transport.TLSSession{Version: words[0], Cipher: words[1], Trust: transport.Trust(words[2])}
+	}
+	return t
 }
 
 // transcript is what is kept of it: its end, and nothing of a success.
@@ -157,17 +173,18 @@ func scanEvent(rows *sql.Rows) (e Event, err error) {
 	var (
 		at, flags, delay int64
 		due              *int64
-		status           string
+		status, tls      string
 		o                = &e.Outcome
 	)
 	err = rows.Scan(&e.Seq, &at, &e.Kind, &e.ID, &e.Previous, &e.Site, &e.ReversePath,
 		&e.Recipient, &e.Label, &e.Attempt, &o.Reply.Code, &status,
-		&o.Reply.Text, &o.Host, &o.Addr, &flags, &delay, &due,
+		&o.Reply.Text, &o.Host, &o.Addr, &tls, &flags, &delay, &due,
 		&e.Size, &e.Recipients, &e.Report, &o.Transcript)
 	e.Time, e.Delay, o.Reply.Enhanced = instant(at), time.Duration(delay)*time.Microsecond, parseStatus(status)
 	if due != nil {
 		e.Due = instant(*due)
 	}
+	o.TLS = parseTLS(tls)
 	o.Final, o.Hold, o.Uncertain = flags&flagFinal != 0, flags&flagHold != 0, flags&flagUncertain != 0
 	o.Local, o.Destination = flags&flagLocal != 0, flags&flagDestination != 0
 	o.PassedOn, o.Mailbox = flags&flagPassedOn != 0, flags&flagMailbox != 0

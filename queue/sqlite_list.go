@@ -62,7 +62,7 @@ func scanEntry(rows *sql.Rows) (n Entry, err error) {
 	v, o := &n.Envelope, &n.Origin
 	var arrived, expires, lifetime, notBefore int64
 	err = rows.Scan(&n.message, &n.ID, &arrived, &expires, &lifetime, &notBefore, &n.Size,
-		&v.ReversePath, &v.SMTPUTF8, &v.Body, &v.Ret, &v.EnvID, &v.RequireTLS,
+		&v.ReversePath, &v.SMTPUTF8, &v.Body, &v.Ret, &v.EnvID, tlsWish{v},
 		&o.Site, &o.Login, &o.Via, &o.Client, &o.HELO, &o.UID, &o.PID, &o.Script)
 	n.Arrived, n.Expires = instant(arrived), instant(expires)
 	n.Lifetime = time.Duration(lifetime) * time.Microsecond

@@ -37,7 +37,7 @@ CREATE TABLE panelmail_message (
 	body         TEXT    NOT NULL,
 	ret          TEXT    NOT NULL,
 	envid        TEXT    NOT NULL,
-	requiretls   INTEGER NOT NULL,
+	requiretls   INTEGER NOT NULL,            -- 1: REQUIRETLS; 2: TLS-Required: no
 	site         TEXT    NOT NULL,
 	login        TEXT    NOT NULL,
 	via          TEXT    NOT NULL,
@@ -138,6 +138,7 @@ CREATE TABLE panelmail_event (
 	text         TEXT,
 	host         TEXT,
 	addr         TEXT,
+	tls          TEXT,                        -- version, cipher suite and trust
 	flags        INTEGER,                     -- of the outcome
 	delay        INTEGER,                     -- microseconds since arrival
 	due          INTEGER,

@@ -20,8 +20,8 @@ queue stats    messages size waiting deferred active hold oldest
 queue rule add, list, delete
                id site sender domain via reason created
 trail          seq time event queue_id previous_id site sender recipient lane
-               code status reply host address attempt delay due size recipients
-               report_id transcript
+               code status reply host address tls{version cipher trust} attempt
+               delay due size recipients report_id transcript
 route list, set          pattern value
 route lookup             transport nexthop rule
 route import             routes (how many) dry_run

@@ -75,10 +75,24 @@ func (e entry) text() string {
 			e.get("id"), e.get("from"), e.get("size"), e.get("nrcpt"), e.get("site"), e.get("event"))
 	case "accepted":
 		return e.accepted()
+	case "TLS connection established":
+		return fmt.Sprintf("%s TLS connection established to %s:%s: %s with cipher %s (%s/%[6]s bits)",
+			e.get("trust"), e.get("host"), e.get("port"), e.get("version"), e.get("cipher"), cipherBits(e.get("cipher")))
 	case "command refused", "connection refused":
 		return e.refusal()
 	}
 	return e.plain()
+}
+
+// cipherBits is the strength of a cipher suite by its name.
+func cipherBits(suite string) string {
+	switch {
+	case strings.Contains(suite, "AES_128"):
+		return "128"
+	case strings.Contains(suite, "3DES"):
+		return "168"
+	}
+	return "256"
 }
 
 // delivery is what Postfix's delivery agents write, one line a recipient.

@@ -26,6 +26,8 @@ func TestTheLogHasTheShapeOfPostfixs(t *testing.T) {
 			[]any{"id", "4xQz", "to", "u@b.example", "relay", "mx.b.example[192.0.2.1]:25", "delay", 1500 * time.Millisecond, "dsn", "2.0.0", "status", "sent", "reply", "250 2.0.0 OK"}},
 		{"4xQz: to=<u@b.example>, orig_to=<sales@a.example>, relay=none, delay=0.00, dsn=4.4.1, status=deferred (x)", slog.LevelInfo, "delivery",
 			[]any{"id", "4xQz", "to", "u@b.example", "orig_to", "sales@a.example", "relay", "none", "delay", time.Duration(0), "dsn", "4.4.1", "status", "deferred", "reply", "x"}},
+		{"Trusted TLS connection established to mx.b.example[192.0.2.1]:25: TLSv1.3 with cipher TLS_AES_128_GCM_SHA256 (128/128 bits)", slog.LevelInfo, "TLS connection established",
+			[]any{"trust", "Trusted", "host", "mx.b.example[192.0.2.1]", "port", 25, "version", "TLSv1.3", "cipher", "TLS_AES_128_GCM_SHA256"}},
 		{"4xQz: from=<>, size=77, nrcpt=1, site=shop (queued)", slog.LevelInfo, "message",
 			[]any{"id", "4xQz", "event", "queued", "from", "", "site", "shop", "size", 77, "nrcpt", 1}},
 		{"NOQUEUE: reject: RCPT from unknown[192.0.2.1]: 554 5.7.1 <x@y.example>: Relay access denied; from=<> to=<x@y.example> proto=ESMTP helo=<h>", slog.LevelInfo, "command refused",

@@ -34,6 +34,7 @@ type listedEvent struct {
 	Reply      string      `json:"reply,omitempty"`
 	Host       string      `json:"host,omitempty"`
 	Address    string      `json:"address,omitempty"`
+	TLS        *listedTLS  `json:"tls,omitempty"`
 	Attempt    int         `json:"attempt,omitempty"`
 	Delay      float64     `json:"delay,omitempty"` // seconds
 	Due        int64       `json:"due,omitempty"`
@@ -43,6 +44,13 @@ type listedEvent struct {
 	Transcript string      `json:"transcript,omitempty"`
 }
 
+// listedTLS is how a connection was protected, as printed.
+type listedTLS struct {
+	Version string `json:"version"`
+	Cipher  string `json:"cipher"`
+	Trust   string `json:"trust"`
+}
+
 func listedEventOf(e queue.Event) listedEvent {
 	o := e.Outcome
 	l := listedEvent{
@@ -50,6 +58,9 @@ func listedEventOf(e queue.Event) listedEvent {
 		Site: e.Site, Sender: &e.ReversePath, Recipient: e.Recipient, Lane: e.Label, Code: o.Reply.Code, Reply: o.Reply.Text,
 		Host: o.Host, Address: o.Addr, Attempt: e.Attempt, Delay: e.Delay.Round(time.Millisecond).Seconds(),
 		Size: e.Size, Recipients: e.Recipients, Report: e.Report, Transcript: o.Transcript,
+	}
+	if t := o.TLS; t.Version != "" {
+		l.TLS = &listedTLS{t.Version, t.Cipher, string(t.Trust)}
 	}
 	if o.Reply.Code != 0 {
 		l.Status = o.Reply.Status()
@@ -134,6 +145,7 @@ func eventText(e queue.Event) string {
 		parts = append(parts, fmt.Sprintf("attempt %d", e.Attempt))
 	}
 	add("(", reason(queue.RecipientEntry{Reply: e.Outcome.Reply, Host: e.Outcome.Host}), ")")
+	add("over ", e.Outcome.TLS.String(), "")
 	if !e.Due.IsZero() {
 		parts = append(parts, "next "+e.Due.Local().Format("15:04:05"))
 	}

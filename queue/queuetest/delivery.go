@@ -15,6 +15,7 @@ import (
 
 var deliveryCases = []testCase{
 	{name: "AStoredMessageNeverChanges", run: storedAsGiven},
+	{name: "AMessageMaySayThatTLSIsOptional", run: tlsOptional},
 	{name: "WhatIsDeliveredIsDone", run: deliveredOnce},
 	{name: "NoRecipientIsTriedTwiceAtOnce", run: oneAttemptAtATime},
 	{name: "TheAttemptIsWrittenBeforeItIsMade", run: writtenBefore},
@@ -55,6 +56,22 @@ func storedAsGiven(l *lab) {
 		l.Errorf("delivery (-want +got):\n%s", diff)
 	}
 	l.empty()
+}
+
+func tlsOptional(l *lab) {
+	m := message("alice@site.test", "bob@far.test")
+	m.Envelope.TLSOptional = true
+	var got transport.Envelope
+	l.answer(func(d *transport.Delivery) transport.Report { got = d.Envelope; return d.All(ok) })
+	id := l.enqueue(m, "\r\n")
+	if e := l.only(); e.ID != id || !e.Envelope.TLSOptional || e.Envelope.RequireTLS {
+		l.Errorf("listed: %+v", e.Envelope)
+	}
+	l.run()
+	synctest.Wait()
+	if !got.TLSOptional || got.RequireTLS {
+		l.Errorf("delivered: %+v", got)
+	}
 }
 
 func deliveredOnce(l *lab) {

@@ -45,6 +45,7 @@ func readBack(l *lab) {
 	refusedLater.Addr, refusedLater.Transcript, refusedLater.Destination = "192.0.2.1:25", "S: 550 no\n", true
 	taken := ok
 	taken.PassedOn, taken.Mailbox = true, true
+	taken.TLS = transport.TLSSession{Version: "TLSv1.3", Cipher: "TLS_AES_128_GCM_SHA256", Trust: transport.Verified}
 	l.answer(inTurn(greylist, transport.Outcome{Uncertain: true}, refusedLater, taken))
 	l.run()
 	l.send("a@far.test", "b@far.test")
