@@ -124,8 +124,15 @@ func (m MapReader) SenderTransports(name string, r io.Reader) (Import, error) {
 			return "", plainly(err)
 		}
 		i := slices.IndexFunc(m.Services, func(s Service) bool { return s.Name == route.Transport })
-		if _, ok := known[route.Transport]; !ok && i < 0 && route.Transport != "" {
+		d, ok := known[route.Transport]
+		switch {
+		case i >= 0:
+			d = transport.Builtin()["smtp"]
+		case !ok && route.Transport != "":
 			return "", fmt.Errorf("unknown transport %q", route.Transport)
+		}
+		if err := d.CheckNexthop(route.Nexthop); err != nil {
+			return "", err
 		}
 		if i >= 0 {
 			src := m.Services[i].source(k.key)

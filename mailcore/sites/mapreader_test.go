@@ -107,12 +107,14 @@ func TestAMapReaderTellsEveryBadLineAndNoPassword(t *testing.T) {
 			`m:7: "\xff": control character or malformed UTF-8 in the key`,
 			`m:8: "f.test": user and password have up to 1,024 octets, no NUL and no line ends`,
 		}},
-		{"transports by sender", "@a.test :[hop]\n@b.test mydomm:\n@c.test error:4.1.1 x\nlocal.test smtp:\n@d.test relay it\n", sites.MapReader{Local: "x.test"}.SenderTransports, []string{
+		{"transports by sender", "@a.test :[hop]\n@b.test mydomm:\n@c.test error:4.1.1 x\nlocal.test smtp:\n@d.test relay it\n@e.test mydom:[hop\n@f.test smtp:hop:x\n", sites.MapReader{Local: "x.test", Services: services}.SenderTransports, []string{
 			`m:1: "@a.test": it names no transport; a next hop alone is a smart host`,
 			`m:2: "@b.test": unknown transport "mydomm"`,
 			`m:3: "@c.test": error: takes a status of class 5, not 4.1.1`,
 			`m:4: "local.test": matches nothing; for the domain write @local.test`,
 			`m:5: "@d.test": "relay it" is no name of a transport; is a colon missing?`,
+			`m:6: "@e.test": next hop "[hop": misplaced bracket`,
+			`m:7: "@f.test": next hop "hop:x": no such port: "x"`,
 		}},
 		{"routes", "a.test smtp:\n\nb.test mydom:\n", m.Routes, []string{`m:3: "b.test": unknown transport "mydom"`}},
 	} {
