@@ -26,6 +26,7 @@ import (
 // A parrot is a smart host that repeats what it is told.
 type parrot struct {
 	offers string // mechanisms
+	clear  bool   // there is no STARTTLS
 
 	// answer is the reply to a command or a response; "" is a usual one, "close"
 	// closes. echo is all that it was told to log in with, as it was and decoded.
@@ -34,10 +35,11 @@ type parrot struct {
 	mu       sync.Mutex
 	heard    string
 	contents []string
+	seen     map[string]asSeen // by recipient
 }
 
-// start returns where it listens.
-func (p *parrot) start(t *testing.T) string {
+// start starts it at an address, and returns the port.
+func (p *parrot) start(t *testing.T, addr string) (port string) {
 	t.Helper()
 	certificate, key, err := mailcore.SelfSigned("smart.example")
 	if err != nil {
@@ -47,7 +49,7 @@ func (p *parrot) start(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp4", addr+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,12 +71,13 @@ func (p *parrot) start(t *testing.T) string {
 		l.Close()
 		sessions.Wait()
 	})
-	return l.Addr().String()
+	return fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
 }
 
 func (p *parrot) session(conn net.Conn, config *tls.Config) {
 	fmt.Fprint(conn, "220 smart.example ESMTP\r\n")
 	r, secure, echo := bufio.NewReader(conn), false, ""
+	w := asSeen{From: conn.RemoteAddr().(*net.TCPAddr).IP.String()}
 	for {
 		line, err := r.ReadString('\n')
 		if err != nil {
@@ -85,10 +88,18 @@ func (p *parrot) session(conn net.Conn, config *tls.Config) {
 		if secure && len(fields) > 0 {
 			said, err := base64.StdEncoding.DecodeString(fields[len(fields)-1])
 			if err == nil && line != "DATA" && line != "QUIT" {
+				if parts := strings.Split(string(said), "\x00"); len(parts) == 3 {
+					w.Login = parts[1]
+				}
 				echo += line + " " + strings.Map(noControls, string(said)) + " " + fmt.Sprintf("%x", said) + " "
 			}
 		}
-		p.note(func() { p.heard += echo })
+		p.note(func() {
+			p.heard += echo
+			if to, ok := strings.CutPrefix(line, "RCPT TO:<"); ok && p.seen != nil {
+				p.seen[to[:strings.IndexByte(to, '>')]] = w
+			}
+		})
 		reply := p.answer(line, echo)
 		switch {
 		case reply == "close":
@@ -96,11 +107,14 @@ func (p *parrot) session(conn net.Conn, config *tls.Config) {
 		case reply != "":
 		case line == "STARTTLS":
 			fmt.Fprint(conn, "220 go\r\n")
-			conn, secure = tls.Server(conn, config), true
+			conn, secure, w.TLS = tls.Server(conn, config), true, true
 			r.Reset(conn)
 			continue
 		case strings.HasPrefix(line, "EHLO"):
-			reply = "250-smart.example\r\n250-STARTTLS\r\n250 AUTH " + p.offers
+			w.HELO = fields[1]
+			if reply = "250-smart.example\r\n250-STARTTLS\r\n250 AUTH " + p.offers; p.clear {
+				reply = "250 smart.example"
+			}
 		case strings.HasPrefix(line, "AUTH"):
 			reply = "235 2.7.0 welcome " + echo
 		case line == "DATA":
@@ -155,6 +169,8 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
+func usual(string, string) string { return "" }
+
 func on(verb string, reply func(echo string) string) func(line, echo string) string {
 	return func(line, echo string) string {
 		if strings.HasPrefix(line, verb) {
@@ -171,8 +187,8 @@ func TestT8ThePasswordOfASmartHostShowsNowhereWhateverTheHostRepeats(t *testing.
 		until  queue.Kind
 		oauth  bool
 	}{
-		"accepts":           {"PLAIN", on("-", nil), queue.Delivered, false},
-		"accepts a token":   {"XOAUTH2", on("-", nil), queue.Delivered, true},
+		"accepts":           {"PLAIN", usual, queue.Delivered, false},
+		"accepts a token":   {"XOAUTH2", usual, queue.Delivered, true},
 		"refuses the login": {"PLAIN", on("AUTH", func(echo string) string { return "535-5.7.8 wrong: " + echo + "\r\n535 5.7.8 " + echo }), queue.Deferred, false},
 		"refuses a token":   {"XOAUTH2", on("AUTH", func(echo string) string { return "535 5.7.8 wrong: " + echo }), queue.Deferred, true},
 		"cuts what it repeats": {"PLAIN", on("AUTH", func(echo string) string {
@@ -226,7 +242,7 @@ func deliverThrough(t *testing.T, p *parrot, until queue.Kind, oauth bool) strin
 	done := make(chan bool, 100)
 	credential := transport.Credential{User: "acct", Password: canary}
 	config := mailcore.Config{
-		Hostname: "mail.panel.example", SmartHost: "[127.0.0.1]:" + portOf(p.start(t)), SmartHostCredential: credential,
+		Hostname: "mail.panel.example", SmartHost: "[127.0.0.1]:" + p.start(t, "127.0.0.1"), SmartHostCredential: credential,
 		Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	config.Observe = func(events []queue.Event) {
@@ -269,11 +285,6 @@ func deliverThrough(t *testing.T, p *parrot, until queue.Kind, oauth bool) strin
 		t.Fatalf("nothing is %s:\n%s", until, log.String())
 	}
 	return log.String() + shownOf(t, srv, id) + inspect(config)
-}
-
-func portOf(addr string) string {
-	_, port, _ := net.SplitHostPort(addr)
-	return port
 }
 
 // shownOf is what a server shows of a message and of its settings.
