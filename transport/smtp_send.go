@@ -127,12 +127,12 @@ func (p *pass) send(ctx context.Context, x *session, h host, kept bool) (end sta
 // dead reports whether the peer had closed the connection before this message: the
 // most it said is 421, for having waited too long.
 func dead(res *smtpclient.Result, err error) bool {
-	var broke *smtpclient.Error
 	switch res.MailReply.Code {
 	case 421:
 		return true
 	case 0:
-		return errors.As(err, &broke) && !errors.Is(err, smtpclient.ErrProtocol)
+		_, broke := errors.AsType[*smtpclient.Error](err)
+		return broke && !errors.Is(err, smtpclient.ErrProtocol)
 	}
 	return false
 }
@@ -258,24 +258,18 @@ func missing(ctx context.Context, h host, res *smtpclient.Result, err error) Out
 
 var errNoReply = errors.New("no reply for the recipient")
 
-// ours settles all that the host was to be offered if the trouble is on our side of the connection, or
-// the message is not for this kind of peer.
+// ours settles all that the host was to be offered if the trouble is on our side of the
+// connection, or the message is not for this kind of peer.
 func (p *pass) ours(ctx context.Context, err error, transcript string) bool {
-	var (
-		unsendable *smtpclient.Unsendable
-		content    *smtpclient.ContentError
-	)
-	switch {
-	case err == nil:
-		return false
-	case errors.As(err, &unsendable):
+	if unsendable, ok := errors.AsType[*smtpclient.Unsendable](err); ok {
 		p.settleAll(Outcome{Reply: remote(unsendable.Reply), Transcript: transcript})
-	case errors.As(err, &content):
-		p.unreadable(ctx, content.Err)
-	default:
-		return false
+		return true
 	}
-	return true
+	if content, ok := errors.AsType[*smtpclient.ContentError](err); ok {
+		p.unreadable(ctx, content.Err)
+		return true
+	}
+	return false
 }
 
 // unreadable settles all: no host can help.

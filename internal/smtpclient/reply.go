@@ -68,7 +68,7 @@ func (rr *replyReader) read() (Reply, error) {
 			return Reply{}, malformed("reply of more than %d octets", maxReply)
 		}
 		line = bytes.TrimRight(line, "\r\n")
-		rr.log.server(rr.clean(line))
+		rr.note(line)
 		code, last, text, ok := cutReply(line)
 		switch {
 		case !ok:
@@ -174,16 +174,32 @@ func withoutStatus(text, status []byte) []byte {
 	return text
 }
 
+// note puts a line into the transcript.
+func (rr *replyReader) note(line []byte) {
+	if len(rr.secrets.forms) > 0 || !plain(line) {
+		line = []byte(rr.clean(line))
+	}
+	rr.log.server(line)
+}
+
+// plain reports whether there is nothing in text but printable ASCII.
+func plain[T string | []byte](text T) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
 // clean makes peer's text fit to be shown: secrets are masked, control characters
 // and what is not UTF-8 become question marks.
 func (rr *replyReader) clean(b []byte) string {
 	s := rr.secrets.mask(string(b))
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] > '~' {
-			return printable(s)
-		}
+	if plain(s) {
+		return s
 	}
-	return s
+	return printable(s)
 }
 
 func printable(s string) string {

@@ -11,17 +11,18 @@ const maxTranscript = 4 << 10
 // before each.
 type transcript struct{ buf []byte }
 
-func (t *transcript) client(line string) { t.add("C: ", line) }
+func (t *transcript) client(line string) { t.buf = append(append(t.begin("C: "), line...), '\n') }
 
-func (t *transcript) server(line string) { t.add("S: ", line) }
+func (t *transcript) sent(line []byte) { t.buf = append(append(t.begin("C: "), line...), '\n') }
 
-func (t *transcript) add(who, line string) {
+func (t *transcript) server(line []byte) { t.buf = append(append(t.begin("S: "), line...), '\n') }
+
+// begin begins a line, after it has made room.
+func (t *transcript) begin(who string) []byte {
 	if len(t.buf) > 2*maxTranscript {
 		t.buf = append(t.buf[:0], t.tail()...)
 	}
-	t.buf = append(t.buf, who...)
-	t.buf = append(t.buf, line...)
-	t.buf = append(t.buf, '\n')
+	return append(t.buf, who...)
 }
 
 // tail is the last whole lines that maxTranscript holds.
