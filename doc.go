@@ -73,7 +73,7 @@
 //
 //	RFC 1870  SIZE                     yes
 //	RFC 1894/3464 delivery reports     yes: failed, delayed and relayed
-//	RFC 2033  LMTP                     no
+//	RFC 2033  LMTP                     client
 //	RFC 2034, 3463 enhanced codes      yes
 //	RFC 2920  PIPELINING               yes, both ways
 //	RFC 3030  CHUNKING                 server: yes; client: no; BINARYMIME: no
