@@ -90,5 +90,5 @@
 //	RFC 7672  DANE                     no
 //	RFC 8314  implicit TLS             yes
 //	RFC 8461  MTA-STS                  no
-//	RFC 8689  REQUIRETLS               no
+//	RFC 8689  REQUIRETLS               yes
 package panelmail

@@ -109,6 +109,7 @@ func (b *backendSession) Mail(from string, o *smtp.MailOptions) error {
 		Body:        transport.Body(o.Body),
 		Ret:         transport.Ret(o.Return),
 		EnvID:       o.EnvelopeID,
+		RequireTLS:  o.RequireTLS,
 	})
 	if err != nil {
 		return forGoSMTP(err)

@@ -48,6 +48,26 @@ func TestARouteDoesNotChangeTheSourceOfTheSender(t *testing.T) {
 	}
 }
 
+func TestAMessageMayAskForDeliveryWithoutTheTLSThatAPolicyDemands(t *testing.T) {
+	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
+		mx := lab.Domain("customer.example")
+		srv := lab.Server(mailcore.Config{})
+		addSite(t, srv, "shop", "shop.example")
+		if err := srv.Sites().SetTLSPolicy(t.Context(), sites.TLSPolicy{Key: "customer.example", Level: transport.TLSSecure}); err != nil {
+			t.Fatal(err)
+		}
+		for _, field := range []string{"TLS-Required: No\r\n", "", "TLS-Required: yes\r\n", "TLS-Required: no\r\nTLS-Required: no\r\n"} {
+			m := hello("orders@shop.example", "u@customer.example")
+			m.Site, m.Content = "shop", strings.NewReader(field+"Subject: x\r\n\r\nx\r\n")
+			submit(t, srv, m)
+		}
+		lab.Wait(time.Minute)
+		if got := mx.Messages(); len(got) != 1 || !strings.Contains(got[0].Content, "TLS-Required: No\r\n") {
+			t.Errorf("%d messages went out: %+v", len(got), got)
+		}
+	})
+}
+
 func TestASourceThatIsNotOnThisMachineDefersAndNothingLeaves(t *testing.T) {
 	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
 		mx := lab.Domain("customer.example")

@@ -31,6 +31,10 @@ const maxScript = 256
 // between the two of us and does not leave.
 const submissionField = "X-Panelmail-Submission"
 
+// tlsRequiredField with the value "no" asks for delivery whatever a policy says of TLS
+// (RFC 8689 section 5). It stays in the message.
+const tlsRequiredField = "TLS-Required"
+
 // store stamps the draft and puts it into the queue. When it returns without an
 // error the message is on disk.
 func (s *desk) store(ctx context.Context, d *draft, content io.Reader) (id string, err error) {
@@ -74,6 +78,8 @@ func (s *desk) stamp(ctx context.Context, d *draft, content io.Reader) (queue.Me
 		// that it may be 8-bit costs nothing and is never wrong.
 		d.envelope.Body = transport.Body8BitMIME
 	}
+	d.envelope.TLSOptional = !d.envelope.RequireTLS &&
+		header.Count(tlsRequiredField) == 1 && word(header.Get(tlsRequiredField)) == "no"
 	header.Del("Return-Path")
 	if d.ours {
 		if d.origin.Script == "" {

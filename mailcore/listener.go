@@ -137,8 +137,10 @@ func (s *desk) protocol(l Listener) *smtpserver.Server {
 		MaxRecipients: s.config.Recipients,
 		Grace:         s.config.Grace,
 		Clients:       &s.clients[l.Kind],
-		Handler:       smtpDesk{s, l.Kind},
-		Log:           s.config.Log.With("listener", l.Kind.String()),
+
+		OfferRequireTLS: true,
+		Handler:         smtpDesk{s, l.Kind},
+		Log:             s.config.Log.With("listener", l.Kind.String()),
 	}
 	s.config.Limits.apply(p)
 	switch l.Kind {

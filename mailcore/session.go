@@ -186,6 +186,7 @@ func envelopeOf(from string, p smtpserver.MailParams) transport.Envelope {
 		Body:        transport.Body(p.Body),
 		Ret:         transport.Ret(p.Ret),
 		EnvID:       p.EnvID,
+		RequireTLS:  p.RequireTLS,
 	}
 }
 

@@ -72,7 +72,7 @@ func (q *Queue) compose(ctx context.Context, s *settlement, kind dsn.Kind, about
 		To:      a.envelope.ReversePath,
 		QueueID: a.id, ReversePath: a.envelope.ReversePath, EnvID: a.envelope.EnvID,
 		Arrived: instant(a.arrived).In(time.Local), UTF8: a.envelope.SMTPUTF8,
-		HeadersOnly: a.envelope.Ret == transport.RetHdrs,
+		HeadersOnly: a.envelope.Ret == transport.RetHdrs || a.envelope.RequireTLS, // RFC 8689 section 5
 	}
 	for _, i := range about {
 		if kind == dsn.Delayed {
