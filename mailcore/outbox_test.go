@@ -86,7 +86,7 @@ func TestNewRefusesADatabaseThatIsNotInWALMode(t *testing.T) {
 
 func TestOpenNamesEveryProblemOfAConfigurationAtOnce(t *testing.T) {
 	_, err := mailcore.Open(t.Context(), filepath.Join(t.TempDir(), "mail.db"), mailcore.Config{
-		Hostname: "no dots", Postmaster: "nobody", TLSLevel: "dane", MessageSize: -1,
+		Hostname: "no dots", Postmaster: "nobody", TLSLevel: "half-dane", MessageSize: -1,
 		Retry: mailcore.Retry{BackoffMin: 2, BackoffMax: 1},
 	})
 	for _, want := range []string{"Hostname", "Postmaster", "TLSLevel", "MessageSize", "BackoffMax"} {

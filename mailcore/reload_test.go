@@ -104,7 +104,7 @@ func TestABrokenReloadNamesEveryProblemAndChangesNothing(t *testing.T) {
 		lab.Domain("customer.example")
 		lab.Server(mailcore.Config{})
 		err := lab.Reload(mailcore.Config{
-			RelayNetworks: everywhere(), Postmaster: "nobody", TLSLevel: "secure", MessageSize: -1,
+			RelayNetworks: everywhere(), Postmaster: "nobody", TLSLevel: "safe", MessageSize: -1,
 			Transports: []transport.Definition{{Name: "odd", Base: "pigeon"}},
 		})
 		for _, want := range []string{"Postmaster", "TLSLevel", "MessageSize", `base "pigeon" is unknown`} {
