@@ -30,6 +30,9 @@ route sender import      sender_routes sources (how many) dry_run
 explain                  transport nexthop source{name ipv4 ipv6 helo prefer} helo tls tls_terms credential
                          attempts limit initial schedule destination lane
                          because[].part .rule
+probe                    host address from helo extensions[] transcript problem
+                         tls{version cipher verified problem chain[]{subject issuer names[] not_before
+                         not_after sha256 key_sha256}} dane{status base records[]}
 source list, set, add    key site ipv4 ipv6 helo prefer weight
 smarthost list, set      key nexthop credential
 relay list, set          key credential

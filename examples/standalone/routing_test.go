@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bufio"
+	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -208,6 +211,43 @@ login:me@shop.example  127.0.0.9  -     -                  -          1
 			step{args: "source delete default", stdout: "source of default deleted\n"},
 			step{args: "source delete login:me@shop.example", stdout: "source of login:me@shop.example deleted\n"},
 			step{args: "source list", stdout: "no sources\n"},
+		)
+	})
+}
+
+func TestAHostIsProbedFromTheSourceOfTheSender(t *testing.T) {
+	host, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer host.Close()
+	go func() {
+		for {
+			conn, err := host.Accept()
+			if err != nil {
+				return
+			}
+			fmt.Fprintf(conn, "220 mx.test says hello to %s\r\n", conn.RemoteAddr().(*net.TCPAddr).IP)
+			for lines := bufio.NewScanner(conn); lines.Scan() && lines.Text() != "QUIT"; {
+				fmt.Fprint(conn, "250-mx.test\r\n250 8BITMIME\r\n")
+			}
+			conn.Close()
+		}
+	}()
+	at := host.Addr().String()
+	eachWay(t, func(t *testing.T, l *lab, ids []string) {
+		l.do("", "source", "set", "shop", "127.0.0.7", "--helo", "out.shop.example")
+		l.steps(ids,
+			step{args: "probe " + at + " --from me@shop.example", stdout: "127.0.0.1 at " + at + `, from 127.0.0.7 as out.shop.example	(source: shop)
+  S: 220 mx.test says hello to 127.0.0.7
+  C: EHLO out.shop.example
+  S: 250-mx.test
+  S: 250 8BITMIME
+`},
+			step{args: "probe " + at + " --json --site shop", stdout: `{"host":"127.0.0.1","address":"` + at + `","from":"127.0.0.7","helo":"out.shop.example","extensions":["8BITMIME"],` +
+				`"transcript":"S: 220 mx.test says hello to 127.0.0.7\nC: EHLO out.shop.example\nS: 250-mx.test\nS: 250 8BITMIME\n"}` + "\n"},
+			step{args: "probe 127.0.0.1:1", status: 1, stdout: "127.0.0.1 at 127.0.0.1:1, from the system's choice as mail.panel.example\t(default)\n  problem: connect to 127.0.0.1[127.0.0.1]:1: connection refused\n"},
+			step{args: "probe", status: 2, stderr: "usage: panelmail probe"},
 		)
 	})
 }

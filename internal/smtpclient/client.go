@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -177,6 +179,17 @@ func (c *Client) hello() error {
 		}
 	}
 	return refusal(StepHello, reply)
+}
+
+// Extensions are the service extensions that the peer offers, each a keyword in upper
+// case with its parameters, in order of the alphabet.
+func (c *Client) Extensions() []string {
+	var all []string
+	for keyword, params := range c.ext {
+		all = append(all, strings.TrimSpace(keyword+" "+params))
+	}
+	slices.Sort(all)
+	return all
 }
 
 // StartTLS asks for TLS and does the handshake, then says EHLO anew: what was
