@@ -111,6 +111,23 @@ func (p *pool) keep(x *session) []*session {
 	return old
 }
 
+// leave ends the sessions with a host.
+func (p *pool) leave(h host) {
+	p.mu.Lock()
+	var old []*session
+	for e := p.idle.Front(); e != nil; {
+		next := e.Next()
+		if key := e.Value.(*session).key; key.addr == h.addr && key.socket == h.socket {
+			old = append(old, p.remove(e))
+		}
+		e = next
+	}
+	p.mu.Unlock()
+	for _, x := range old {
+		x.client.Quit()
+	}
+}
+
 // remove takes a session out.
 func (p *pool) remove(e *list.Element) *session {
 	x := p.idle.Remove(e).(*session)

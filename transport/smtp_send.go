@@ -26,6 +26,9 @@ func (p *pass) host(ctx context.Context, h host) (session bool) {
 		x := p.s.pool.take(p.s.key(&p.d.Plan, h, need.key))
 		kept := x != nil
 		if !kept {
+			if p.d.Plan.Definition.limit() > 0 {
+				p.s.pool.leave(h) // what others keep open there counts for the host
+			}
 			o := opening{s: p.s, d: p.d, h: h, need: need}
 			var out Outcome
 			if x, out = p.open(ctx, &o); x == nil {
