@@ -3,6 +3,7 @@ package transport_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -73,6 +74,13 @@ func drips(text string) attack {
 	}}
 }
 
+func reset(conn net.Conn) {
+	if over, ok := conn.(*tls.Conn); ok {
+		conn = over.NetConn()
+	}
+	conn.(*memnet.Conn).Reset()
+}
+
 func attacks() map[string]attack {
 	return map[string]attack{
 		"HTTP":                         says("HTTP/1.1 400 Bad Request\r\n\r\n"),
@@ -96,7 +104,7 @@ func attacks() map[string]attack {
 		"closed":                       thenCloses(""),
 		"closed in mid-line":           thenCloses("550 5.1"),
 		"closed in mid-reply":          thenCloses("550-5.1.1 no\r\n"),
-		"reset":                        {does: func(conn net.Conn) { conn.(*memnet.Conn).Reset() }},
+		"reset":                        {does: reset},
 		"silence":                      {does: func(net.Conn) {}},
 		"an octet a minute":            drips("5"),
 		"a line a minute":              drips("550-x\r\n"),
@@ -113,37 +121,45 @@ func attacks() map[string]attack {
 
 // A stage is where a host turns hostile.
 type stage struct {
-	verb string // the command that is answered by the attack; empty: none is waited for
-	wait time.Duration
-	tls  transport.TLSLevel
+	verb   string // the command that is answered by the attack; empty: none is waited for
+	wait   time.Duration
+	tls    transport.TLSLevel
+	before string // said before the attack
 }
 
 // stages have the times of RFC 5321 section 4.5.3.2.
 var stages = map[string]stage{
-	"greeting": {"", 5 * time.Minute, transport.TLSNone},
-	"EHLO":     {"EHLO", 5 * time.Minute, transport.TLSNone},
-	"STARTTLS": {"STARTTLS", 5 * time.Minute, transport.TLSEncrypt},
-	"MAIL":     {"MAIL", 5 * time.Minute, transport.TLSNone},
-	"RCPT":     {"RCPT", 5 * time.Minute, transport.TLSNone},
-	"DATA":     {"DATA", 2 * time.Minute, transport.TLSNone},
-	"dot":      {".", 10 * time.Minute, transport.TLSNone},
+	"greeting":  {"", 5 * time.Minute, transport.TLSNone, ""},
+	"EHLO":      {"EHLO", 5 * time.Minute, transport.TLSNone, ""},
+	"STARTTLS":  {"STARTTLS", 5 * time.Minute, transport.TLSEncrypt, ""},
+	"handshake": {"STARTTLS", 5 * time.Minute, transport.TLSEncrypt, "220 go\r\n"},
+	"AUTH":      {"AUTH", 5 * time.Minute, transport.TLSEncrypt, ""},
+	"MAIL":      {"MAIL", 5 * time.Minute, transport.TLSNone, ""},
+	"RCPT":      {"RCPT", 5 * time.Minute, transport.TLSNone, ""},
+	"DATA":      {"DATA", 2 * time.Minute, transport.TLSNone, ""},
+	"dot":       {".", 10 * time.Minute, transport.TLSNone, ""},
 }
 
 // turn serves one client properly but for one stage.
-func (a attack) turn(listener net.Listener, at stage, offers string) {
+func (a attack) turn(listener net.Listener, at stage, offers string, secure *tls.Config) {
 	conn, err := listener.Accept()
 	if err != nil {
 		return
 	}
 	defer conn.Close()
-	x := &exchanger{offers: strings.Fields(offers)}
+	x := &exchanger{offers: strings.Split(offers+"\nAUTH PLAIN", "\n")}
 	r := bufio.NewReader(conn)
 	verb, reply := "", "220 x"
 	for {
 		if verb == at.verb || verb == "HELO" && at.verb == "EHLO" {
+			io.WriteString(conn, at.before)
 			a.does(conn)
 		} else if _, err := io.WriteString(conn, reply+"\r\n"); err != nil {
 			return
+		}
+		if verb == "STARTTLS" && verb != at.verb {
+			conn = tls.Server(conn, secure)
+			r.Reset(conn)
 		}
 		if verb == "DATA" && verb != at.verb {
 			if _, err := readContent(r); err != nil {
@@ -177,18 +193,22 @@ const mostMemory = 1 << 20 // of one connection
 // session: the mail waits, or the host has said in so many words that it never takes
 // it; no worker waits for longer than it should, and no memory is filled.
 func TestSMTPAHostileHostCanDoNoMoreThanRefuse(t *testing.T) {
+	secure := serverTLS(t)
+	warm := newLab(t) // what crypto/tls does once is none of a host's
+	warm.at(t, "192.0.2.1", &exchanger{offers: []string{"STARTTLS"}, tls: secure})
+	warm.deliver(mail("b@x.test"))
 	for name, a := range attacks() {
 		for where, at := range stages {
-			for _, offers := range []string{"STARTTLS", "STARTTLS PIPELINING"} {
-				t.Run(fmt.Sprintf("%s at %s, %s", name, where, offers), func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) { a.try(t, at, offers) })
+			for _, offers := range []string{"STARTTLS", "STARTTLS\nPIPELINING"} {
+				t.Run(fmt.Sprintf("%s at %s, %q", name, where, offers), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) { a.try(t, at, offers, secure) })
 				})
 			}
 		}
 	}
 }
 
-func (a attack) try(t *testing.T, at stage, offers string) {
+func (a attack) try(t *testing.T, at stage, offers string, secure *tls.Config) {
 	l := newLab(t)
 	listener, err := l.net.Listen(netip.MustParseAddrPort("192.0.2.1:25"))
 	if err != nil {
@@ -198,10 +218,13 @@ func (a attack) try(t *testing.T, at stage, offers string) {
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		a.turn(listener, at, offers)
+		a.turn(listener, at, offers, secure)
 	}()
 	d := mail("b@x.test")
 	d.Plan.TLS = at.tls
+	if at.verb == "AUTH" {
+		d.Plan.Credential = transport.Credential{User: "us", Password: "canary"}
+	}
 	var (
 		o     transport.Outcome
 		begun = time.Now()
@@ -212,10 +235,13 @@ func (a attack) try(t *testing.T, at stage, offers string) {
 	<-over
 	proper := a.proper
 	switch at.verb {
-	case "", "EHLO": // where another host, or another hour, may be better
+	case "", "EHLO", "AUTH": // where another host, or another hour, may be better
 		proper = never
 	case "STARTTLS":
 		proper = min(proper, perhaps)
+		if at.before != "" {
+			proper = never
+		}
 	}
 	failed := o.Failed() && o.Reply.Code == 550
 	if !(failed && proper != never || o.Deferred() && proper != certainly) {

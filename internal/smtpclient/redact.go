@@ -3,6 +3,7 @@ package smtpclient
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"slices"
 	"strings"
 )
 
@@ -83,7 +84,11 @@ func (r *redactor) mask(s string) string {
 			mark(secret[from:to])
 		}
 	}
+	if !slices.Contains(secret, true) {
+		return s
+	}
 	var b strings.Builder
+	b.Grow(len(s))
 	for i := range len(s) {
 		switch {
 		case !secret[i]:
@@ -116,11 +121,14 @@ func mark(secret []bool) {
 
 // lower folds ASCII alone, so that each octet stays where it is.
 func lower(s string) string {
-	b := []byte(s)
-	for i, c := range b {
+	var b strings.Builder
+	b.Grow(len(s))
+	for i := range len(s) {
+		c := s[i]
 		if 'A' <= c && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
+			c += 'a' - 'A'
 		}
+		b.WriteByte(c)
 	}
-	return string(b)
+	return b.String()
 }

@@ -41,8 +41,8 @@ func (r Reply) String() string {
 	return fmt.Sprintf("%03d %d.%d.%d %s", r.Code, r.Enhanced[0], r.Enhanced[1], r.Enhanced[2], text)
 }
 
-// A replyReader reads replies and notes them in a transcript. Secrets are masked
-// before anybody sees the text.
+// A replyReader reads replies and notes them in a transcript, long ones without their
+// middle. Secrets are masked before anybody sees the text.
 type replyReader struct {
 	r       *bufio.Reader // at least maxReplyLine large
 	log     *transcript
@@ -68,8 +68,10 @@ func (rr *replyReader) read() (Reply, error) {
 			return Reply{}, malformed("reply of more than %d octets", maxReply)
 		}
 		line = bytes.TrimRight(line, "\r\n")
-		rr.note(line)
 		code, last, text, ok := cutReply(line)
+		if size <= maxText || last || !ok {
+			rr.note(line)
+		}
 		switch {
 		case !ok:
 			return Reply{}, malformed("not a reply: %q", head(rr.clean(line)))
@@ -79,18 +81,12 @@ func (rr *replyReader) read() (Reply, error) {
 		case code != reply.Code:
 			return Reply{}, malformed("codes %d and %d in one reply", reply.Code, code)
 		}
-		shown := rr.clean(withoutStatus(text, status))
-		switch {
-		case last && n == 0:
-			reply.Text = shown
+		text = withoutStatus(text, status)
+		if last && n == 0 {
+			reply.Text = rr.clean(text)
 			return reply, nil
-		case more.Len()+len("\n")+len(shown) > maxText:
-		case n > 0:
-			more.WriteByte('\n')
-			fallthrough
-		default:
-			more.WriteString(shown)
 		}
+		rr.gather(&more, text, n)
 		if last {
 			reply.Text = more.String()
 			return reply, nil
@@ -99,6 +95,22 @@ func (rr *replyReader) read() (Reply, error) {
 			status = bytes.Clone(status) // the line was the reader's own
 		}
 	}
+}
+
+// gather adds the n-th line of a reply to its text, if there is room.
+func (rr *replyReader) gather(more *strings.Builder, line []byte, n int) {
+	room := maxText - more.Len() - len("\n")
+	if len(line) > room {
+		return
+	}
+	shown := rr.clean(line)
+	if len(shown) > room {
+		return
+	}
+	if n > 0 {
+		more.WriteByte('\n')
+	}
+	more.WriteString(shown)
 }
 
 // line reads one line with its end; it is valid until the next read.
@@ -177,9 +189,10 @@ func withoutStatus(text, status []byte) []byte {
 // note puts a line into the transcript.
 func (rr *replyReader) note(line []byte) {
 	if len(rr.secrets.forms) > 0 || !plain(line) {
-		line = []byte(rr.clean(line))
+		rr.log.server(rr.clean(line))
+		return
 	}
-	rr.log.server(line)
+	add(rr.log, "S: ", line)
 }
 
 // plain reports whether there is nothing in text but printable ASCII.

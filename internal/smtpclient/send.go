@@ -147,7 +147,7 @@ func (c *Client) say(i int, pipelining bool) (until int, err error) {
 		if size += len(line); size > len(line) && (!pipelining || size > window) {
 			break
 		}
-		c.log.sent(line[:len(line)-len("\r\n")])
+		add(&c.log, "C: ", line[:len(line)-len("\r\n")])
 		c.w.Write(line) // an error stays with the writer until Flush
 	}
 	return i, nil

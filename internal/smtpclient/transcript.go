@@ -11,18 +11,18 @@ const maxTranscript = 4 << 10
 // before each.
 type transcript struct{ buf []byte }
 
-func (t *transcript) client(line string) { t.buf = append(append(t.begin("C: "), line...), '\n') }
+func (t *transcript) client(line string) { add(t, "C: ", line) }
 
-func (t *transcript) sent(line []byte) { t.buf = append(append(t.begin("C: "), line...), '\n') }
+func (t *transcript) server(line string) { add(t, "S: ", line) }
 
-func (t *transcript) server(line []byte) { t.buf = append(append(t.begin("S: "), line...), '\n') }
-
-// begin begins a line, after it has made room.
-func (t *transcript) begin(who string) []byte {
+// add adds a line without making a string of what is none.
+func add[T string | []byte](t *transcript, who string, line T) {
 	if len(t.buf) > 2*maxTranscript {
 		t.buf = append(t.buf[:0], t.tail()...)
 	}
-	return append(t.buf, who...)
+	t.buf = append(t.buf, who...)
+	t.buf = append(t.buf, line...)
+	t.buf = append(t.buf, '\n')
 }
 
 // tail is the last whole lines that maxTranscript holds.
