@@ -156,15 +156,31 @@ func (q *Queue) CountSite(ctx context.Context, site string, domains []string) (r
 	return rows, oldest, newest, err
 }
 
+// ErrTraces says that something of what was deleted may still be in the file.
+var ErrTraces = errors.New("queue: traces of what was deleted may be left")
+
 // Scrub makes sure that nothing of what was deleted is left in the file or in its
-// log: the log is written into the file and cut to nothing. It waits for readers,
-// for as long as ctx allows, and at most half a minute; [ErrLocked] says that there
-// was always one.
+// log. A file of our own is rewritten, which takes a second or so for each hundred
+// megabytes of what is left in it; nothing else is written meanwhile. Of more than
+// 512 MiB it does not do that, but returns [ErrTraces]; run VACUUM when there is
+// time. In a file of the caller's that is the caller's affair: there SQLite has
+// overwritten what was deleted, but old copies of it may be in unused parts of
+// pages.
+//
+// Then the log is written into the file and cut to nothing. For that it waits for
+// readers, for as long as ctx allows, and at most half a minute; [ErrLocked] says
+// that there was always one.
 func (q *Queue) Scrub(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, scrubWait, ErrLocked)
 	defer cancel()
+	rewritten := unlocked(ctx, q.store.rewrite)
+	return errors.Join(rewritten, unlocked(ctx, q.store.cutLog))
+}
+
+// unlocked calls f until somebody else's lock is no longer in its way.
+func unlocked(ctx context.Context, f func(context.Context) error) error {
 	for {
-		err := q.store.scrub(ctx)
+		err := f(ctx)
 		if err == nil || !errors.Is(err, ErrLocked) {
 			return err
 		}
@@ -177,6 +193,8 @@ func (q *Queue) Scrub(ctx context.Context) error {
 const (
 	scrubWait  = 30 * time.Second
 	scrubPause = 20 * time.Millisecond
+
+	rewriteLimit = 512 << 20 // octets
 )
 
 // A siteTally is what went of a site.

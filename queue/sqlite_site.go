@@ -135,9 +135,35 @@ func (e *engine) renamed(t txn, s *settlement) error {
 	return nil
 }
 
-// scrub writes the log into the file and cuts it. It is refused while somebody
+// rewrite makes new pages of all that is in the file, if that is our own.
+//
+// What is deleted SQLite overwrites, but not what it has copied before: where cells
+// moved from page to page, old ones stay in the room between those that are left.
+func (e *engine) rewrite(ctx context.Context) error {
+	if !e.file.Owned() {
+		return nil
+	}
+	var live int64
+	err := e.read.QueryRowContext(ctx, `
+SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size`).Scan(&live)
+	if err != nil {
+		return err
+	}
+	if live > rewriteLimit {
+		return fmt.Errorf("%w: %d octets are in use, and at most %d are rewritten", ErrTraces, live, rewriteLimit)
+	}
+	return e.writer.do(ctx, &op{class: classPeek, peek: func(t txn) error {
+		_, err := t.exec(`VACUUM`)
+		if sqlitedb.IsBusy(err) {
+			return fmt.Errorf("%w: %w", ErrLocked, err)
+		}
+		return err
+	}})
+}
+
+// cutLog writes the log into the file and cuts it. It is refused while somebody
 // reads what is in the log.
-func (e *engine) scrub(ctx context.Context) error {
+func (e *engine) cutLog(ctx context.Context) error {
 	return e.writer.do(ctx, &op{class: classPeek, peek: func(t txn) error {
 		var busy, log, done int
 		err := t.row(`PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &log, &done)

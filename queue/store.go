@@ -152,8 +152,11 @@ type store interface {
 	emptySite(ctx context.Context, site string, domains []string) error
 	countSite(ctx context.Context, site string, domains []string) (siteTally, error)
 
-	// scrub leaves nothing of what was deleted in the log.
-	scrub(ctx context.Context) error
+	// rewrite leaves nothing of what was deleted in the file, if that may be
+	// rewritten, and cutLog nothing in its log. Both return ErrLocked while somebody
+	// else is in the way.
+	rewrite(ctx context.Context) error
+	cutLog(ctx context.Context) error
 
 	update(ctx context.Context, f func(*sql.Tx) error) error
 	view(ctx context.Context, f func(*sql.Tx) error) error

@@ -42,9 +42,10 @@ func errRemoving(name string) error { return invalid("site", name, "it is being 
 // Then its mail is removed step by step, beside that of others; so a transaction
 // takes milliseconds however much there is. The last one removes the settings and
 // what is left of the mail together. A delivery under way goes to its end, from
-// where it began; none begins after that transaction. After it the log of the
-// database is cut, so that no trace is in there either: an error then comes with
-// the receipt, and says that traces may be left.
+// where it began; none begins after that transaction. After it the file is rewritten
+// and its log cut, so that no trace is in there either, if the database can do that
+// (see [Mail]): an error then comes with the receipt, and says that traces may be
+// left.
 //
 // After any other error, or a crash, the site may be as it was, or marked
 // ([Site.Removing]): call RemoveSite again.
@@ -81,7 +82,7 @@ func (s *Sites) RemoveSite(ctx context.Context, name, by string) (Receipt, error
 		return Receipt{}, err
 	}
 	if err := s.mail.Scrub(ctx); err != nil {
-		return r, fmt.Errorf("sites: site %q is removed, but traces of it may be left in the log of the database: %w", name, err)
+		return r, fmt.Errorf("sites: site %q is removed, but traces of it may be left in the file: %w", name, err)
 	}
 	return r, nil
 }
