@@ -64,6 +64,10 @@ func SenderKeys(sender string, local ...string) []string {
 // in order: those of the sender without the null one, the host name if the next
 // hop fixes one, the next hop as written. A caller that keeps no credentials by
 // sender passes "".
+//
+// Unlike in Postfix the name of a mail exchanger is no key: it is the word of the
+// DNS, and no password follows that. Where the exchangers of a provider's domain
+// are looked up, the credential is that of the domain.
 func CredentialKeys(sender, nexthop string) []string {
 	var keys []string
 	if sender != "" {

@@ -109,6 +109,8 @@ x.example            secure  match=mx.example:.mx.example min=1.3  shop
 			step{args: "smarthost set default [smart.example] acct", status: 2, stderr: "no password on standard input"},
 			step{args: "relay set [smart.example]:587 acct", stdin: "canary", stdout: "credential of [smart.example]:587 set\n"},
 			step{args: "relay list", stdout: "KEY                  USER\n[smart.example]:587  acct\n"},
+			step{args: "relay set [smart.example]:587 acct --xoauth2 --json", stdin: "canary", stdout: `{"key":"[smart.example]:587","credential":"acct:*** (XOAUTH2)"}` + "\n"},
+			step{args: "relay list --json", stdout: `{"key":"[smart.example]:587","credential":"acct:*** (XOAUTH2)"}` + "\n"},
 			step{args: "relay delete [smart.example]:587", stdout: "credential of [smart.example]:587 deleted\n"},
 			step{args: "explain me@shop.example", status: 2, stderr: "usage: panelmail explain"},
 		)

@@ -197,3 +197,31 @@ func TestAPoolIsListedChangedAndReplaced(t *testing.T) {
 		t.Errorf("deleted twice: %v", err)
 	}
 }
+
+func TestACredentialMayBeATokenOrComeFromElsewhere(t *testing.T) {
+	ctx := t.Context()
+	s := newSites(t)
+	static := transport.Credential{User: "u", Password: "canary-token", OAuth: true}
+	must(t,
+		s.SetCredential(ctx, sites.Credential{Key: "[a.example]", Credential: static}),
+		s.SetCredential(ctx, sites.Credential{Key: "[b.example]", Credential: transport.Credential{User: "u", OAuth: true}}))
+	for nexthop, want := range map[string]transport.Credential{"[a.example]": static, "[b.example]": {User: "u", OAuth: true}} {
+		if got, _, ok, err := s.Credential(ctx, from("x@any.example", ""), nexthop); got != want || !ok || err != nil {
+			t.Errorf("%s: %v, %v, %v", nexthop, got, ok, err)
+		}
+	}
+	must(t, s.SetCredential(ctx, sites.Credential{Key: "[a.example]", Credential: transport.Credential{User: "u", Password: "p"}}))
+	if got, _, _, _ := s.Credential(ctx, from("x@any.example", ""), "[a.example]"); got.OAuth {
+		t.Error("a password in its place is taken for a token")
+	}
+	for what, err := range map[string]error{
+		"no user":               s.SetCredential(ctx, sites.Credential{Key: "[a.example]", Credential: transport.Credential{OAuth: true}}),
+		"a control character":   s.SetCredential(ctx, sites.Credential{Key: "[a.example]", Credential: transport.Credential{User: "u", Password: "a\x01b", OAuth: true}}),
+		"a smart host's own":    s.SetSmartHost(ctx, sites.SmartHost{Key: "default", Nexthop: "h.example", Credential: static}),
+		"no password, no token": s.SetCredential(ctx, sites.Credential{Key: "[a.example]", Credential: transport.Credential{User: "u"}}),
+	} {
+		if !errors.Is(err, sites.ErrInvalid) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
