@@ -1,6 +1,6 @@
 // Package sites keeps what a panel configures for its hosted sites, in SQLite:
 // sites and their system users, domains, mailboxes, aliases, logins, the
-// transport map, sources, smart hosts, credentials and TLS policies.
+// transport map, transports by sender, sources, smart hosts, credentials and TLS policies.
 //
 // # Reading
 //
@@ -20,6 +20,11 @@
 // for the address, the address without its +extension, @domain, the site that
 // answers for the message, and where there is one the default. The null
 // reverse-path has the key <> in place of the first three.
+//
+// # Coming from Postfix
+//
+// A [MapReader] reads the tables of a Postfix, and [Sites.Import] stores what it has
+// read, all or nothing.
 //
 // # Isolation
 //

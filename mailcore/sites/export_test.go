@@ -7,3 +7,6 @@ func BelongingTables() (names []string) {
 	}
 	return names
 }
+
+// SameRoutes reports whether two snapshots have one transport map in memory.
+func SameRoutes(a, b *Snapshot) bool { return a.routes.Table == b.routes.Table }

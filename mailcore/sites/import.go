@@ -100,7 +100,7 @@ func (w *importer) store(ctx context.Context, rows Import) error {
 	if len(rows.Routes) == 0 {
 		return nil
 	}
-	return w.countRoutes()
+	return w.changeRoutes()
 }
 
 // each stores rows of one kind, and gathers what is wrong with them.

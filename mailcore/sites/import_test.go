@@ -146,3 +146,46 @@ func TestSenderRoutesAndExceptionsAreFoundAsSourcesAre(t *testing.T) {
 		}
 	}
 }
+
+func TestRoutesAreReadAgainOnlyWhenOneChanged(t *testing.T) {
+	f := newFile(t)
+	s, err := sites.New(t.Context(), f)
+	must(t, err, s.AddSite(t.Context(), sites.Site{Name: "a"}),
+		s.AddDomain(t.Context(), sites.Domain{Name: "a.test", Site: "a", Class: sites.Hosted}))
+	other, err := sites.New(t.Context(), f)
+	must(t, err)
+	rule := func() string {
+		snap, err := other.Reload(t.Context())
+		must(t, err)
+		_, rule, _, err := snap.Route(t.Context(), transport.Query{Recipient: "u@a.test"})
+		must(t, err)
+		return rule
+	}
+	for _, step := range []struct {
+		what string
+		do   func() error
+		want string
+	}{
+		{"added", func() error { return s.SetRoute(t.Context(), sites.Route{Pattern: ".test", Value: "smtp:"}) }, "route: .test"},
+		{"another kind of setting", func() error { return s.AddSite(t.Context(), sites.Site{Name: "b"}) }, "route: .test"},
+		{"a second", func() error { return s.SetRoute(t.Context(), sites.Route{Pattern: "a.test", Value: "smtp:"}) }, "route: a.test"},
+		{"removed with its domain", func() error { _, err := s.RemoveDomain(t.Context(), "a.test"); return err }, "route: .test"},
+		{"removed", func() error { return s.RemoveRoute(t.Context(), ".test") }, ""},
+	} {
+		must(t, step.do())
+		if got := rule(); got != step.want {
+			t.Errorf("%s: %q, want %q", step.what, got, step.want)
+		}
+	}
+	table := func() *sites.Snapshot { snap, err := s.Reload(t.Context()); must(t, err); return snap }
+	must(t, s.SetRoute(t.Context(), sites.Route{Pattern: "a.test", Value: "smtp:"}))
+	before := table()
+	must(t, s.AddSite(t.Context(), sites.Site{Name: "c"}))
+	if after := table(); !sites.SameRoutes(before, after) {
+		t.Error("read again, though no route changed")
+	}
+	must(t, s.SetRoute(t.Context(), sites.Route{Pattern: "a.test", Value: "relay:"}))
+	if after := table(); sites.SameRoutes(before, after) {
+		t.Error("not read again, though a route changed")
+	}
+}

@@ -73,8 +73,12 @@ func (w *importer) putRoute(r Route) error {
 	return err
 }
 
-// countRoutes refuses a transport map that could not be loaded.
-func (w *importer) countRoutes() error {
+// changeRoutes makes every process read the transport map again, and refuses one that
+// could not be loaded. Whoever removes routes need not do that: a trigger does.
+func (w *importer) changeRoutes() error {
+	if _, err := w.tx.Exec(`UPDATE panelmail_sites_version SET routes = routes + 1`); err != nil {
+		return err
+	}
 	var n int
 	if err := w.tx.QueryRow(`SELECT count(*) FROM panelmail_route`).Scan(&n); err != nil {
 		return err
@@ -109,28 +113,29 @@ const (
 	routeRule      = routeTableName + ": "
 )
 
-// A routeTable is the transport map as looked up.
+// A routeTable is the transport map as looked up. It never changes.
 type routeTable struct {
-	list []Route
+	revision int64 // of the routes alone
+	list     []Route
 	*transport.Table
 }
 
-func loadRoutes(tx *sql.Tx, snap *Snapshot) error {
+func loadRoutes(tx *sql.Tx, revision int64) (routeTable, error) {
 	rows, err := tx.Query(`SELECT pattern, value FROM panelmail_route ORDER BY pattern`)
 	if err != nil {
-		return err
+		return routeTable{}, err
 	}
 	defer rows.Close()
 	list := []Route{}
 	for rows.Next() {
 		var r Route
 		if err := rows.Scan(&r.Pattern, &r.Value); err != nil {
-			return err
+			return routeTable{}, err
 		}
 		list = append(list, r)
 	}
 	if err := rows.Err(); err != nil {
-		return err
+		return routeTable{}, err
 	}
 	table, err := transport.NewTable(routeTableName, func(yield func(string, string) bool) {
 		for _, r := range list {
@@ -139,6 +144,5 @@ func loadRoutes(tx *sql.Tx, snap *Snapshot) error {
 			}
 		}
 	})
-	snap.routes = routeTable{list, table}
-	return err
+	return routeTable{revision, list, table}, err
 }

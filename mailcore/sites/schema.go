@@ -187,6 +187,11 @@ CREATE TABLE panelmail_transport (
 	helo_timeout    INTEGER NOT NULL,
 	tls             TEXT    NOT NULL           -- level; '': the planner's
 ) STRICT, WITHOUT ROWID;
+`, `
+ALTER TABLE panelmail_sites_version ADD COLUMN
+	routes INTEGER NOT NULL DEFAULT 0;
+CREATE TRIGGER panelmail_route_removed AFTER DELETE ON panelmail_route
+	BEGIN UPDATE panelmail_sites_version SET routes = routes + 1; END;
 `}
 
 // migrate makes the tables or brings them up to date. It refuses tables that a

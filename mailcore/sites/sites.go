@@ -130,7 +130,7 @@ func (s *Sites) reload(ctx context.Context, force bool) (*Snapshot, error) {
 	now := time.Now().UnixMicro()
 	var snap *Snapshot
 	err := s.db.View(ctx, func(tx *sql.Tx) (err error) {
-		snap, err = load(tx)
+		snap, err = load(tx, before)
 		return err
 	})
 	if err != nil {

@@ -111,8 +111,9 @@ func (s *Snapshot) LoginOwns(site, login, reversePath string) bool {
 	return own == a.String() || own == base.String()
 }
 
-// load reads everything in one transaction.
-func load(tx *sql.Tx) (*Snapshot, error) {
+// load reads everything in one transaction, but for the routes, of which there may be
+// a million, where those of the snapshot before hold. That may be nil.
+func load(tx *sql.Tx, before *Snapshot) (*Snapshot, error) {
 	s := &Snapshot{
 		sites:        map[string]Site{},
 		uids:         map[int]string{},
@@ -123,12 +124,18 @@ func load(tx *sql.Tx) (*Snapshot, error) {
 		credentials:  map[string]credentialRow{},
 		tls:          map[tlsRowKey]transport.TLSPolicy{},
 	}
-	err := tx.QueryRow(`SELECT revision FROM panelmail_sites_version`).Scan(&s.revision)
+	var routes int64
+	err := tx.QueryRow(`SELECT revision, routes FROM panelmail_sites_version`).Scan(&s.revision, &routes)
 	if err != nil {
 		return nil, err
 	}
+	if before != nil && before.routes.revision == routes {
+		s.routes = before.routes
+	} else if s.routes, err = loadRoutes(tx, routes); err != nil {
+		return nil, err
+	}
 	for _, part := range []func(*sql.Tx, *Snapshot) error{
-		loadSites, loadUIDs, loadDomains, loadRoutes, loadSenderRoutes, loadSources, loadSmartHosts, loadCredentials, loadTLS, loadTransports,
+		loadSites, loadUIDs, loadDomains, loadSenderRoutes, loadSources, loadSmartHosts, loadCredentials, loadTLS, loadTransports,
 	} {
 		if err := part(tx, s); err != nil {
 			return nil, err
