@@ -266,3 +266,24 @@ func TestWhatIsBehindTLSThatIsNotOfferedIsTold(t *testing.T) {
 		})
 	}
 }
+
+// What a host has proved to be for one domain it has not proved for another.
+func TestAKeptConnectionIsForThoseWhoWouldHaveTakenTheSameProof(t *testing.T) {
+	ca := newAuthority(t)
+	l := newLab(t)
+	l.TLSConfig = &tls.Config{RootCAs: ca.pool()}
+	l.zone.mx["y.test"] = l.zone.mx["x.test"]
+	x := l.at(t, "192.0.2.1", &exchanger{
+		offers: []string{"STARTTLS"}, tls: &tls.Config{Certificates: []tls.Certificate{ca.server(t, inADay(), "x.test")}},
+	})
+	for i, nexthop := range []string{"x.test", "x.test", "y.test"} {
+		d := mail("b@" + nexthop)
+		d.Plan.Nexthop, d.Plan.TLS = nexthop, transport.TLSSecure
+		if o := l.Deliver(t.Context(), d)[0]; o.Delivered() != (nexthop == "x.test") {
+			t.Errorf("delivery %d to %s: %s", i, nexthop, short(o))
+		}
+	}
+	if n := len(x.seen()); n != 2 {
+		t.Errorf("%d connections", n)
+	}
+}
