@@ -21,3 +21,9 @@ func (s *Server) Probe(ctx context.Context, next string, q transport.Query) (all
 	all, err = s.current().smtp.Probe(ctx, next, source)
 	return all, rule, err
 }
+
+// Resolve returns the addresses that a delivery by a plan would try now, with what is
+// published about them: see [transport.SMTP.Resolve].
+func (s *Server) Resolve(ctx context.Context, plan transport.Plan) ([]transport.Host, error) {
+	return s.current().smtp.Resolve(ctx, plan)
+}

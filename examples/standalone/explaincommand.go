@@ -14,7 +14,9 @@ import (
 
 func explain(ctx context.Context, c *call) error {
 	q := transport.Query{Origin: transport.Origin{Via: transport.ViaAPI, UID: -1}}
+	var dns bool
 	words, err := c.parse(2, 2, func(fs *flag.FlagSet) {
+		fs.BoolVar(&dns, "dns", false, "")
 		fs.StringVar(&q.Origin.Site, "site", "", "")
 		fs.StringVar(&q.Origin.Login, "login", "", "")
 		fs.StringVar(&q.ID, "id", "", "")
@@ -33,11 +35,48 @@ func explain(ctx context.Context, c *call) error {
 	for i, b := range plan.Because {
 		plan.Because[i].Rule = inFile(b.Rule)
 	}
+	explained := explained{Plan: plan}
+	if dns && plan.Definition.Base == "smtp" {
+		if explained.Hosts, err = c.server.Resolve(ctx, plan); err != nil {
+			explained.Trouble = err.Error()
+		}
+	}
 	if c.json {
-		return c.object(plan)
+		return c.object(explained)
 	}
 	fmt.Fprintf(c.stdout, "%s -> %s\n", words[0], words[1])
-	return printPlan(c.stdout, plan)
+	if err := printPlan(c.stdout, plan); err != nil {
+		return err
+	}
+	printHosts(c.stdout, explained)
+	return nil
+}
+
+// An explained is a plan with what the DNS says of it now.
+type explained struct {
+	transport.Plan
+	Hosts   []transport.Host `json:"hosts,omitempty"`
+	Trouble string           `json:"trouble,omitempty"` // why there is none
+}
+
+// printHosts writes a line for each address that would be tried.
+func printHosts(w io.Writer, e explained) {
+	for _, h := range e.Hosts {
+		fmt.Fprintf(w, "  %-11s %s at %s", "host", h.Name, h.Addr)
+		if h.From != "" {
+			fmt.Fprintf(w, " from %s", h.From)
+		}
+		if h.DANE != nil {
+			fmt.Fprintf(w, ", %d TLSA records, DNSSEC %s", len(h.DANE.Records), orUnknown(string(h.DANE.Status)))
+		}
+		if h.STS != nil && h.STS.Mode != "" {
+			fmt.Fprintf(w, ", MTA-STS %s", h.STS.Mode)
+		}
+		fmt.Fprintln(w)
+	}
+	if e.Trouble != "" {
+		fmt.Fprintf(w, "  %-11s %s\n", "host", printable(e.Trouble))
+	}
 }
 
 // printPlan writes a line for each part of a plan, with its rule.

@@ -29,7 +29,7 @@ route sender list, set   key value
 route sender import      sender_routes sources (how many) dry_run
 explain                  transport nexthop source{name ipv4 ipv6 helo prefer} helo tls tls_terms credential
                          attempts limit initial schedule destination lane
-                         because[].part .rule
+                         because[].part .rule, and with --dns hosts[]{name address from dane sts} trouble
 probe                    host address from helo extensions[] transcript problem
                          tls{version cipher verified problem chain[]{subject issuer names[] not_before
                          not_after sha256 key_sha256}} dane{status base records[]}

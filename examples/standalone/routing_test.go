@@ -100,6 +100,13 @@ x.example            secure  match=mx.example:.mx.example min=1.3  shop
   lane        127.0.0.7,::1,out.shop.example/[smart.example]:587 source and next hop
 `},
 			step{args: "smarthost unset default", stdout: "smart host of default unset\n"},
+			step{args: "route set near.example smtp:[127.0.0.1]:2626", stdout: "route near.example -> smtp:[127.0.0.1]:2626\n"},
+			step{args: "explain me@shop.example u@near.example --dns --json", stdout: `{"transport":"smtp","nexthop":"[127.0.0.1]:2626","source":{"name":"shop","ipv4":"127.0.0.7","ipv6":"::1","helo":"out.shop.example"},` +
+				`"helo":"out.shop.example","tls":"may","smart_host":false,"attempts":0,"limit":20,"initial":5,"destination":"[127.0.0.1]:2626","lane":"127.0.0.7,::1,out.shop.example/[127.0.0.1]:2626",` +
+				`"because":[{"part":"transport","rule":"route: near.example"},{"part":"nexthop","rule":"route: near.example"},{"part":"source","rule":"source: shop"},{"part":"helo","rule":"source: shop"},` +
+				`{"part":"credential","rule":"default"},{"part":"tls","rule":"delivery.tls"},{"part":"attempts","rule":"default"},{"part":"limit","rule":"limits.destination_concurrency"},` +
+				`{"part":"schedule","rule":"default"},{"part":"lane","rule":"source and next hop"}],"hosts":[{"name":"127.0.0.1","address":"127.0.0.1:2626","from":"127.0.0.7"}]}` + "\n"},
+			step{args: "route delete near.example", stdout: "route near.example deleted\n"},
 			step{args: "smarthost unset default", status: 1, stderr: "not found"},
 			step{args: "source delete shop", stdout: "source of shop deleted\n"},
 			step{args: "source set shop 127.0.0.777", status: 2, stderr: "127.0.0.777"},

@@ -15,7 +15,7 @@ const sourceArgs = "SENDER|@DOMAIN|login:LOGIN|SITE|default IP[,IP6] [--helo NAM
 
 func sourceCommands() []command {
 	return []command{
-		{name: "explain", args: "SENDER RECIPIENT [--site S] [--login L] [--id ID]", short: "the plan with the rule behind each part; nothing is connected to", run: explain},
+		{name: "explain", args: "SENDER RECIPIENT [--site S] [--login L] [--id ID] [--dns]", short: "the plan with the rule behind each part, and with --dns the addresses; nothing is connected to", run: explain},
 		{name: "source set", args: sourceArgs, short: "where the mail of a sender leaves from", run: sourceSet},
 		{name: "source add", args: sourceArgs + " [--weight N]", short: "one more source of a sender: each message leaves from one of them", run: sourceAdd},
 		{name: "source list", short: "the sources", run: sourceList},
