@@ -122,8 +122,13 @@ func TestASocketIsFoundBelowItsDirectoryAndNeedsNoTLS(t *testing.T) {
 			t.Errorf("%s at %s", short(o), o.Addr)
 		}
 	}
+	d := lmtpMail("unix:"+name+", [store.test]", "a@x.test") // with a host in the list there are terms, for the host
+	d.Plan.TLS, d.Plan.Credential = transport.TLSEncrypt, transport.Credential{User: "u", Password: "canary"}
+	if got := short(lmtp.Deliver(t.Context(), d)[0]); got != "delivered 250 2.0.0 saved by us.test" {
+		t.Error(got)
+	}
 	visits := x.seen()
-	if len(visits) != 1 || visits[0].TLS || strings.Contains(fmt.Sprint(visits), "AUTH") {
+	if len(visits) != 2 || visits[0].TLS || strings.Contains(fmt.Sprint(visits), "AUTH") {
 		t.Errorf("%+v", visits)
 	}
 }

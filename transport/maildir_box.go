@@ -79,7 +79,7 @@ func openFolder(at *os.Root, name string) (*os.Root, error) {
 	if !before.IsDir() {
 		return nil, fmt.Errorf("%s: %w", name, errNoFolder)
 	}
-	folder, err := at.OpenRoot(name)
+	folder, err := at.OpenRoot(name + "/.") // of a FIFO, which would have us wait, that is an error
 	if err != nil {
 		return nil, err
 	}

@@ -4,8 +4,11 @@ package transport_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -13,6 +16,48 @@ import (
 )
 
 func makeFIFO(path string) error { return syscall.Mkfifo(path, 0o600) }
+
+func TestNamesThatChangeDuringADeliveryLeadNowhere(t *testing.T) {
+	top := t.TempDir()
+	root, outside := filepath.Join(top, "root"), filepath.Join(top, "outside")
+	for _, dir := range []string{root, outside, root + "/real", root + "/sister"} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := errors.Join(makeFIFO(root+"/pipe"), os.Symlink(outside, root+"/out"), os.Symlink("sister", root+"/in"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	var swapper sync.WaitGroup
+	swapper.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			os.Rename(root+"/bob", fmt.Sprint(root, "/made", i)) // by a delivery
+			name := root + "/" + []string{"real", "pipe", "out", "in"}[i%4]
+			os.Rename(name, root+"/bob")
+			os.Rename(root+"/bob", name)
+		}
+	})
+	m := &transport.Maildir{Root: root, Hostname: "us.test"}
+	for range 100 {
+		if o := m.Deliver(t.Context(), maildirMail("bob", "a@x.test"))[0]; !o.Delivered() && !o.Deferred() {
+			t.Error(short(o))
+		}
+	}
+	close(stop)
+	swapper.Wait()
+	for name := range contents(t, top) {
+		if !strings.HasPrefix(name, "root/real/") && !strings.HasPrefix(name, "root/bob/") && !strings.HasPrefix(name, "root/made") {
+			t.Errorf("%s was made", name)
+		}
+	}
+}
 
 func TestWhatRootDeliversBelongsToTheOwnerOfTheDirectory(t *testing.T) {
 	if os.Geteuid() != 0 {
