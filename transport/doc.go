@@ -99,7 +99,8 @@
 //   - A table about senders has keys for a whole site, between @domain and the default.
 //     Its rows for a domain of a site count for mail of that site alone, so that mail
 //     forwarded by another does not leave as if the first had sent it.
-//   - The sender asked about is the one before any rewriting (SRS).
+//   - A copy that is forwarded under a reverse-path of our making (SRS) is asked about by
+//     that, and as mail of the site that forwards: its rows hold, whoever wrote the mail.
 //   - A local-part alone, in an imported table about senders, is the address at our own
 //     host name. A transport there that is a service of master.cf with an address or a
 //     HELO name becomes a source of the sender, which then holds whatever the route is.
