@@ -87,8 +87,9 @@
 //	RFC 6531  SMTPUTF8                 yes; no downgrading
 //	RFC 6376  DKIM                     no
 //	RFC 7505  null MX                  yes
-//	RFC 7672  DANE                     no
+//	RFC 7672  DANE                     yes, with a resolver that validates
 //	RFC 8314  implicit TLS             yes
-//	RFC 8461  MTA-STS                  no
+//	RFC 8460  TLS reports              failures are counted; no reports are sent
+//	RFC 8461  MTA-STS                  yes
 //	RFC 8689  REQUIRETLS               yes
 package panelmail

@@ -33,6 +33,22 @@
 // What cannot be planned is deferred. An unknown transport, an unknown TLS level or
 // a table that cannot be read never sends mail another way, and never fails it.
 //
+// # TLS
+//
+// A [TLSPolicy] is a level of Postfix's, none to secure, and its terms: names,
+// fingerprints, authorities, the least version, ciphers. What the host's zone and the
+// domain publish, TLSA records and an MTA-STS policy, are [Facts]; the plan says which
+// of them count. From these the demand on each host follows before it is connected to.
+// A host that does not meet it hears nothing of the message, and the next one is
+// tried. Differences from Postfix:
+//
+//	names            the common name of a certificate is not looked at (RFC 9525)
+//	least version    1.2 from encrypt on; at may 1.0, for it is better than clear text
+//	STARTTLS hidden  it is asked for all the same where it is required: a host that
+//	                 has us on a list says so then, and that is what is reported
+//	credentials      need encrypt at least, and no message lowers TLS for them
+//	MTA-STS          counts beside a default level, not beside a policy of a table
+//
 // # Delivering
 //
 // A [Dispatcher] is the Transport that a queue delivers through. It plans, groups

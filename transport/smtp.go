@@ -130,9 +130,6 @@ func (s *SMTP) prepare(d *Delivery) ([]nexthop, Outcome) {
 	if err := (TLSPolicy{d.Plan.TLS, d.Plan.TLSTerms}).Check(); err != nil {
 		return local(Outcome{Reply: misconfigured("%v", err).reply})
 	}
-	if d.Plan.TLS == TLSDANE && s.TLSA == nil {
-		s.warned.Do(func() { s.log().Warn("TLS level dane is may: there is no resolver whose validation is trusted") })
-	}
 	if s.helo(&d.Plan) == "" {
 		return local(deferral("4.3.5", "no name to say in EHLO is configured"))
 	}

@@ -57,6 +57,9 @@ func (p *pass) demandNow(ctx context.Context, h host) (demand, Outcome) {
 	c.facts = Facts{MXSecure: h.secure, STS: p.sts}
 	if plan := &p.d.Plan; plan.TLS == TLSDANE || plan.TLS == TLSDANEOnly {
 		c.facts.TLSA = p.tlsa(ctx, h)
+		if plan.TLS == TLSDANE && c.facts.TLSA.Status == DNSSECUnknown {
+			p.s.warned.Do(func() { p.s.log().Warn("TLS level dane is may: there is no resolver whose validation is trusted") })
+		}
 	}
 	d, no := p.d.Plan.demand(c, p.d.Envelope.RequireTLS)
 	if no == nil {
