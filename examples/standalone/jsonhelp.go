@@ -39,6 +39,7 @@ relay list, set          key credential
 smarthost import         smarthosts (how many) dry_run
 relay import             credentials (how many) dry_run
 tls list, set            site key level match ca min ciphers
+tls list --cached        domain id mode mx[] fetched expires
 tls report               day domain policy policy_text[] success failure
                          failures[].kind .host .address .sessions .detail
 site list, add           name uids contact suspended removing

@@ -75,6 +75,8 @@ func TestAPlanIsExplainedWithItsRules(t *testing.T) {
 			step{args: "smarthost list", stdout: "KEY      NEXTHOP              USER\ndefault  [smart.example]:587  acct\n"},
 			step{args: "smarthost list --json", stdout: `{"key":"default","nexthop":"[smart.example]:587","credential":"acct:***"}` + "\n"},
 			step{args: "tls set [smart.example]:587 none", stdout: "TLS to [smart.example]:587: none\n"},
+			step{args: "tls list --cached --json", stdout: ""},
+			step{args: "tls list --cached", stdout: "no policies of other domains are kept\n"},
 			step{args: "tls list --json", stdout: `{"key":"[smart.example]:587","level":"none"}` + "\n"},
 			step{args: "tls set smart.example safe", status: 1, stderr: `TLS level "safe" is not known`},
 			step{args: "tls set smart.example secure mach=x", status: 1, stderr: `attribute "mach" is not known`},

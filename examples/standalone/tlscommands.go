@@ -16,7 +16,7 @@ func tlsCommands() []command {
 	return []command{
 		{name: "tls set", args: "DOMAIN|NEXTHOP|* LEVEL [match=M] [ca=FILE] [min=VERSION] [ciphers=C] [--site S]",
 			short: "set a TLS policy: none, may, encrypt, fingerprint, dane, dane-only, verify or secure", run: tlsSet, prepare: readAuthorities},
-		{name: "tls list", short: "the TLS policies", run: tlsList},
+		{name: "tls list", args: "[--cached]", short: "the TLS policies; with --cached those of other domains, kept as MTA-STS wants it", run: tlsList},
 		{name: "tls delete", args: "DOMAIN|NEXTHOP|* [--site S]", short: "delete a TLS policy", run: tlsDelete},
 		{name: "tls report", args: "[DOMAIN]", short: "what became of TLS in the last three days, by policy and kind of failure", run: tlsReport},
 	}
@@ -77,8 +77,12 @@ func attributes(p sites.TLSPolicy) string {
 }
 
 func tlsList(ctx context.Context, c *call) error {
-	if _, err := c.parse(0, 0, nil); err != nil {
+	var cached bool
+	if _, err := c.parse(0, 0, func(fs *flag.FlagSet) { fs.BoolVar(&cached, "cached", false, "") }); err != nil {
 		return err
+	}
+	if cached {
+		return stsList(ctx, c)
 	}
 	all, err := c.server.Sites().ListTLSPolicies(ctx)
 	if err != nil {
