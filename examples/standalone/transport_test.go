@@ -46,6 +46,15 @@ func TestTransportsAreSetShownAndDeleted(t *testing.T) {
 			step{args: "transport set error --base smtp", status: 1, stderr: "its base is error"},
 			step{args: "transport set", status: 2, stderr: "usage: panelmail transport set"},
 		)
+		l.do("", "transport", "set", "slow", "--attempts", "3")
+		l.do("", "route", "set", ".ru", "slow:")
+		if plan := l.do("", "explain", "me@shop.example", "u@x.ru", "--json"); !strings.Contains(plan, `"attempts":3`) {
+			t.Errorf("plan %s", plan)
+		}
+		l.do("", "transport", "set", "slow", "--attempts", "4")
+		if plan := l.do("", "explain", "me@shop.example", "u@x.ru", "--json"); !strings.Contains(plan, `"attempts":4`) {
+			t.Errorf("plan %s", plan)
+		}
 		list := l.do("", "transport", "list")
 		for _, line := range []string{
 			"oneshot          smtp     built in  attempts 1", "once             smtp     set       processes 3, attempts 1", "maildir          maildir  built in",
