@@ -153,14 +153,17 @@ func (o *opening) startTLS(ctx context.Context, c *smtpclient.Client) Outcome {
 		return Outcome{}
 	}
 	err := c.StartTLS(ctx, o.tlsConfig())
-	var refused *smtpclient.Refusal
+	var (
+		refused *smtpclient.Refusal
+		broke   *smtpclient.Error
+	)
 	switch {
 	case err == nil:
 		return o.established(ctx, c)
+	case !offered && errors.As(err, &broke) && broke.Step == smtpclient.StepStartTLS:
+		o.count(STARTTLSNotSupported, reason(broke.Err))
+		return o.notOffered()
 	case !errors.As(err, &refused):
-		if !offered {
-			return o.notOffered()
-		}
 		return o.broken(err, c.Transcript())
 	case refused.Step != smtpclient.StepStartTLS:
 		return o.refused(refused)
