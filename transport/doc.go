@@ -124,6 +124,14 @@
 //     Postfix that is so for relayhost alone.
 //   - Credentials by sender are always asked for, not only if a switch says so, and go to
 //     the sender's smart host and to nobody else.
+//   - The name of a mail exchanger is no key for a credential, but the host of a next hop
+//     in brackets is: a password does not follow the word of the DNS. Where the
+//     exchangers of a provider are looked up, its domain is the key.
+//   - With a credential mail goes over TLS and after a login, or it waits; Postfix sends
+//     it without a login where a server offers none. There is no exception for clear text.
+//   - Where the address of a source is not on this machine its mail waits; in Postfix it
+//     leaves from another one unless smtp_bind_address_enforce is set. A source with an
+//     address of one family does not use the other.
 //   - Default transports by sender are asked for recipients elsewhere, as in Postfix; a
 //     hosted domain that has no mailboxes here counts as elsewhere, and uses the smart
 //     host, because it only sends through us.
