@@ -334,8 +334,8 @@ func TestAPolicyComesFromItsHostAlone(t *testing.T) {
 	}{
 		"a certificate for another name": {func(w *policyWorld) { w.publish("_mta-sts.y.test", announced("1")) }, " (sts-webpki-invalid)"},
 		"a certificate of nobody":        {func(w *policyWorld) { w.Roots = x509.NewCertPool }, " (sts-webpki-invalid)"},
-		"a private address":              {func(w *policyWorld) { w.host = netip.MustParseAddr("10.0.0.1") }, " (sts-policy-fetch-error)"},
-		"this machine":                   {func(w *policyWorld) { w.host = netip.MustParseAddr("127.0.0.1") }, " (sts-policy-fetch-error)"},
+		"a private address":              {func(w *policyWorld) { w.lead("10.0.0.1") }, " (sts-policy-fetch-error)"},
+		"this machine":                   {func(w *policyWorld) { w.lead("127.0.0.1") }, " (sts-policy-fetch-error)"},
 		"nobody there":                   {func(w *policyWorld) { w.host = netip.MustParseAddr("192.0.2.81") }, " (sts-policy-fetch-error)"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -360,8 +360,7 @@ func TestAPolicyHostMayBePrivateWhereThatIsAllowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newPolicyWorld(t)
 		w.AllowPrivate = func() bool { return true }
-		w.Network = transport.NetworkFunc(w.redirected)
-		w.host = netip.MustParseAddr("127.0.0.1")
+		w.lead("127.0.0.1")
 		w.run(t)
 		if got := shownSTS(w.STS(t.Context(), "x.test")); got != "enforce mx.x.test 1" {
 			t.Error(got)
@@ -437,6 +436,11 @@ func TestAPolicyThatCannotBeReadFromTheStoreIsPending(t *testing.T) {
 			t.Errorf("mended: %s", got)
 		}
 	})
+}
+
+// lead has the DNS give an address, behind which the policy host would be found.
+func (w *policyWorld) lead(addr string) {
+	w.host, w.Network = netip.MustParseAddr(addr), transport.NetworkFunc(w.redirected)
 }
 
 // redirected goes to the policy host whatever the address.
