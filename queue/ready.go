@@ -1,7 +1,7 @@
 package queue
 
 import (
-	"math"
+	"iter"
 	"slices"
 )
 
@@ -70,17 +70,17 @@ func (r *ready) upTo(class int) (n int) {
 	return n
 }
 
-// load is how much the site has that has least, of those with something here.
-func (r *ready) load(of func(site string) int) int {
-	least := math.MaxInt
-	for class := range r.classes {
-		for _, t := range r.classes[class].turns {
-			if len(t.attempts) > 0 {
-				least = min(least, of(t.site))
+// waiting lists the sites with something here, some more than once.
+func (r *ready) waiting() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for class := range r.classes {
+			for _, t := range r.classes[class].turns {
+				if len(t.attempts) > 0 && !yield(t.site) {
+					return
+				}
 			}
 		}
 	}
-	return least
 }
 
 // remove takes out what f says.

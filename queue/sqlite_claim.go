@@ -29,10 +29,12 @@ ORDER BY wake DESC LIMIT ?3`
 	m.reverse_path, m.smtputf8, m.body, m.ret, m.envid, m.requiretls,
 	m.site, m.login, m.via, m.client, m.helo, m.uid, m.pid, m.script`
 
+	// Where a parameter may match the condition of a partial index SQLite plans anew
+	// each time that it is bound: hence +?, here and elsewhere.
 	headOfFlow = `
 SELECT` + attemptColumns + `
 FROM panelmail_recipient AS r JOIN panelmail_message AS m ON m.id = r.message
-WHERE r.state = 0 AND r.lane = ? AND r.fresh = ? AND r.class = ? AND r.site = ? AND r.due <= ?
+WHERE r.state = 0 AND r.lane = ? AND r.fresh = +? AND r.class = ? AND r.site = ? AND r.due <= ?
 ORDER BY r.due, r.message, r.position`
 
 	leaseRow = `

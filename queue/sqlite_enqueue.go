@@ -22,6 +22,8 @@ INSERT INTO panelmail_recipient (message, position, address, reverse_path, notif
 	lane, class, site, state, due, fresh, held)
 VALUES (?, ?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?, ?)`
 
+	selectLane = `SELECT id, due FROM panelmail_lane WHERE key = ?`
+
 	// A lane that is parked stays parked: new mail does not wake it. Mail on hold
 	// has no due time and must leave that of others: min of NULL is NULL.
 	fileLane = `
@@ -131,6 +133,15 @@ func file(t txn, label string, due int64, state State) (lane int64, err error) {
 	known := t.lanes()
 	if k, ok := known[label]; ok && (state != Waiting || k.due <= due) {
 		return k.lane, nil
+	}
+	var was sql.NullInt64
+	err = t.row(selectLane, label).Scan(&lane, &was)
+	if err == nil && was.Valid && (state != Waiting || was.Int64 <= due) {
+		known[label] = filed{lane, was.Int64, known[label].idle}
+		return lane, nil // the usual lane with a backlog: nothing to write
+	}
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, err
 	}
 	var at any
 	if state == Waiting {

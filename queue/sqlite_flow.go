@@ -26,12 +26,12 @@ ORDER BY class, site, due LIMIT 2`
 	// and the next class are two questions.
 	nextSite = `
 SELECT site, due FROM panelmail_recipient
-WHERE state = 0 AND lane = ? AND fresh = ? AND class = ? AND site > ?
+WHERE state = 0 AND lane = ? AND fresh = +? AND class = ? AND site > ?
 ORDER BY site, due LIMIT 1`
 
 	nextClass = `
 SELECT class, site, due FROM panelmail_recipient
-WHERE state = 0 AND lane = ? AND fresh = ? AND class > ?
+WHERE state = 0 AND lane = ? AND fresh = +? AND class > ?
 ORDER BY class, site, due LIMIT 1`
 )
 

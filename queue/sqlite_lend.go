@@ -113,9 +113,11 @@ func (w *writer) checkpoint() {
 	if w.db == nil || !w.tried.due(time.Now(), w.logSize()) {
 		return
 	}
+	w.copier.mu.Lock()
 	_ = w.tx.discard(`PRAGMA busy_timeout = 100`) // not exec: it answers with a row, and would stay in progress
 	err := w.tx.discard(`PRAGMA wal_checkpoint(TRUNCATE)`)
 	_ = w.tx.discard(`PRAGMA busy_timeout = 0`)
+	w.copier.mu.Unlock()
 	w.tried = checkpointed{time.Now(), w.logSize()}
 	if err != nil && !sqlitedb.IsBusy(err) {
 		w.log.Error("checkpoint failed", "error", w.failed(err))

@@ -9,16 +9,22 @@ import (
 )
 
 func (w *writer) open(ctx context.Context) error {
+	second, err := w.file.Writer(ctx)
+	if err != nil {
+		return err
+	}
 	db, err := w.file.Writer(ctx)
 	if err != nil {
+		_ = second.Close()
 		return err
 	}
 	conn, err := db.Conn(ctx)
 	if err != nil {
+		_ = second.Close()
 		_ = db.Close()
 		return err
 	}
-	w.db, w.tx = db, &prepared{conn: conn, statements: map[string]*sql.Stmt{}}
+	w.db, w.tx, w.copier = db, &prepared{conn: conn, statements: map[string]*sql.Stmt{}}, newCopier(second)
 	return nil
 }
 
@@ -37,6 +43,7 @@ func (w *writer) reopen() error {
 
 func (w *writer) shut() {
 	if w.db != nil {
+		w.copier.close()
 		w.tx.close()
 		_ = w.db.Close()
 		w.db, w.tx = nil, nil

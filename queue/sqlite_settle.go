@@ -33,7 +33,7 @@ WHERE message = ? AND position = ? AND token = ?`
 	settleUnclaimed = `
 UPDATE panelmail_recipient
 SET state = ?, code = ?, status = ?, text = ?, host = ?
-WHERE message = ? AND position = ? AND token IS NULL AND state = ? AND last IS ?
+WHERE message = ? AND position = ? AND token IS NULL AND state = +? AND last IS ?
 	AND EXISTS (SELECT 1 FROM panelmail_message AS m WHERE m.id = panelmail_recipient.message AND m.expires <= ?)`
 
 	// A recipient that was put on hold during its attempt stays on hold.

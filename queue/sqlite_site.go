@@ -165,6 +165,8 @@ SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_
 // reads what is in the log.
 func (e *engine) cutLog(ctx context.Context) error {
 	return e.writer.do(ctx, &op{class: classPeek, peek: func(t txn) error {
+		e.writer.copier.mu.Lock()
+		defer e.writer.copier.mu.Unlock()
 		var busy, log, done int
 		err := t.row(`PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &log, &done)
 		if sqlitedb.IsBusy(err) || err == nil && busy != 0 {

@@ -41,6 +41,7 @@ type writer struct {
 	// The rest belongs to the writer's goroutine.
 	db      *sql.DB
 	tx      *prepared
+	copier  *copier
 	seen    time.Time // when a foreign writer was last met
 	debt    time.Duration
 	tried   checkpointed
@@ -190,6 +191,9 @@ func (w *writer) turn() {
 	}
 	w.lend()
 	w.owe(time.Since(start))
+	if w.db != nil && w.copier.committed(len(ops)) {
+		_ = w.tx.discard(copyLog) // an error of the disk is the next commit's too
+	}
 	w.checkpoint()
 }
 

@@ -18,17 +18,27 @@ import (
 // granted is no room for a lane.
 func (s *scheduler) start() {
 	now := time.Now()
-	var begin []*attempt
 	s.mu.Lock()
 	lanes, given := s.startable(now), maps.Clone(s.given)
-	for s.running < s.q.o.Load().Workers {
-		lanes = slices.DeleteFunc(lanes, func(l *lane) bool { return !l.mayStart(given[l.line.limiter]) || !s.spares(l) })
-		if len(lanes) == 0 {
-			break
-		}
-		if len(lanes) > s.q.o.Load().Workers-s.running {
-			begin = append(begin, s.begin(s.first(lanes), now))
-			continue
+	begin := s.startIn(lanes, given, now)
+	s.yield(given, now)
+	s.mu.Unlock()
+	for _, a := range begin {
+		s.live.Go(func() { s.deliver(s.grace, a) })
+	}
+}
+
+// startIn begins in lanes what may begin. The scheduler's lock is held, here and in
+// what follows.
+func (s *scheduler) startIn(lanes []*lane, given map[string]int, now time.Time) (begin []*attempt) {
+	may := func(l *lane) bool { return l.mayStart(given[l.line.limiter]) && s.spares(l) }
+	for workers := s.q.o.Load().Workers; s.running < workers; {
+		lanes = slices.DeleteFunc(lanes, func(l *lane) bool { return !may(l) })
+		switch {
+		case len(lanes) == 0:
+			return begin
+		case len(lanes) > workers-s.running:
+			return append(begin, s.contend(lanes, may, now)...)
 		}
 		for _, l := range lanes {
 			if s.spares(l) {
@@ -36,11 +46,27 @@ func (s *scheduler) start() {
 			}
 		}
 	}
-	s.yield(given, now)
-	s.mu.Unlock()
-	for _, a := range begin {
-		s.live.Go(func() { s.deliver(s.grace, a) })
+	return begin
+}
+
+// contend begins in lanes what may begin, for each worker in the lane that is next.
+func (s *scheduler) contend(lanes []*lane, may func(*lane) bool, now time.Time) (begin []*attempt) {
+	c := newContest(lanes, s.sites)
+	for workers := s.q.o.Load().Workers; s.running < workers; {
+		i := c.first()
+		if i < 0 {
+			break
+		}
+		l := c.entrants[i].l
+		if !may(l) {
+			c.drop(i)
+			continue
+		}
+		a := s.begin(l, now)
+		c.begun(i, a.origin.Site)
+		begin = append(begin, a)
 	}
+	return begin
 }
 
 // startable lists the lanes where a delivery may begin.
@@ -67,23 +93,77 @@ func (s *scheduler) begin(l *lane, now time.Time) *attempt {
 	return a
 }
 
-// first returns the lane that is next.
-func (s *scheduler) first(lanes []*lane) (first *lane) {
-	least := math.MaxInt
-	var site string // looked up last: often it is that of the next lane too
-	n := s.sites[site]
-	load := func(name string) int {
-		if name != site {
-			site, n = name, s.sites[name]
+// A contest gives workers to lanes where there are fewer of them than lanes. It is as
+// good as the scheduler's lock is held, and looks at each lane once: what it compares
+// for each delivery that begins lies side by side.
+type contest struct {
+	entrants []entrant
+	sites    []int // of the entrants, one after the other: indices of busy
+	busy     []int // deliveries under way of a site
+	index    map[string]int
+}
+
+// An entrant is a lane with its place in sites, and when it began a delivery.
+type entrant struct {
+	l        *lane
+	from, to int
+	served   int64
+}
+
+func newContest(lanes []*lane, busy map[string]int) *contest {
+	c := &contest{entrants: make([]entrant, len(lanes)), sites: make([]int, 0, len(lanes)), index: map[string]int{}}
+	for i, l := range lanes {
+		from := len(c.sites)
+		for site := range l.ready.waiting() {
+			c.sites = append(c.sites, c.site(site, busy))
 		}
-		return n
+		c.entrants[i] = entrant{l, from, len(c.sites), l.served}
 	}
-	for _, l := range lanes {
-		if n := l.ready.load(load); n < least || n == least && l.served < first.served {
-			first, least = l, n
+	return c
+}
+
+// site returns the index of a site.
+func (c *contest) site(name string, busy map[string]int) int {
+	i, ok := c.index[name]
+	if !ok {
+		i = len(c.busy)
+		c.index[name] = i
+		c.busy = append(c.busy, busy[name])
+	}
+	return i
+}
+
+// first returns the place of the lane that is next, or -1.
+func (c *contest) first() (first int) {
+	first, least := -1, math.MaxInt
+	for i := range c.entrants {
+		e := &c.entrants[i]
+		for _, site := range c.sites[e.from:e.to] {
+			if n := c.busy[site]; n < least || n == least && e.served < c.entrants[first].served {
+				first, least = i, n
+			}
 		}
 	}
 	return first
+}
+
+// begun takes in that the lane at a place began a delivery of a site.
+func (c *contest) begun(i int, site string) {
+	e := &c.entrants[i]
+	c.busy[c.index[site]]++
+	e.served = e.l.served
+	e.to = e.from
+	for site := range e.l.ready.waiting() {
+		c.sites[e.to] = c.index[site]
+		e.to++
+	}
+}
+
+// drop removes the lane at a place.
+func (c *contest) drop(i int) {
+	last := len(c.entrants) - 1
+	c.entrants[i] = c.entrants[last]
+	c.entrants = c.entrants[:last]
 }
 
 // spares reports whether there are workers left for others if a lane takes one. The

@@ -22,13 +22,11 @@ func TestOfLikeLanesThatWhichWaitedLongestStarts(t *testing.T) {
 		lanes = append([]*lane{l}, lanes...)
 	}
 	got := ""
-	for range 9 {
-		l := s.first(lanes)
+	c := newContest(lanes, s.sites)
+	for i := c.first(); i >= 0; i = c.first() {
+		l := c.entrants[i].l
 		got += l.label
-		s.begin(l, time.Now())
-		if l.ready.n == 0 {
-			lanes = lanes[:len(lanes)-1]
-		}
+		c.begun(i, s.begin(l, time.Now()).origin.Site)
 	}
 	if want := "abcabcabc"; got != want {
 		t.Errorf("lanes served: %s, want %s", got, want)

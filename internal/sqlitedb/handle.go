@@ -8,7 +8,7 @@ import (
 )
 
 // checkpoint is the size of the write-ahead log, in pages, at which a commit
-// copies it back into the database.
+// copies it back into the database. Who writes much does so before.
 const checkpoint = 8000
 
 // A pragma is a setting of a connection and the value it must read back as.
@@ -24,7 +24,7 @@ func (f *File) writerPragmas() []pragma {
 		{"foreign_keys", "ON", "1"},
 		{"secure_delete", "ON", "1"},
 		{"wal_autocheckpoint", fmt.Sprint(checkpoint), fmt.Sprint(checkpoint)},
-		{"cache_size", "-8000", "-8000"}, // KiB
+		{"cache_size", "-16000", "-16000"}, // KiB
 	}
 	if !f.own {
 		return append(p, pragma{"journal_mode", "", "wal"})
