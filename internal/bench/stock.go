@@ -17,6 +17,7 @@ import (
 
 	"github.com/panelmail/panelmail/internal/interop"
 	"github.com/panelmail/panelmail/mailcore"
+	"github.com/panelmail/panelmail/mailcore/sites"
 	"github.com/panelmail/panelmail/queue"
 	"github.com/panelmail/panelmail/transport"
 )
@@ -86,8 +87,27 @@ func (b *bench) stock(ctx context.Context, dir string, nextHops []string, n, siz
 	if err != nil {
 		return nil, err
 	}
-	err = enqueue(ctx, server.Queue(), n, size, write)
+	err = register(ctx, server, n, write)
+	if err == nil {
+		err = enqueue(ctx, server.Queue(), n, size, write)
+	}
 	return s, errors.Join(err, server.Close())
+}
+
+// register adds the sites that messages 0 to n-1 are of: mail of others stays.
+func register(ctx context.Context, server *mailcore.Server, n int, write func(i int) letter) error {
+	known := map[string]bool{"": true} // the panel
+	for i := range n {
+		site := write(i).site
+		if known[site] {
+			continue
+		}
+		known[site] = true
+		if err := server.Sites().AddSite(ctx, sites.Site{Name: site}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // enqueue hands messages 0 to n-1 in.
