@@ -192,7 +192,9 @@ func TestASmartHostThatRepeatsThePasswordDoesNotSpreadIt(t *testing.T) {
 	p.keepsSecret(t, "me@shop.example", "you@example.org")
 }
 
-func TestSTARTTLSTakenOutOnTheWayStopsTheLogin(t *testing.T) {
+// A host that does not offer STARTTLS where it is required is asked for it
+// nevertheless: this one, behind somebody who takes the offer out, has it.
+func TestSTARTTLSTakenOutOnTheWayBringsNoLoginIntoTheClear(t *testing.T) {
 	interop.Need(t, "saslpasswd2")
 	s := runSink(t, &interop.Sink{})
 	host, _ := smartHost(t, s)
@@ -203,10 +205,10 @@ func TestSTARTTLSTakenOutOnTheWayStopsTheLogin(t *testing.T) {
 	p.do(t, canary+"\n", "smarthost", "set", "default", bracketed(tp.Addr().String()), "panel")
 	p.submits(t, "me@shop.example", "you@example.org")
 
-	if reason := p.deferred(t, 1)[0].Recipients[0].Reason; !strings.Contains(reason, "TLS") {
+	if reason := p.deferred(t, 1)[0].Recipients[0].Reason; !strings.Contains(reason, "535 5.7.8") {
 		t.Errorf("the reason is %q", reason)
 	}
-	if sent := tp.heard(); !strings.Contains(sent, "EHLO") || strings.Contains(sent, "AUTH") || strings.Contains(sent, "MAIL") {
+	if sent := tp.heard(); !strings.Contains(sent, "STARTTLS\r\n") || strings.Contains(sent, "AUTH") || strings.Contains(sent, "MAIL") {
 		t.Errorf("sent: %q", sent)
 	}
 	p.keepsSecret(t, "me@shop.example", "you@example.org")

@@ -24,7 +24,7 @@ func (f *File) writerPragmas() []pragma {
 		{"foreign_keys", "ON", "1"},
 		{"secure_delete", "ON", "1"},
 		{"wal_autocheckpoint", fmt.Sprint(checkpoint), fmt.Sprint(checkpoint)},
-		{"cache_size", "-16000", "-16000"}, // KiB
+		{"cache_size", "-8000", "-8000"}, // KiB
 	}
 	if !f.own {
 		return append(p, pragma{"journal_mode", "", "wal"})
