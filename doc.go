@@ -79,7 +79,7 @@
 //	RFC 3030  CHUNKING                 server: yes; client: no; BINARYMIME: no
 //	RFC 3207  STARTTLS                 yes
 //	RFC 3461  DSN parameters           yes
-//	RFC 4954  AUTH                     PLAIN and LOGIN
+//	RFC 4954  AUTH                     PLAIN and LOGIN; to other hosts CRAM-MD5 and XOAUTH2 too
 //	RFC 5321  SMTP                     yes; no VRFY, EXPN or source routes
 //	RFC 5322  message format           the header block, as far as a server touches it
 //	RFC 6152  8BITMIME                 yes; 8-bit mail is never re-encoded on the way out
@@ -92,4 +92,5 @@
 //	RFC 8460  TLS reports              failures are counted; no reports are sent
 //	RFC 8461  MTA-STS                  yes
 //	RFC 8689  REQUIRETLS               yes
+//	RFC 9422  LIMITS                   those of other hosts are kept
 package panelmail

@@ -23,8 +23,8 @@
 // send as anybody. The address USER@Hostname is always the uid's own.
 //
 // Recipients of ours are those in domains of a site and at Hostname. Mail for
-// a hosted domain needs a route ([sites.Route]): without one the user is
-// unknown. Mail for postmaster, root, abuse and mailer-daemon at Hostname goes to
+// a hosted domain is taken for those who have a mailbox ([sites.Mailbox]), an
+// alias or a route: others are unknown. Mail for postmaster, root, abuse and mailer-daemon at Hostname goes to
 // Config.Postmaster, or is held for a person to read.
 //
 // What sendmail left in the maildrop while no server ran is judged like what comes

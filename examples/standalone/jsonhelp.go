@@ -58,7 +58,8 @@ transport list, show, set
                recipients cohorts attempts retry_min retry_max lifetime
                connect_timeout helo_timeout tls; 0 and "" are the defaults
 
-Times are seconds since 1970, delays seconds, sizes octets. A field that has
+Times are seconds since 1970, but those of certificates and of MTA-STS
+policies RFC 3339; delays seconds, sizes octets. A field that has
 nothing to say is left out, except those of postqueue -j and numbers that count.
 The events of trail are queued, delivered, deferred, uncertain, failed, expired,
 held, released, requeued and removed; seq is the cursor for --after.

@@ -86,7 +86,7 @@ func confirmRemove(a *app, cmd command, args []string) ([]string, error) {
 	if _, err := fmt.Fscanln(in, &answer); err != nil || answer != r.site {
 		return nil, errNo
 	}
-	return append(args, "--yes"), nil
+	return args, nil
 }
 
 // whoami is who runs this process, as far as the system tells.
@@ -109,9 +109,6 @@ func siteRemove(ctx context.Context, c *call) error {
 			return err
 		}
 		return c.receipt(count, fmt.Sprintf("site %s would be removed", r.site))
-	}
-	if !r.yes {
-		return usagef("site remove %s removes all settings and mail of the site: say --yes", r.site)
 	}
 	receipt, err := c.server.RemoveSite(ctx, r.site, r.by)
 	if receipt.Time.IsZero() {

@@ -19,8 +19,7 @@ func TestASiteIsSuspendedResumedRenamedAndRemoved(t *testing.T) {
 			step{args: "queue hold --dry-run --site shop", status: 1, stdout: "0 messages selected\n"},
 			step{args: "site resume store --json", stdout: `{"name":"store","suspended":false}` + "\n"},
 			step{args: "queue release --dry-run --site store", stdout: "1 message selected\n"}, // on hold before
-			step{args: "site remove store", status: 2, stderr: "say --yes"},
-			step{args: "site remove nobody --yes", status: 1, stderr: `site "nobody" not found`},
+			step{args: "site remove nobody", status: 1, stderr: `site "nobody" not found`},
 			step{args: "site receipts", status: 1},
 		)
 		type receipt struct {
@@ -36,7 +35,7 @@ func TestASiteIsSuspendedResumedRenamedAndRemoved(t *testing.T) {
 			return r
 		}
 		count := parse(l.do("", "site", "remove", "store", "--dry-run", "--json"))
-		got := parse(l.do("", "site", "remove", "store", "--yes", "--by", "a person", "--json"))
+		got := parse(l.do("", "site", "remove", "store", "--by", "a person", "--json"))
 		want := receipt{Site: "store", By: "a person", Time: got.Time, Oldest: got.Oldest, Newest: got.Newest, Rows: got.Rows}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)

@@ -11,7 +11,7 @@ import (
 	"github.com/panelmail/panelmail/transport"
 )
 
-const sourceArgs = "SENDER|@DOMAIN|login:LOGIN|SITE|default IP[,IP6] [--helo NAME] [--prefer ipv4|ipv6|ipv4-only|ipv6-only]"
+const sourceArgs = "SENDER|@DOMAIN|login:LOGIN|SITE|default IP[,IP6] [--helo NAME] [--prefer ipv4|ipv6|ipv4-only|ipv6-only] [--site S]"
 
 func sourceCommands() []command {
 	return []command{

@@ -116,7 +116,7 @@ func (p *panel) keepsSecret(t *testing.T, sender, recipient string) {
 	id := p.entries(t)[0].ID
 	for _, command := range []string{
 		"mailq", "queue list", "queue list --json", "queue show " + id, "queue show --json " + id, "queue cat " + id, "queue stats",
-		"smarthost list", "smarthost list --json", "relay list", "relay list --json", "config show",
+		"smarthost list", "smarthost list --json", "trail", "trail --json", "tls report", "relay list", "relay list --json", "config show",
 		"explain " + sender + " " + recipient, "explain --json " + sender + " " + recipient,
 	} {
 		text := p.do(t, "", strings.Fields(command)...)

@@ -13,7 +13,9 @@ import (
 type Credential struct {
 	// Key is a next hop as written where it is used, with brackets and port;
 	// or an address or @domain for the mail of those senders, to whatever
-	// next hop a smart host or a route names.
+	// next hop a smart host or a route names. One for a next hop is the panel's:
+	// it serves the mail of every site that goes there. A site's own smart host
+	// brings its own ([SmartHost.Credential]).
 	Key string `json:"key"`
 
 	// Credential prints without its password. In lists the password is empty.
