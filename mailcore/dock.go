@@ -48,6 +48,7 @@ func (c *Config) definitions() transport.Definitions {
 func (s *desk) newPlanner() *transport.Planner {
 	definitions := s.config.definitions()
 	s.sites.KnowTransports(definitions)
+	s.sites.KnowSmartHost(s.config.SmartHost)
 	return &transport.Planner{
 		Hostname:           s.config.Hostname,
 		Named:              s.sites,

@@ -86,6 +86,47 @@ func TestTheCredentialOfASenderGoesToItsSmartHostAndNowhereElse(t *testing.T) {
 	})
 }
 
+func TestNoPasswordOfASenderIsPlannedForTheHostsOfARecipient(t *testing.T) {
+	srv, _ := openAlone(t)
+	addSite(t, srv, "a", "a.example")
+	addSite(t, srv, "b", "b.example")
+	canary := transport.Credential{User: "alice", Password: "canary-password"}
+	for _, err := range []error{
+		srv.Sites().SetCredential(t.Context(), sites.Credential{Key: "@a.example", Credential: canary}),
+		srv.Sites().SetMailbox(t.Context(), sites.Mailbox{Address: "smtp@b.example", Deliver: "smtp:[store-b.example]:25"}),
+		srv.Sites().SetMailbox(t.Context(), sites.Mailbox{Address: "lmtp@b.example", Deliver: "lmtp:inet:store-b.example:24"}),
+		srv.Sites().SetSmartHost(t.Context(), sites.SmartHost{Key: "default", Nexthop: "[s1.example],[s2.example]"}),
+		srv.Sites().SetSenderRoute(t.Context(), sites.SenderRoute{Key: "vip@a.example", Value: "smtp:[s3.example],[s4.example]"}),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	route(t, srv, "list.example", "smtp:[h1.example],[h2.example]")
+	route(t, srv, "one.example", "smtp:[h1.example]")
+	route(t, srv, "nexthop.example", ":[h1.example], [h2.example]")
+	for _, row := range []struct {
+		from, to string
+		want     transport.Credential
+	}{
+		{"u@a.example", "smtp@b.example", transport.Credential{}},
+		{"u@a.example", "lmtp@b.example", transport.Credential{}},
+		{"u@a.example", "x@list.example", transport.Credential{}},
+		{"u@a.example", "x@one.example", transport.Credential{}},
+		{"vip@a.example", "x@nexthop.example", transport.Credential{}},
+		{"u@a.example", "x@remote.test", canary},
+		{"vip@a.example", "x@remote.test", canary},
+	} {
+		plan, err := srv.Explain(t.Context(), "a", row.from, row.to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if plan.Credential != row.want || plan.TLS == transport.TLSEncrypt != (row.want == canary) {
+			t.Errorf("%s to %s at %s: %v, TLS %s", row.from, row.to, plan.Nexthop, plan.Credential, plan.TLS)
+		}
+	}
+}
+
 func TestARemovedLoginSendsNoMoreOnAConnectionItHas(t *testing.T) {
 	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
 		srv := lab.Server(mailcore.Config{})

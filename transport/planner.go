@@ -125,12 +125,14 @@ func (p *Planner) Plan(ctx context.Context, q Query) (Plan, error) {
 		return Plan{}, err
 	}
 	var plan Plan
-	if err := p.planWhere(ctx, q, domain, &plan); err != nil {
+	bySender, err := p.planWhere(ctx, q, domain, &plan)
+	if err != nil {
 		return Plan{}, err
 	}
 	if err := p.planSource(ctx, q, &plan); err != nil {
 		return Plan{}, err
 	}
+	q.BySender = bySender
 	if err := p.planSecurity(ctx, q, &plan); err != nil {
 		return Plan{}, err
 	}
@@ -148,7 +150,7 @@ func (p *Planner) Label(ctx context.Context, q Query) string {
 		return "/"
 	}
 	var plan Plan
-	if p.planWhere(ctx, q, domain, &plan) != nil || p.planSource(ctx, q, &plan) != nil {
+	if _, err := p.planWhere(ctx, q, domain, &plan); err != nil || p.planSource(ctx, q, &plan) != nil {
 		return "/" + domain
 	}
 	return plan.Source.Key() + "/" + plan.nexthopKey()
@@ -171,42 +173,42 @@ func (p *Planner) complete(q *Query) (domain string, err error) {
 	return a.Fold().Domain, nil
 }
 
-// planWhere decides the transport and the next hop.
-func (p *Planner) planWhere(ctx context.Context, q Query, domain string, plan *Plan) error {
+// planWhere decides the transport and the next hop. bySender is as in [Query].
+func (p *Planner) planWhere(ctx context.Context, q Query, domain string, plan *Plan) (bySender bool, err error) {
 	w := where{route: p.Default, transportRule: defaultRule, nexthopRule: defaultRule}
 	w.route.Transport = cmp.Or(w.route.Transport, "smtp")
 	if err := w.ask(ctx, p.Defaults, q, false); err != nil {
-		return err
+		return false, err
 	}
 	if err := w.ask(ctx, p.Routes, q, true); err != nil {
-		return err
+		return false, err
 	}
 	definition, ok, err := p.definition(ctx, w.route.Transport)
 	if err != nil {
-		return &PlanError{Part: "transport", Rule: w.transportRule, Err: lookupError{err}}
+		return false, &PlanError{Part: "transport", Rule: w.transportRule, Err: lookupError{err}}
 	}
 	if !ok {
-		return &PlanError{Part: "transport", Rule: w.transportRule, Err: unknownTransport(w.route.Transport)}
+		return false, &PlanError{Part: "transport", Rule: w.transportRule, Err: unknownTransport(w.route.Transport)}
 	}
 	if a, ok := answers[definition.Base]; ok {
 		w.route.Nexthop = cmp.Or(w.route.Nexthop, a.text)
 	}
 	if w.route.Nexthop == "" && !w.direct && !definition.stores() {
 		if err := p.smartHost(ctx, q, &w); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if w.route.Nexthop == "" {
-		w.route.Nexthop, plan.Direct = domain, true
+		w.route.Nexthop, w.byRecipient, plan.Direct = domain, true, true
 	}
 	if w.route.Nexthop == "" {
-		return &PlanError{Part: "nexthop", Err: fmt.Errorf("%s has no domain", q.Recipient)}
+		return false, &PlanError{Part: "nexthop", Err: fmt.Errorf("%s has no domain", q.Recipient)}
 	}
 	plan.Transport, plan.Definition = w.route.Transport, definition
 	plan.Nexthop, plan.SmartHost = w.route.Nexthop, w.smartHost
 	plan.because("transport", w.transportRule)
 	plan.because("nexthop", w.nexthopRule)
-	return nil
+	return !w.byRecipient, nil
 }
 
 // where is a decision about transport and next hop in the making.
@@ -214,6 +216,7 @@ type where struct {
 	route         Route
 	direct        bool // an empty next hop is the recipient domain, past smart hosts
 	smartHost     bool
+	byRecipient   bool // the next hop is the recipient's domain, or what the map says of that
 	transportRule string
 	nexthopRule   string
 }
@@ -240,7 +243,7 @@ func (w *where) ask(ctx context.Context, r Router, q Query, reset bool) error {
 		}
 	}
 	if route.Nexthop != "" {
-		w.route.Nexthop, w.nexthopRule = route.Nexthop, rule
+		w.route.Nexthop, w.nexthopRule, w.byRecipient = route.Nexthop, rule, reset
 	}
 	return nil
 }

@@ -38,6 +38,11 @@ type Query struct {
 
 	// RequireTLS and TLSOptional are of the [Envelope].
 	RequireTLS, TLSOptional bool
+
+	// BySender says that the next hop asked about, or the list that it is of, is a
+	// smart host or comes from Defaults or Default: not from Routes, and not the
+	// recipient domain. The planner sets it, for credentials and TLS policies only.
+	BySender bool
 }
 
 // A Router says where to. It asks the recipient; ok is false if it has nothing

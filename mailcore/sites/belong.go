@@ -1,10 +1,6 @@
 package sites
 
-import (
-	"database/sql"
-	"encoding/json"
-	"strings"
-)
+import "database/sql"
 
 // A belonging is a table with rows that belong to a site and go with it: rows of
 // the site itself, rows about a domain of the site, or both.
@@ -14,7 +10,8 @@ type belonging struct {
 	site  string // the column with the name of the site; "": there is none
 	key   string // a column in which rows of the whole site have that name as well; "": there is none
 
-	// domain is the condition on rows about the domain ?1; "": there are none.
+	// domain is the condition on rows about the domain ?1; "": there are none. ?2 are
+	// the keys that are needed: see neededKeys.
 	domain string
 }
 
@@ -53,8 +50,9 @@ var belongings = [...]belonging{
 	{kind: "sender_routes", table: "panelmail_sender_route", site: "site", key: "key", domain: within(`domain`)},
 	{kind: "sources", table: "panelmail_source", site: "site", key: "key", domain: within(`domain`)},
 	{kind: "smarthosts", table: "panelmail_smarthost", site: "site", key: "key", domain: within(`domain`)},
-	{kind: "credentials", table: "panelmail_credential", domain: within(`CASE domain WHEN '' THEN ` + hostOf + ` ELSE domain END`)},
-	{kind: "tls_policies", table: "panelmail_tls", site: "site", domain: `site = '' AND ` + within(hostOf)},
+	{kind: "credentials", table: "panelmail_credential", domain: within(`CASE domain WHEN '' THEN `+hostOf+` ELSE domain END`) +
+		` AND (domain <> '' OR ` + unneeded + `)`},
+	{kind: "tls_policies", table: "panelmail_tls", site: "site", domain: `site = '' AND ` + within(hostOf) + ` AND ` + unneeded},
 	{kind: "sts_policies", table: "panelmail_sts", domain: within(`domain`)},
 	{kind: "domains", table: "panelmail_domain", site: "site", domain: `name = ?1`},
 }
@@ -80,14 +78,15 @@ func (n tally) add(kind string, rows int) {
 	}
 }
 
-// removeOfSite removes the rows of a site and those about its domains.
-func removeOfSite(tx *sql.Tx, site string, n tally) error {
-	domains, err := siteDomains(tx, site)
+// removeOfSite removes the rows of a site and those about its domains. configured
+// is the smart host of the program, "" for none.
+func removeOfSite(tx *sql.Tx, site, configured string, n tally) error {
+	g, err := goingOfSite(tx, site, configured)
 	if err != nil {
 		return err
 	}
-	for _, domain := range domains {
-		if err := removeOfDomain(tx, domain, n); err != nil {
+	for _, domain := range g.domains {
+		if err := g.removeAbout(tx, domain, n); err != nil {
 			return err
 		}
 	}
@@ -103,26 +102,14 @@ func removeOfSite(tx *sql.Tx, site string, n tally) error {
 }
 
 // countOfSite counts what removeOfSite would remove.
-func countOfSite(tx *sql.Tx, site string, n tally) error {
-	domains, err := siteDomains(tx, site)
-	if err != nil {
-		return err
-	}
-	list, err := json.Marshal(domains)
+func countOfSite(tx *sql.Tx, site, configured string, n tally) error {
+	g, err := goingOfSite(tx, site, configured)
 	if err != nil {
 		return err
 	}
 	for _, b := range belongings {
-		condition := `?1 IS NULL`
-		if b.site != "" {
-			condition = b.site + ` = ?1`
-		}
-		if b.domain != "" {
-			condition += ` OR EXISTS (SELECT 1 FROM (SELECT value AS one_of FROM json_each(?2)) WHERE ` +
-				strings.ReplaceAll(b.domain, `?1`, `one_of`) + `)`
-		}
 		var rows int
-		if err := tx.QueryRow(`SELECT count(*) FROM `+b.table+` WHERE `+condition, site, string(list)).Scan(&rows); err != nil {
+		if err := tx.QueryRow(`SELECT count(*) FROM `+b.table+` WHERE `+b.going(), g.args()...).Scan(&rows); err != nil {
 			return err
 		}
 		n.add(b.kind, rows)
@@ -130,13 +117,22 @@ func countOfSite(tx *sql.Tx, site string, n tally) error {
 	return nil
 }
 
-// removeOfDomain removes a domain and the rows about it.
-func removeOfDomain(tx *sql.Tx, domain string, n tally) error {
+// removeOfDomain removes a domain and the rows about it. configured is as in
+// removeOfSite.
+func removeOfDomain(tx *sql.Tx, domain, configured string, n tally) error {
+	g, err := newGoing(tx, nil, []string{domain}, configured)
+	if err != nil {
+		return err
+	}
+	return g.removeAbout(tx, domain, n)
+}
+
+func (g *going) removeAbout(tx *sql.Tx, domain string, n tally) error {
 	for _, b := range belongings {
 		if b.domain == "" {
 			continue
 		}
-		if err := n.run(tx, b.kind, `DELETE FROM `+b.table+` WHERE `+b.domain, domain); err != nil {
+		if err := n.run(tx, b.kind, `DELETE FROM `+b.table+` WHERE `+b.domain, domain, g.needed); err != nil {
 			return err
 		}
 	}

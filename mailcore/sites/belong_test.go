@@ -125,3 +125,64 @@ func TestWhatIsBelowADomainGoesWithItUnlessItIsADomainOfItsOwn(t *testing.T) {
 		t.Errorf("rows (-before +after):\n%s", diff)
 	}
 }
+
+func TestWhatThePanelSaysOfAHostStaysWhereMailIsStillSentToIt(t *testing.T) {
+	for _, whole := range []bool{true, false} {
+		ctx := t.Context()
+		s := newSites(t)
+		must(t,
+			s.AddSite(ctx, sites.Site{Name: "keep"}), s.AddDomain(ctx, sites.Domain{Name: "keep.example", Site: "keep", Class: sites.Hosted}),
+			s.AddSite(ctx, sites.Site{Name: "gone"}),
+			s.AddDomain(ctx, sites.Domain{Name: "gone.example", Site: "gone", Class: sites.Hosted}),
+			s.SetSmartHost(ctx, sites.SmartHost{Key: "default", Nexthop: "[first.example]:587, [smart.gone.example]:587"}),
+			s.SetSenderRoute(ctx, sites.SenderRoute{Key: "keep", Value: "relaylim:[sender.gone.example]:587"}),
+			s.SetRoute(ctx, sites.Route{Pattern: "x.test", Value: "smtp:[Route.gone.example]:587"}),
+			s.SetMailbox(ctx, sites.Mailbox{Address: "u@keep.example", Deliver: "smtp:[box.gone.example]:587"}),
+			// These go, and need nothing any more.
+			s.SetSmartHost(ctx, sites.SmartHost{Key: "@gone.example", Nexthop: "[own.gone.example]:587"}),
+			s.SetRoute(ctx, sites.Route{Pattern: "sub.gone.example", Value: "smtp:[own.gone.example]:587"}),
+			s.SetMailbox(ctx, sites.Mailbox{Address: "u@gone.example", Deliver: "smtp:[own.gone.example]:587"}),
+		)
+		s.KnowSmartHost("[configured.gone.example]:587")
+		for _, host := range []string{"box", "configured", "own", "route", "sender", "smart", "unused"} {
+			key := "[" + host + ".gone.example]:587"
+			must(t,
+				s.SetCredential(ctx, sites.Credential{Key: key, Credential: transport.Credential{User: "u", Password: "p"}}),
+				s.SetTLSPolicy(ctx, sites.TLSPolicy{Key: key, Level: transport.TLSSecure}))
+		}
+		var count, r sites.Receipt
+		var err error
+		if whole {
+			count, err = s.CountSite(ctx, "gone")
+			must(t, err)
+			r, err = s.RemoveSite(ctx, "gone", "")
+		} else {
+			r, err = s.RemoveDomain(ctx, "gone.example")
+			count.Rows = r.Rows
+		}
+		must(t, err)
+		if diff := cmp.Diff(count.Rows, r.Rows); diff != "" {
+			t.Errorf("receipt (-counted +removed):\n%s", diff)
+		}
+		credentials, err := s.ListCredentials(ctx)
+		must(t, err)
+		policies, err := s.ListTLSPolicies(ctx)
+		must(t, err)
+		var got, secured, want []string
+		for _, c := range credentials {
+			got = append(got, c.Key)
+		}
+		for _, p := range policies {
+			secured = append(secured, p.Key)
+		}
+		for _, host := range []string{"box", "configured", "route", "sender", "smart"} {
+			want = append(want, "["+host+".gone.example]:587")
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("credentials that stay, the site goes: %v (-want +got):\n%s", whole, diff)
+		}
+		if diff := cmp.Diff(want, secured); diff != "" {
+			t.Errorf("TLS policies that stay, the site goes: %v (-want +got):\n%s", whole, diff)
+		}
+	}
+}

@@ -12,10 +12,11 @@ import (
 // A Credential authenticates us at a next hop.
 type Credential struct {
 	// Key is a next hop as written where it is used, with brackets and port;
-	// or an address or @domain for the mail of those senders, to whatever
-	// next hop a smart host or a route names. One for a next hop is the panel's:
-	// it serves the mail of every site that goes there. A site's own smart host
-	// brings its own ([SmartHost.Credential]).
+	// or an address or @domain for the mail of those senders, to the next
+	// hop that a smart host or a sender route names: never to that of a
+	// mailbox or of a route, unless it is the smart host of the sender. One for
+	// a next hop is the panel's: it serves the mail of every site that goes
+	// there. A site's own smart host brings its own ([SmartHost.Credential]).
 	Key string `json:"key"`
 
 	// Credential prints without its password. In lists the password is empty.

@@ -75,7 +75,8 @@ func (s *Sites) AddDomain(ctx context.Context, d Domain) error {
 // RemoveDomain removes a domain with the rows about it: mailboxes, aliases,
 // recipients, routes, TLS policies, and the sources, smart hosts, credentials
 // and logins of its addresses. So the next site to have it starts with nothing
-// of the former one.
+// of the former one. What the panel says of hosts below the domain stays where it is
+// needed, as in [Sites.RemoveSite].
 func (s *Sites) RemoveDomain(ctx context.Context, name string) (Receipt, error) {
 	folded, err := foldDomain(name)
 	if err != nil {
@@ -92,7 +93,7 @@ func (s *Sites) RemoveDomain(ctx context.Context, name string) (Receipt, error) 
 		}
 		n := tally{}
 		r = Receipt{Site: site, Rows: n}
-		return removeOfDomain(tx, folded, n)
+		return removeOfDomain(tx, folded, s.configuredSmartHost(), n)
 	})
 	return r, err
 }

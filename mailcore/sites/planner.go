@@ -113,8 +113,10 @@ func (s *Snapshot) smartHost(q transport.Query) (smartHostRow, bool) {
 // Credential implements [transport.Credentialer]. In order: what the sender's
 // own smart host brings, the credential of the sender, what the default smart
 // host brings, the credential of the next hop. The credential of a sender goes
-// only to its smart host: neither to the exchangers of whatever domain the mail
-// is for, nor to where a route sends that, which may be another site's.
+// only to its smart host and to what [transport.Query.BySender] says is on its
+// side: neither to the exchangers of whatever domain the mail is for, nor to where a
+// mailbox or a route of that sends it, alone or in a list, which may be another
+// site's. Whoever asks without that gets no credential of a sender.
 func (s *Snapshot) Credential(_ context.Context, q transport.Query, nexthop string) (transport.Credential, string, bool, error) {
 	nexthop = strings.ToLower(nexthop)
 	host, _ := s.smartHost(q)
@@ -122,7 +124,7 @@ func (s *Snapshot) Credential(_ context.Context, q transport.Query, nexthop stri
 	if brings && host.key != keyDefault {
 		return host.credential(), "smarthost: " + host.key, true, nil
 	}
-	if host.nexthop == nexthop || !s.fromRecipient(q, nexthop) {
+	if q.BySender || host.nexthop == nexthop {
 		l := lookupSender(q.Sender)
 		site := s.responsible(q, l)
 		for _, key := range l.addresses {
@@ -140,17 +142,6 @@ func (s *Snapshot) Credential(_ context.Context, q transport.Query, nexthop stri
 		}
 	}
 	return transport.Credential{}, "", false, nil
-}
-
-// fromRecipient reports whether a next hop is due to the recipient: its domain,
-// or what the transport map says about it. Other next hops are smart hosts.
-func (s *Snapshot) fromRecipient(q transport.Query, nexthop string) bool {
-	recipient, domain, err := foldAddress(q.Recipient)
-	if err != nil {
-		return true
-	}
-	route, _, ok := s.routes.Rule(recipient)
-	return domain == nexthop || ok && strings.EqualFold(route.Nexthop, nexthop)
 }
 
 // TLSPolicy implements [transport.TLSPolicer].

@@ -2,6 +2,7 @@ package sites_test
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/panelmail/panelmail/mailcore/sites"
@@ -84,17 +85,21 @@ func TestCredentialsAreChosenBySmartHostThenSenderThenNextHop(t *testing.T) {
 	}{
 		{"the site's smart host brings its own", "u@a.example", "a", "[SMART.example]:587", "host of a"},
 		{"another next hop takes that of the sender", "u@a.example", "a", "[other.example]:25", "senders of a"},
+		{"one that is not on the sender's side its own", "u@a.example", "a", "recipient:[other.example]:25", "next hop"},
 		{"the sender before the default smart host", "u@b.example", "b", "[smart.example]:587", "sender u"},
 		{"the default smart host", "v@b.example", "b", "[smart.example]:587", "default host"},
 		{"the next hop as written", "v@b.example", "b", "[other.example]:25", "next hop"},
 		{"the next hop on another port", "v@b.example", "b", "[other.example]:587", ""},
 		{"the host of the next hop", "v@b.example", "b", "[host.example]:2525", "host"},
 		{"never another site's", "u@a.example", "c", "[third.example]:25", ""},
-		{"never to the recipient's own exchangers", "u@b.example", "b", "remote.example", ""},
+		{"never to the recipient's own exchangers", "u@b.example", "b", "recipient:remote.example", ""},
 		{"the null reverse-path has none", "", "b", "[third.example]:25", ""},
 	} {
 		t.Run(row.what, func(t *testing.T) {
-			c, rule, ok, err := s.Credential(ctx, from(row.sender, row.site), row.nexthop)
+			q := from(row.sender, row.site)
+			nexthop, byRecipient := strings.CutPrefix(row.nexthop, "recipient:")
+			q.BySender = !byRecipient
+			c, rule, ok, err := s.Credential(ctx, q, nexthop)
 			if c.User != row.user || ok != (row.user != "") || err != nil {
 				t.Errorf("%v by %q, %v, %v; want %q", c, rule, ok, err, row.user)
 			}

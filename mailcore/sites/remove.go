@@ -38,6 +38,10 @@ func errRemoving(name string) error { return invalid("site", name, "it is being 
 // the rules about it. What is left is a receipt, with the name of who asked for it:
 // up to 255 octets of text.
 //
+// Credentials and TLS policies of the panel for hosts within its domains go as well,
+// or its name would stay; but not where a smart host, route, sender route or mailbox
+// that stays, or the smart host of [Sites.KnowSmartHost], sends mail to that host.
+//
 // First the site is suspended and marked, so that nothing of it is taken any more.
 // Then its mail is removed step by step, beside that of others; so a transaction
 // takes milliseconds however much there is. The last one removes the settings and
@@ -129,7 +133,7 @@ func (s *Sites) removeSite(tx *sql.Tx, name string) (r Receipt, err error) {
 	for kind, count := range r.Rows {
 		n.add(kind, count)
 	}
-	if err := removeOfSite(tx, name, n); err != nil {
+	if err := removeOfSite(tx, name, s.configuredSmartHost(), n); err != nil {
 		return Receipt{}, err
 	}
 	r.Rows = n
@@ -176,7 +180,7 @@ func (s *Sites) CountSite(ctx context.Context, name string) (Receipt, error) {
 		if domains, err = siteDomains(tx, name); err != nil {
 			return err
 		}
-		return countOfSite(tx, name, n)
+		return countOfSite(tx, name, s.configuredSmartHost(), n)
 	})
 	if err != nil {
 		return Receipt{}, ours(err)

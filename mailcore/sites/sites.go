@@ -45,7 +45,8 @@ type Sites struct {
 
 	found found
 
-	program atomic.Pointer[transport.Definitions] // transports beside the built-in ones
+	program    atomic.Pointer[transport.Definitions] // transports beside the built-in ones
+	configured atomic.Pointer[string]                // see KnowSmartHost
 }
 
 // New opens the settings held in db, making or migrating the tables if needed.
