@@ -40,6 +40,11 @@ func (s *desk) recipient(ctx context.Context, d *draft, to string, relay bool) (
 	if !relay && away || a.Routed() && !(relay && away) {
 		return acceptance{}, relayDenied(to)
 	}
+	if d, ours := settings.Domain(a.Fold().Domain); ours {
+		if site, _ := settings.Site(d.Site); site.Removing {
+			return acceptance{}, transport.Replyf(450, "4.3.2", "<%s>: Recipient address rejected: the domain is being removed", to)
+		}
+	}
 	x := &expansion{
 		desk: s, settings: settings, draft: d, relay: relay, to: to, original: a,
 		taken: map[address.Address]bool{}, path: map[address.Address]bool{}, seen: map[address.Address]bool{},

@@ -127,7 +127,7 @@ func (q *Queue) CloseSite(tx *sql.Tx, site string) error {
 // is not interrupted; it leaves no trace.
 //
 // What the panel itself sends from the domains given, and what strangers send to
-// them, goes too. It does so step by step, so that mail of others flows on beside
+// them, goes too, also where that is sent on to somebody elsewhere. It does so step by step, so that mail of others flows on beside
 // it. After an error or a crash, call it again.
 func (q *Queue) EmptySite(ctx context.Context, site string, domains []string) error {
 	err := q.store.emptySite(ctx, site, domains)
@@ -203,6 +203,7 @@ type siteTally struct {
 	Oldest, Newest int64 // arrival of messages; 0: there were none
 	Seen           int64 // the history was gone through up to this number
 	Minute         int64 // and the counts up to this minute
+	Message        int64 // and the mail of strangers up to this message
 }
 
 // add counts rows of a kind.

@@ -21,11 +21,15 @@ WHERE m.site = '' AND m.via <> 'smtp' AND m.id > ?3 AND ?1 <> ''
 	AND EXISTS (SELECT 1 FROM json_each(?2) AS d WHERE m.reverse_path LIKE '%@' || d.value ESCAPE '\')
 ORDER BY 1 LIMIT ?4`
 
-	// Recipients at the domains ?1 of messages of no site.
+	// Recipients of messages of no site who are at the domains ?1, or to whom mail for
+	// there is sent on: the address that it came for is the original recipient, or the
+	// domain is that of the reverse-path it got for this.
 	siteInbound = `
 SELECT r.message, r.position FROM panelmail_message AS m CROSS JOIN panelmail_recipient AS r ON r.message = m.id
 WHERE m.site = '' AND m.id >= ?2 AND (r.message, r.position) > (?2, ?3)
-	AND EXISTS (SELECT 1 FROM json_each(?1) AS d WHERE r.address LIKE '%@' || d.value ESCAPE '\')
+	AND EXISTS (SELECT 1 FROM json_each(?1) AS d
+		WHERE r.address LIKE '%@' || d.value ESCAPE '\' OR r.orcpt LIKE '%@' || d.value ESCAPE '\'
+			OR r.reverse_path LIKE '%@' || d.value ESCAPE '\')
 ORDER BY r.message, r.position LIMIT ?4`
 
 	// Numbers of the events of site ?1, and of those of no site about addresses at
@@ -198,15 +202,23 @@ func dropMessage(t txn, message int64, went *siteTally) (size, recipients int64,
 	return size, recipients, nil
 }
 
-// dropInbound removes recipients at the domains from the messages of strangers.
+// dropInbound removes recipients at the domains from the messages of strangers, and
+// those to whom their mail is sent on.
 func (l *leaving) dropInbound(ctx context.Context) error {
 	if l.domains == "[]" {
 		return nil
 	}
+	var newest int64
+	if err := l.engine.read.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM panelmail_message`).Scan(&newest); err != nil {
+		return err
+	}
 	for last := (place{position: -1}); ; {
 		found, err := l.inbound(ctx, last)
-		if err != nil || len(found) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(found) == 0 {
+			break
 		}
 		last = found[len(found)-1]
 		err = l.step(ctx, func(t txn, went *siteTally) error { return dropRecipients(t, found, went) })
@@ -214,10 +226,17 @@ func (l *leaving) dropInbound(ctx context.Context) error {
 			return err
 		}
 	}
+	return l.step(ctx, func(_ txn, went *siteTally) error {
+		went.Message = newest
+		return nil
+	})
 }
 
-func (l *leaving) inbound(ctx context.Context, after place) (found []place, err error) {
-	rows, err := l.engine.read.QueryContext(ctx, siteInbound, l.domains, after.message, after.position, changeStep)
+func (l *leaving) inbound(ctx context.Context, after place) ([]place, error) {
+	return scanPlaces(l.engine.read.QueryContext(ctx, siteInbound, l.domains, after.message, after.position, changeStep))
+}
+
+func scanPlaces(rows *sql.Rows, err error) (found []place, _ error) {
 	if err != nil {
 		return nil, err
 	}
@@ -230,27 +249,6 @@ func (l *leaving) inbound(ctx context.Context, after place) (found []place, err 
 		found = append(found, p)
 	}
 	return found, rows.Err()
-}
-
-func dropRecipients(t txn, found []place, went *siteTally) error {
-	for _, p := range found {
-		res, err := t.exec(`DELETE FROM panelmail_recipient WHERE message = ? AND position = ?`, p.message, p.position)
-		if err != nil {
-			return err
-		}
-		went.add("recipients", res.changed)
-		var left int
-		if err := t.row(`SELECT count(*) FROM panelmail_recipient WHERE message = ? AND state < 3`, p.message).Scan(&left); err != nil {
-			return err
-		}
-		if left > 0 {
-			continue
-		}
-		if _, _, err := dropMessage(t, p.message, went); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // dropEvents removes the site's part of the history, a window of it at a time.
@@ -350,38 +348,3 @@ func (l *leaving) dropLanes(ctx context.Context) error {
 const deleteCounts = `
 DELETE FROM panelmail_count WHERE minute >= ?3 AND minute <= ?4 AND (site = ?1 OR site = '' AND EXISTS (
 	SELECT 1 FROM json_each(?2) AS d WHERE label LIKE '%/' || d.value ESCAPE '\'))`
-
-// removeSite ends what emptySite began. Whatever came in between goes too.
-func (e *engine) removeSite(tx *sql.Tx, site string, domains []string) (went siteTally, err error) {
-	l, err := e.leaving(site, domains)
-	if err != nil {
-		return went, err
-	}
-	t := &callerTx{tx: tx, known: map[string]filed{}}
-	if went, err = l.tally(t); err != nil {
-		return went, err
-	}
-	var left []int64
-	if left, err = scanNumbers(t.query(siteMessages, site, l.domains, 0, -1)); err != nil {
-		return went, err
-	}
-	for _, message := range left {
-		if _, _, err := dropMessage(t, message, &went); err != nil {
-			return went, err
-		}
-	}
-	for _, d := range []struct {
-		kind, query string
-		args        []any
-	}{
-		{"events", `DELETE FROM panelmail_event WHERE seq > ? AND site = ?`, []any{went.Seen, site}},
-		{"rules", `DELETE FROM panelmail_rule WHERE site = ?`, []any{site}},
-		{"keys", `DELETE FROM panelmail_key WHERE site = ?`, []any{site}},
-		{"counts", `DELETE FROM panelmail_count WHERE minute >= ? AND site = ?`, []any{went.Minute, site}},
-	} {
-		if err := dropRows(t, &went, d.kind, d.query, d.args...); err != nil {
-			return went, err
-		}
-	}
-	return went, e.mark(tx, site, siteGone)
-}
