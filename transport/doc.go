@@ -137,6 +137,10 @@
 //     host, because it only sends through us.
 //   - Mailboxes come between the entries for an address or a domain by name and those
 //     for .parent and *: a wildcard needs no row for each hosted domain.
+//   - In a list of next hops one TLS policy holds for all: that which covers the others.
+//     Where none does mail waits; Postfix looks for one as each host is connected to.
+//   - STARTTLS that is answered with 5xx where TLS is required defers mail; in Postfix it
+//     bounces, whoever on the way has said that.
 //   - error: and retry: answer at RCPT, by the same text and status as in Postfix. Where
 //     an alias leads to an address that is answered with error:, a stranger's mail to the
 //     alias is refused at RCPT too, for the report would go to a forged sender.

@@ -71,8 +71,9 @@ type Planner struct {
 	Credentials Credentialer
 
 	// TLS finds the TLS policy of a next hop; if nil, or if it has nothing to
-	// say, DefaultTLS holds. For a list the strictest level of its elements
-	// holds.
+	// say, DefaultTLS holds. In a list the policy of one
+	// element must cover those of the others, as verify covers encrypt and
+	// encrypt covers may, and then holds for all; or the recipient is deferred.
 	TLS TLSPolicer
 
 	// DefaultTLS is the level without a policy; if empty, may.

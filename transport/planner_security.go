@@ -81,7 +81,7 @@ func (p *Planner) planTLS(ctx context.Context, q Query, plan *Plan) error {
 	if own := plan.Definition.TLS; own != "" {
 		policy.Level, rule = own, "transport "+plan.Transport
 	}
-	policy, rule, err := p.strictest(ctx, q, plan.Nexthop, policy, rule)
+	policy, rule, err := p.nexthopTLS(ctx, q, plan.Nexthop, policy, rule)
 	if err != nil {
 		return err
 	}
@@ -99,24 +99,31 @@ func (p *Planner) planTLS(ctx context.Context, q Query, plan *Plan) error {
 	return nil
 }
 
-// strictest is the policy for a next hop as written. For a list it is the strictest
-// of its elements, for a plan has one policy; an element without one has that of the
-// whole list. What is given holds where there is no policy at all.
-func (p *Planner) strictest(ctx context.Context, q Query, nexthop string, policy TLSPolicy, rule string) (TLSPolicy, string, error) {
+// nexthopTLS is the policy for a next hop as written. For a list it is that of the
+// element whose policy covers those of the others, for a plan has one policy; an
+// element without one has that of the whole list. The MTA-STS policies count if they do
+// for one element. What is given holds where there is no policy at all.
+func (p *Planner) nexthopTLS(ctx context.Context, q Query, nexthop string, policy TLSPolicy, rule string) (TLSPolicy, string, error) {
 	policy.Published = slices.ContainsFunc(elements(nexthop), func(e string) bool { return !strings.HasPrefix(e, "[") })
-	policy, rule, err := p.askTLS(ctx, q, nexthop, policy, rule)
+	whole, wholeRule, err := p.askTLS(ctx, q, nexthop, policy, rule)
 	if err != nil {
 		return TLSPolicy{}, "", err
 	}
-	whole, wholeRule := policy, rule
+	policy, rule = whole, wholeRule
+	strictest := ""
 	for i, element := range listed(nexthop) {
 		one, r, err := p.askTLS(ctx, q, element, whole, wholeRule)
-		if err != nil {
+		published := one.Published || i > 0 && policy.Published
+		switch {
+		case err != nil:
 			return TLSPolicy{}, "", err
+		case i == 0 || !policy.covers(one) && one.covers(policy):
+			policy, rule, strictest = one, r, element
+		case !policy.covers(one):
+			return TLSPolicy{}, "", &PlanError{Part: "tls", Rule: r, Err: fmt.Errorf(
+				"the next hops %s and %s stand in one list, and neither TLS policy covers the other", strictest, element)}
 		}
-		if i == 0 || strictness(one.Level) > strictness(policy.Level) {
-			policy, rule = one, r
-		}
+		policy.Published = published
 	}
 	return policy, rule, nil
 }

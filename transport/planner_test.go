@@ -296,6 +296,74 @@ func policies(table map[string]transport.TLSLevel) transport.TLSPolicerFunc {
 	}
 }
 
+// Which of them will answer is not known, and a plan has one policy.
+func TestThePolicyOfAListKeepsThatOfEachElementOrThePlanFails(t *testing.T) {
+	pin := func(c string) string { return "fingerprint match=" + strings.Repeat(c, 64) }
+	for _, test := range []struct{ a, b, want string }{
+		{"encrypt", "dane", ""},
+		{"dane", "encrypt", ""},
+		{pin("a"), "dane", ""},
+		{pin("a"), "encrypt", ""},
+		{pin("a"), pin("b"), ""},
+		{pin("a"), pin("a"), "fingerprint of [a]"},
+		{"dane-only", "verify", ""},
+		{"dane-only", "encrypt", ""},
+		{"dane", "secure", ""},
+		{"may", "dane", "dane of [b]"},
+		{"dane", "may", "dane of [a]"},
+		{"dane", "none", "dane of [a]"},
+		{"none", "may", "may of [b]"},
+		{"encrypt", "none", "encrypt of [a]"},
+		{"encrypt", "verify match=x.test", "verify of [b]"},
+		{"encrypt min=1.3", "verify", ""},
+		{"encrypt", "verify min=1.0", ""},
+		{"encrypt", "verify min=1.3", "verify of [b]"},
+		{"encrypt ciphers=TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "secure", ""},
+		{"may min=1.3", "encrypt", ""},
+		{"verify", "secure", "secure of [b]"},
+		{"verify", "secure match=x.test", ""},
+		{"secure", "verify match=x.test", ""},
+		{"secure match=x.test", "secure match=y.test", ""},
+	} {
+		p := &transport.Planner{SmartHost: "[a], [b]", TLS: transport.TLSPolicerFunc(
+			func(_ context.Context, _ transport.Query, nexthop string) (transport.TLSPolicy, string, bool, error) {
+				line, ok := map[string]string{"[a]": test.a, "[b]": test.b}[nexthop]
+				if !ok {
+					return transport.TLSPolicy{}, "", false, nil
+				}
+				words := strings.Fields(line)
+				policy, err := transport.ParseTLSPolicy(words[0], words[1:]...)
+				return policy, nexthop, true, err
+			})}
+		plan, err := p.Plan(t.Context(), transport.Query{Recipient: "u@a.test"})
+		got := fmt.Sprintf("%s of %s", plan.TLS, rules(plan)["tls"])
+		want := test.want
+		if err != nil {
+			got = err.Error()
+		}
+		if want == "" {
+			want = "tls: the next hops [a] and [b] stand in one list, and neither TLS policy covers the other ([b])"
+		}
+		if got != want {
+			t.Errorf("%s and %s: %s, want %s", test.a, test.b, got, want)
+		}
+	}
+}
+
+func TestMTASTSCountsForAListIfItDoesForOneElement(t *testing.T) {
+	table := policies(map[string]transport.TLSLevel{"[m]": "may", "e.test": "encrypt", "m.test": "may"})
+	for nexthop, want := range map[string]bool{
+		"[m], b.test": true, "b.test, [m]": true, "e.test, b.test": true, "b.test, e.test": true,
+		"b.test": true, "[m]": false, "m.test, e.test": false, "[m], [other]": false,
+	} {
+		p := &transport.Planner{TLS: table, SmartHost: nexthop}
+		plan, err := p.Plan(t.Context(), transport.Query{Recipient: "u@a.test"})
+		if err != nil || plan.TLSTerms.Published != want {
+			t.Errorf("%q: %v, %v", nexthop, plan.TLSTerms.Published, err)
+		}
+	}
+}
+
 // TestAListHasTheStrictestPolicyOfItsElements: which of them will answer is not known.
 func TestAListHasTheStrictestPolicyOfItsElements(t *testing.T) {
 	table := policies(map[string]transport.TLSLevel{

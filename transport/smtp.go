@@ -154,8 +154,14 @@ type pass struct {
 	// What is known of the next hop that is tried now.
 	nexthopNow nexthop
 	sts        STSFacts
-	records    map[string]TLSAFacts
+	records    map[endpoint]TLSAFacts
 	demands    map[host]demanded
+}
+
+// An endpoint is a host by name, and a port: what TLSA records are about.
+type endpoint struct {
+	host string
+	port uint16
 }
 
 // A demanded is what was found to be demanded of a host; an outcome with a reply says
@@ -213,22 +219,21 @@ func (p *pass) unfound(ctx context.Context, h nexthop, o Outcome) {
 		o.Local = true
 	}
 	for _, i := range p.left {
-		if o.Failed() && p.report[i].Deferred() {
-			continue // another next hop may work later
-		}
 		p.note(i, o)
 	}
 }
 
 // note notes why a recipient is not settled by a host. What a peer said tells more
 // than that another could not be reached. Where one host had a session, the trouble
-// of the others is not the destination's.
+// of the others is not the destination's. A failure without a transaction is one only
+// where all hosts agree: another may work later.
 func (p *pass) note(i int, o Outcome) {
 	was := &p.report[i]
 	switch {
+	case o.Failed() && was.Deferred():
 	case was.Host == "":
 		*was = o
-	case o.Host != "":
+	case o.Host != "", was.Failed() && o.Deferred():
 		o.Destination = o.Destination && was.Destination
 		*was = o
 	}
@@ -253,10 +258,10 @@ func (p *pass) interrupted(ctx context.Context) {
 	for _, i := range p.left {
 		cancelled := errors.Is(ctx.Err(), context.Canceled)
 		switch o := p.report[i]; {
-		case o.Host != "":
+		case o.Host != "" && !o.Failed():
 		case cancelled:
 			p.report[i] = Outcome{}
-		case o.NotTried():
+		case o.NotTried(), o.Failed(): // hosts are left that might have taken it
 			p.report[i] = deferral("4.4.2", "the delivery took too long")
 		}
 	}

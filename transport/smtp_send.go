@@ -10,7 +10,8 @@ import (
 )
 
 // host offers what is left to one host, in as many transactions as it needs for that. It
-// reports whether there was a session.
+// reports whether there was a session. One that failed before a transaction does not
+// count: that is final only if all hosts say so.
 func (p *pass) host(ctx context.Context, h host) (session bool) {
 	p.later, p.left = p.left, nil
 	defer func() {
@@ -38,7 +39,7 @@ func (p *pass) host(ctx context.Context, h host) (session bool) {
 				if o.adrift {
 					p.left, p.later = nil, nil // nor from the source's address of the other family
 				}
-				return session || o.greeted
+				return session || o.greeted && !out.Failed()
 			}
 		}
 		switch p.send(ctx, x, h, kept) {

@@ -186,9 +186,6 @@ func (o *opening) broken(err error, transcript string) Outcome {
 		o.count(ValidationFailure, reason(broke.Err))
 		out = deferral("4.7.5", "Cannot start TLS: handshake failure with host %s: %s", o.h, reason(broke.Err))
 		out.Destination = !o.mayClear() // else the next attempt gets along without
-		if o.need.promise {
-			out = o.denied(out)
-		}
 	}
 	out.Transcript = transcript
 	return out

@@ -76,13 +76,14 @@ func (p *pass) tlsa(ctx context.Context, h host) TLSAFacts {
 	if p.s.TLSA == nil {
 		return TLSAFacts{}
 	}
-	f, known := p.records[h.name]
+	at := endpoint{h.name, h.addr.Port()}
+	f, known := p.records[at]
 	if !known {
-		f = p.s.TLSA.TLSA(ctx, h.name, h.addr.Port())
+		f = p.s.TLSA.TLSA(ctx, at.host, at.port)
 		if p.records == nil {
-			p.records = make(map[string]TLSAFacts)
+			p.records = make(map[endpoint]TLSAFacts)
 		}
-		p.records[h.name] = f
+		p.records[at] = f
 	}
 	return f
 }
@@ -170,36 +171,49 @@ func (o *opening) startTLS(ctx context.Context, c *smtpclient.Client) Outcome {
 	}
 	o.count(STARTTLSNotSupported, refused.Reply.String())
 	switch {
-	case !offered && unknownCommand(refused.Reply):
+	case !offered && refused.Reply.Code == 454:
 		return o.notOffered()
+	case !offered && unknownCommand(refused.Reply):
+		return o.denied(o.notOffered())
 	case !offered:
 		return o.refused(refused)
 	case refused.Reply.Code != 421 && o.need.use == tlsOffered:
 		return Outcome{}
 	}
-	r := remote(refused.Reply)
-	r.Text = fmt.Sprintf("TLS is required, but host %s refused to start TLS: %s", o.h, refused.Reply)
-	return o.said(Outcome{Reply: r})
+	return o.notStarted(refused.Reply)
+}
+
+// notStarted is the outcome of a host that offers TLS, which is required, and refuses to
+// start it. Anybody on the way can have said that, so mail waits, whatever the code.
+func (o *opening) notStarted(r smtpclient.Reply) Outcome {
+	out := o.said(deferral("4.7.4", "TLS is required, but host %s refused to start TLS: %s", o.h, r))
+	switch r.Code / 100 {
+	case 4:
+		out.Reply.Code, out.Reply.Enhanced = r.Code, r.Enhanced
+	case 5:
+		out = o.denied(out)
+	}
+	return out
 }
 
 // unknownCommand reports whether a reply says no more than that a command is not
 // known or not wanted there. Anything else is what the host has against us.
 func unknownCommand(r smtpclient.Reply) bool {
 	switch r.Code {
-	case 500, 501, 502, 503, 504, 454:
+	case 500, 501, 502, 503, 504:
 		return true
 	}
 	return false
 }
 
 func (o *opening) notOffered() Outcome {
-	return o.denied(deferral("4.7.4", "TLS is required, but was not offered by host %s", o.h))
+	return o.said(deferral("4.7.4", "TLS is required, but was not offered by host %s", o.h))
 }
 
-// denied is the outcome of TLS that cannot be had. A message with REQUIRETLS does not
-// wait for better days (RFC 8689 section 4.2.1).
+// denied is the outcome of a host that made plain that TLS as demanded is not to be had
+// of it. Where all hosts do, a message with REQUIRETLS does not wait for better days
+// (RFC 8689 section 4.2.1); it does where a connection or a handshake broke.
 func (o *opening) denied(out Outcome) Outcome {
-	out = o.said(out)
 	if o.need.promise {
 		out.Reply.Code, out.Reply.Enhanced = 550, [3]int{5, 7, 10}
 		out.Destination = false
@@ -227,7 +241,7 @@ func (o *opening) established(ctx context.Context, c *smtpclient.Client) Outcome
 // be good enough for others.
 func (o *opening) unverified(why *distrust) Outcome {
 	o.count(why.kind, why.text)
-	out := o.denied(deferral("4.7.5", "Server certificate not verified: host %s: %s", o.h, why.text))
+	out := o.denied(o.said(deferral("4.7.5", "Server certificate not verified: host %s: %s", o.h, why.text)))
 	out.Destination = false
 	return out
 }

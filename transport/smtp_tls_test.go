@@ -61,7 +61,7 @@ func TestTLSLevelsAreKept(t *testing.T) {
 		{transport.TLSEncrypt, 2, map[string]string{
 			"offers": overTLS, "does not offer": notOffer,
 			"answers 454": "deferred 454 4.7.0 TLS is required, but host mx.x.test[192.0.2.1] refused to start TLS: 454 4.7.0 not now by mx.x.test, destination",
-			"answers 502": "failed 502 5.5.1 TLS is required, but host mx.x.test[192.0.2.1] refused to start TLS: 502 5.5.1 no by mx.x.test, destination",
+			"answers 502": "deferred 451 4.7.4 TLS is required, but host mx.x.test[192.0.2.1] refused to start TLS: 502 5.5.1 no by mx.x.test, destination",
 			"fails":       noShake + ", destination", "closes": isClosed, "injects": injected,
 		}},
 	}

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
@@ -30,6 +31,27 @@ func strictness(l TLSLevel) int {
 	return slices.Index([]TLSLevel{
 		TLSNone, TLSMay, TLSEncrypt, TLSFingerprint, TLSDANE, TLSDANEOnly, TLSVerify, TLSSecure,
 	}, l) + 1
+}
+
+// covers reports whether a session that meets p plainly meets other too. Published is
+// not looked at. dane covers no encrypt, for without records it is may, and a proof
+// of one kind covers none of another.
+func (p TLSPolicy) covers(other TLSPolicy) bool {
+	p.Published = other.Published
+	proves := p.Level == TLSVerify || p.Level == TLSSecure
+	switch {
+	case p == other:
+		return true
+	case p.Level == TLSNone:
+		return false
+	case other.Level == TLSNone, other == (TLSPolicy{TLSMay, TLSTerms{Published: other.Published}}):
+		return true
+	case !proves, p.Ciphers != other.Ciphers, cmp.Or(p.MinVersion, "1.2") < cmp.Or(other.MinVersion, "1.2"):
+		return false
+	case other.Level == TLSEncrypt:
+		return true
+	}
+	return p.Level == TLSSecure && other.Level == TLSVerify && p.Match == "" && other.Match == "" && p.CA == other.CA
 }
 
 // A TLSPolicy is what a policy table says about a next hop. See [ParseTLSPolicy].
