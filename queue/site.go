@@ -127,8 +127,9 @@ func (q *Queue) CloseSite(tx *sql.Tx, site string) error {
 // is not interrupted; it leaves no trace.
 //
 // What the panel itself sends from the domains given, and what strangers send to
-// them, goes too, also where that is sent on to somebody elsewhere. It does so step by step, so that mail of others flows on beside
-// it. After an error or a crash, call it again.
+// them, goes too, also where that is sent on to somebody elsewhere. It does so step
+// by step, so that mail of others flows on beside it. After an error or a crash,
+// call it again.
 func (q *Queue) EmptySite(ctx context.Context, site string, domains []string) error {
 	err := q.store.emptySite(ctx, site, domains)
 	q.sweep(ctx)

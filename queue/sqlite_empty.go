@@ -52,10 +52,6 @@ SELECT id FROM panelmail_lane AS l WHERE id > ?1 AND ` + nobodyIn + ` ORDER BY i
 
 	dropLanes = `
 DELETE FROM panelmail_lane AS l WHERE id IN (SELECT value FROM json_each(?)) AND ` + nobodyIn
-
-	nobodyIn = `NOT EXISTS (SELECT 1 FROM panelmail_recipient AS r WHERE r.state = 0 AND r.lane = l.id)
-	AND NOT EXISTS (SELECT 1 FROM panelmail_recipient AS r WHERE r.state = 2 AND r.lane = l.id)
-	AND id NOT IN (SELECT lane FROM panelmail_recipient WHERE token IS NOT NULL)`
 )
 
 // Bounds of one step.
@@ -131,22 +127,7 @@ func (l *leaving) tally(t txn) (went siteTally, err error) {
 // pick reads numbers outside of any transaction that writes, however long that
 // takes.
 func (l *leaving) pick(ctx context.Context, query string, args ...any) ([]int64, error) {
-	return scanNumbers(l.engine.read.QueryContext(ctx, query, args...))
-}
-
-func scanNumbers(rows *sql.Rows, err error) (numbers []int64, _ error) {
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var n int64
-		if err := rows.Scan(&n); err != nil {
-			return nil, err
-		}
-		numbers = append(numbers, n)
-	}
-	return numbers, rows.Err()
+	return column[int64](l.engine.read.QueryContext(ctx, query, args...))
 }
 
 // dropMail removes the site's messages.

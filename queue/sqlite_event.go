@@ -283,18 +283,6 @@ func (t Trail) condition() (w where, err error) {
 	return w, err
 }
 
-func (e *engine) names(ctx context.Context, id string) (names []string, err error) {
-	rows, err := e.read.QueryContext(ctx, selectNames, id)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return nil, err
-		}
-		names = append(names, name)
-	}
-	return names, rows.Err()
+func (e *engine) names(ctx context.Context, id string) ([]string, error) {
+	return column[string](e.read.QueryContext(ctx, selectNames, id))
 }

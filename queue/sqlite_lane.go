@@ -18,11 +18,13 @@ SELECT id FROM panelmail_lane
 WHERE id > ?1 AND due IS NULL AND parked <= ?2
 ORDER BY id LIMIT ?3`
 
-	// What is final may name a lane that is gone.
 	deleteLanes = `
 DELETE FROM panelmail_lane AS l
-WHERE id IN (SELECT value FROM json_each(?1)) AND due IS NULL AND parked <= ?2
-	AND NOT EXISTS (SELECT 1 FROM panelmail_recipient AS r WHERE r.state = 0 AND r.lane = l.id)
+WHERE id IN (SELECT value FROM json_each(?1)) AND due IS NULL AND parked <= ?2 AND ` + nobodyIn
+
+	// nobodyIn says of lane l that nobody is in it. What is final may name a lane that
+	// is gone.
+	nobodyIn = `NOT EXISTS (SELECT 1 FROM panelmail_recipient AS r WHERE r.state = 0 AND r.lane = l.id)
 	AND NOT EXISTS (SELECT 1 FROM panelmail_recipient AS r WHERE r.state = 2 AND r.lane = l.id)
 	AND id NOT IN (SELECT lane FROM panelmail_recipient WHERE token IS NOT NULL)`
 )
@@ -63,19 +65,8 @@ func (e *engine) tidy(ctx context.Context, now, from int64) (next int64, err err
 
 func (e *engine) idle(ctx context.Context, now, from int64) (lanes []int64, err error) {
 	err = e.view(ctx, func(tx *sql.Tx) error {
-		rows, err := tx.Query(idleLanes, from, now, tidyStep)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = rows.Close() }()
-		for rows.Next() {
-			var lane int64
-			if err := rows.Scan(&lane); err != nil {
-				return err
-			}
-			lanes = append(lanes, lane)
-		}
-		return rows.Err()
+		lanes, err = column[int64](tx.Query(idleLanes, from, now, tidyStep))
+		return err
 	})
 	return lanes, err
 }

@@ -136,19 +136,7 @@ WHERE (r.message, r.position) > (?, ?) AND ` + s.recipient.String()
 }
 
 // numbersIn runs the query of [selection.numbers].
-func numbersIn(tx *sql.Tx, s selection, after int64, limit int) (numbers []int64, err error) {
+func numbersIn(tx *sql.Tx, s selection, after int64, limit int) ([]int64, error) {
 	query, args := s.numbers(after, limit)
-	rows, err := tx.Query(query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var n int64
-		if err := rows.Scan(&n); err != nil {
-			return nil, err
-		}
-		numbers = append(numbers, n)
-	}
-	return numbers, rows.Err()
+	return column[int64](tx.Query(query, args...))
 }

@@ -72,20 +72,8 @@ func (e *engine) stateOf(ctx context.Context, site string) (state siteState, err
 	return state, err
 }
 
-func (e *engine) marked(ctx context.Context, state siteState) (names []string, err error) {
-	rows, err := e.read.QueryContext(ctx, `SELECT site FROM panelmail_shut WHERE state = ? ORDER BY site`, state)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return nil, err
-		}
-		names = append(names, name)
-	}
-	return names, rows.Err()
+func (e *engine) marked(ctx context.Context, state siteState) ([]string, error) {
+	return column[string](e.read.QueryContext(ctx, `SELECT site FROM panelmail_shut WHERE state = ? ORDER BY site`, state))
 }
 
 // renameSite leaves the numbers of all rows as they are. Where rows of the new name

@@ -47,7 +47,7 @@ func (e *engine) removeSite(tx *sql.Tx, site string, domains []string) (went sit
 		return went, err
 	}
 	var left []int64
-	if left, err = scanNumbers(t.query(siteMessages, site, l.domains, 0, -1)); err != nil {
+	if left, err = column[int64](t.query(siteMessages, site, l.domains, 0, -1)); err != nil {
 		return went, err
 	}
 	for _, message := range left {

@@ -106,6 +106,22 @@ func (p *prepared) row(query string, args ...any) *sql.Row {
 	return s.QueryRow(args...)
 }
 
+// column reads the only column of a query's rows.
+func column[T any](rows *sql.Rows, err error) (all []T, _ error) {
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var v T
+		if err := rows.Scan(&v); err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, rows.Err()
+}
+
 // discard runs a query for its effect.
 func (p *prepared) discard(query string) error {
 	rows, err := p.conn.QueryContext(context.Background(), query)
