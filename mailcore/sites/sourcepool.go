@@ -13,25 +13,49 @@ import (
 // Source implements [transport.Sourcer]. Of a pool it picks by the queue ID: see
 // pick.
 func (s *Snapshot) Source(_ context.Context, q transport.Query) (transport.Source, string, bool, error) {
+	pool, key, err := s.pool(q)
+	switch {
+	case err != nil || len(pool) == 0:
+		return transport.Source{}, "", false, err
+	case len(pool) == 1:
+		return pool[0].source, sourceRule + key, true, nil
+	}
+	rule := fmt.Sprintf("%s%s (one of %d by the queue ID)", sourceRule, key, len(pool))
+	return pick(pool, q.ID).source, rule, true, nil
+}
+
+// sourceRule begins the rules of sources.
+const sourceRule = "source: "
+
+// Pool returns the sources that [Snapshot.Source] chooses among by the queue ID, in
+// order of their addresses. There is none if it has nothing to say.
+func (s *Snapshot) Pool(q transport.Query) ([]transport.Source, error) {
+	rows, _, err := s.pool(q)
+	if err != nil {
+		return nil, err
+	}
+	var pool []transport.Source
+	for _, row := range rows {
+		pool = append(pool, row.source)
+	}
+	return pool, nil
+}
+
+// pool finds the sources of a query, and their key.
+func (s *Snapshot) pool(q transport.Query) (pool []sourceRow, key string, err error) {
 	if _, ok := s.sites[q.Origin.Site]; !ok && q.Origin.Site != "" {
 		// It was removed or renamed while the mail was on its way: nothing leaves
 		// from where it did not ask to.
-		return transport.Source{}, "", false, notFound("site", q.Origin.Site)
+		return nil, "", notFound("site", q.Origin.Site)
 	}
 	l := lookupSender(q.Sender)
 	site := s.responsible(q, l)
 	for _, key := range s.sourceKeys(q, l, site) {
-		pool := s.sources[key]
-		if len(pool) == 0 || !s.visible(pool[0].domain, site) {
-			continue
+		if pool := s.sources[key]; len(pool) > 0 && s.visible(pool[0].domain, site) {
+			return pool, key, nil
 		}
-		if len(pool) == 1 {
-			return pool[0].source, "source: " + key, true, nil
-		}
-		rule := fmt.Sprintf("source: %s (one of %d by the queue ID)", key, len(pool))
-		return pick(pool, q.ID).source, rule, true, nil
 	}
-	return transport.Source{}, "", false, nil
+	return nil, "", nil
 }
 
 // sourceKeys are the keys to search the sources by, most specific first. The login
