@@ -20,9 +20,12 @@ const (
 	// What looks like a line end to one server and not to the next is how
 	// messages are smuggled.
 	Strict
+
+	// Unix takes LF for CRLF, and is strict about the rest.
+	Unix
 )
 
-// What a strict [Cleaner] refuses; matched with errors.Is.
+// What a [Cleaner] that is not lenient refuses; matched with errors.Is.
 var (
 	ErrBareCR = errors.New("bare <CR> received")
 	ErrBareLF = errors.New("bare <LF> received")
@@ -49,7 +52,7 @@ type Cleaner struct {
 }
 
 // NewCleaner returns a Cleaner that reads from r. An error of r, and an error of
-// mode Strict, comes after all octets that stood before it, and stays.
+// a mode, comes after all octets that stood before it, and stays.
 func NewCleaner(r io.Reader, mode Mode) *Cleaner { return &Cleaner{r: r, mode: mode} }
 
 // minDirect is the least buffer that is read into directly.
@@ -166,7 +169,7 @@ func (c *Cleaner) repairLine(line []byte) {
 	text, cr := bytes.CutSuffix(text, []byte{'\r'})
 	if c.crs == 0 && bytes.IndexByte(text, '\r') < 0 && bytes.IndexByte(text, 0) < 0 {
 		c.put(text)
-		if ended && (cr || c.mode == Lenient) {
+		if ended && (cr || c.mode != Strict) {
 			c.endLine()
 			return
 		}
@@ -184,7 +187,7 @@ func (c *Cleaner) repairLine(line []byte) {
 func (c *Cleaner) step(octet byte) {
 	switch {
 	case octet == 0:
-		if c.mode == Strict {
+		if c.mode != Lenient {
 			c.err = ErrNUL
 		}
 	case octet == '\n':
@@ -195,7 +198,7 @@ func (c *Cleaner) step(octet byte) {
 		c.crs = 0
 		c.endLine()
 	case octet == '\r':
-		if c.mode == Strict && c.crs == 1 {
+		if c.mode != Lenient && c.crs == 1 {
 			c.err = ErrBareCR
 			return
 		}
@@ -205,7 +208,7 @@ func (c *Cleaner) step(octet byte) {
 		}
 		c.crs++
 	default:
-		if c.mode == Strict && c.crs > 0 {
+		if c.mode != Lenient && c.crs > 0 {
 			c.err = ErrBareCR
 			return
 		}
@@ -232,7 +235,7 @@ func (c *Cleaner) endLine() {
 
 // finish ends the last line.
 func (c *Cleaner) finish() {
-	if c.mode == Strict && c.crs > 0 {
+	if c.mode != Lenient && c.crs > 0 {
 		c.err = ErrBareCR
 		return
 	}
