@@ -41,6 +41,11 @@ type DNS struct {
 	// forge answers on the way from them: their AD bit is believed wherever they are.
 	TrustAD bool
 
+	// Dial opens the connections to name servers; network is "udp" or "tcp". If nil,
+	// the system's. A connection that is no [net.PacketConn] carries messages as over
+	// TCP, each behind its length.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
 	mu      sync.Mutex
 	servers []string  // of the system
 	read    time.Time // when they were read
@@ -199,11 +204,7 @@ func (r *DNS) ask(ctx context.Context, owner string, kind uint16) (*dns.Msg, str
 	if _, err := q.Pack(); err != nil {
 		return nil, "", &net.DNSError{Err: "not a domain name", Name: owner, IsNotFound: true}
 	}
-	tries := r.Tries
-	if tries <= 0 {
-		tries = 2
-	}
-	for range tries {
+	for range r.tries() {
 		for _, server := range servers {
 			m, err := r.exchange(ctx, q, server)
 			switch {
@@ -223,6 +224,13 @@ func (r *DNS) ask(ctx context.Context, owner string, kind uint16) (*dns.Msg, str
 	return nil, "", failed
 }
 
+func (r *DNS) tries() int {
+	if r.Tries <= 0 {
+		return 2
+	}
+	return r.Tries
+}
+
 // exchange asks one server once, and over TCP if the answer does not fit.
 func (r *DNS) exchange(ctx context.Context, q *dns.Msg, server string) (*dns.Msg, error) {
 	m, err := r.roundTrip(ctx, q, "udp", server)
@@ -236,8 +244,11 @@ func (r *DNS) roundTrip(ctx context.Context, q *dns.Msg, network, server string)
 	timeout := firstOf(r.Timeout, 2*time.Second)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, network, server)
+	dial := r.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	conn, err := dial(ctx, network, server)
 	if err != nil {
 		return nil, err
 	}
