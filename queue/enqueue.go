@@ -80,6 +80,7 @@ func (q *Queue) finish(ctx context.Context, m *Message, r *record) (err error) {
 		}
 		r.size += int64(len(r.head))
 	}
+	r.signed = signed(m.Signed)
 	return q.storeRecord(ctx, r)
 }
 
@@ -119,6 +120,7 @@ func (q *Queue) EnqueueTx(ctx context.Context, tx *sql.Tx, m Message, content io
 		}
 		r.size += int64(len(r.head))
 	}
+	r.signed = signed(m.Signed)
 	sum.seal(r, m.Key)
 	signal(q.outside)
 	err = q.store.enqueueTx(tx, r)

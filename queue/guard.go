@@ -18,6 +18,12 @@ func (o *Options) guarded() {
 			return label(ctx, q)
 		}
 	}
+	if sign := o.Sign; sign != nil {
+		o.Sign = func(ctx context.Context, report []byte) (fields []byte, signed []string, err error) {
+			defer onPanic(log, "Sign", func() { fields, signed, err = nil, nil, nil })
+			return sign(ctx, report)
+		}
+	}
 	if observe != nil {
 		o.Observe = func(events []Event) {
 			defer onPanic(log, "Observe", func() {})

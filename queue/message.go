@@ -57,6 +57,11 @@ type Message struct {
 	// it was handed in. If nil, the envelope itself.
 	Fingerprint []byte
 
+	// Signed are names, up to 255 printable ASCII characters without blanks, of what
+	// must be kept for as long as the message is in the queue, because of the
+	// signatures in it: [Queue.Signed] tells which are in use.
+	Signed []string
+
 	// Head, if set, is called once, when the content has been read to its end.
 	// What it returns stands above the content: fields that depend on all of it,
 	// such as signatures. It must be header fields with CRLF line ends.
@@ -95,6 +100,9 @@ func (m *Message) check() error {
 		errs = append(errs, fmt.Errorf("reverse-path %q is no address", m.Envelope.ReversePath))
 	}
 	if err := checkKey(m.Key); err != nil {
+		errs = append(errs, err)
+	}
+	if err := checkSigned(m.Signed); err != nil {
 		errs = append(errs, err)
 	}
 	if time.Until(m.NotBefore) > maxAhead {

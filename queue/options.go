@@ -88,6 +88,13 @@ type Options struct {
 	// is kept for ever. Nothing else depends on it.
 	Retention time.Duration
 
+	// Sign makes fields, such as signatures, that go on top of a report of the
+	// queue's own (RFC 3464), and names what it signs with, as [Message.Signed]
+	// does. The report is complete, header and all. It is called outside of any
+	// transaction, on a goroutine of Run. If nil, or where it fails or panics,
+	// which is logged, reports are sent as they are.
+	Sign func(ctx context.Context, report []byte) (fields []byte, signed []string, err error)
+
 	// Observe is told what was committed, in the order of commits, on a
 	// goroutine of its own. Events wait in memory while it runs. A panic in it
 	// is logged. If nil, nobody is told.

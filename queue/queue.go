@@ -92,14 +92,14 @@ func start(ctx context.Context, file *sqlitedb.File, o Options) (*Queue, error) 
 // is stored and tried from now on goes by them. What is in the queue keeps the
 // expiry, and the instant of its delay warning, that it was stored with.
 //
-// Label, Workers, Grace, LockWait, Poll, Observe and Log are for as long as the
+// Label, Workers, Grace, LockWait, Poll, Sign, Observe and Log are for as long as the
 // queue is open; those of o are not looked at.
 func (q *Queue) Reload(o Options) {
 	was := q.o.Load()
 	o.Label, o.Workers, o.Grace, o.LockWait, o.Poll = nil, was.Workers, was.Grace, was.LockWait, was.Poll
-	o.Observe, o.Log = nil, was.Log
+	o.Observe, o.Sign, o.Log = nil, nil, was.Log
 	o = o.withDefaults()
-	o.Label, o.Observe = was.Label, was.Observe // guarded already
+	o.Label, o.Observe, o.Sign = was.Label, was.Observe, was.Sign // guarded already
 	q.o.Store(&o)
 }
 

@@ -148,6 +148,7 @@ func (q *Queue) reportRecord(ctx context.Context, a *attempt, d dsn.Report, text
 		body:    text,
 	}
 	r.labels = []string{q.o.Load().Label(ctx, transport.QueryFor(r.id, &r.envelope, &r.envelope.Recipients[0], r.origin))}
+	q.sign(ctx, r)
 	return r
 }
 

@@ -12,8 +12,8 @@ const (
 	insertMessage = `
 INSERT INTO panelmail_message (queue_id, arrived, expires, warn, lifetime, not_before, size,
 	reverse_path, smtputf8, body, ret, envid, requiretls,
-	site, login, via, client, helo, uid, pid, script)
-VALUES (?, ?, ?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?, ?, ?)`
+	site, login, via, client, helo, uid, pid, script, signed)
+VALUES (?, ?, ?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 	insertContent = `INSERT INTO panelmail_content (message, head, body, upload) VALUES (?, ?, ?, ?)`
 
@@ -85,7 +85,7 @@ func (e *engine) insert(t txn, r *record) error {
 	v, o := &r.envelope, &r.origin
 	res, err := t.exec(insertMessage, r.id, r.arrived, r.expires, orNull(r.warn), r.lifetime, orNull(r.notBefore), r.size,
 		v.ReversePath, v.SMTPUTF8, string(v.Body), string(v.Ret), v.EnvID, tlsWish{v},
-		o.Site, o.Login, string(o.Via), o.Client, o.HELO, o.UID, o.PID, o.Script)
+		o.Site, o.Login, string(o.Via), o.Client, o.HELO, o.UID, o.PID, o.Script, r.signed)
 	if err != nil {
 		if sqlitedb.IsConstraint(err) {
 			return &refusedError{ErrDuplicate}

@@ -9,7 +9,7 @@ import (
 )
 
 // schemaVersion is raised by each change of the tables.
-const schemaVersion = 3
+const schemaVersion = 4
 
 // The state machine of a recipient, as the table enforces it:
 //
@@ -45,8 +45,10 @@ CREATE TABLE panelmail_message (
 	helo         TEXT    NOT NULL,
 	uid          INTEGER NOT NULL,
 	pid          INTEGER NOT NULL,
-	script       TEXT    NOT NULL
+	script       TEXT    NOT NULL,
+	signed       TEXT    NOT NULL DEFAULT ''  -- names of what signed it, with a blank between two
 ) STRICT;
+CREATE INDEX panelmail_message_signed ON panelmail_message(signed) WHERE signed <> ''; -- which are in use
 CREATE INDEX panelmail_message_expires ON panelmail_message(expires);
 CREATE INDEX panelmail_message_site ON panelmail_message(site, id, arrived, size); -- a site's messages in order; statistics
 
@@ -194,7 +196,13 @@ CREATE TABLE panelmail_shut (
 ) STRICT, WITHOUT ROWID;
 `
 
-// migrate creates the tables, or checks that they are ours.
+// fromVersion3 makes version 4 of the tables of version 3.
+var fromVersion3 = [...]string{
+	`ALTER TABLE panelmail_message ADD COLUMN signed TEXT NOT NULL DEFAULT ''`,
+	`CREATE INDEX panelmail_message_signed ON panelmail_message(signed) WHERE signed <> ''`,
+}
+
+// migrate creates the tables, brings them up to date, or checks that they are ours.
 func migrate(ctx context.Context, db *sql.DB) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
@@ -219,6 +227,15 @@ func migrate(ctx context.Context, db *sql.DB) error {
 		}
 	case err != nil:
 		return err
+	case version == schemaVersion-1:
+		for _, statement := range fromVersion3 {
+			if _, err := tx.Exec(statement); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.Exec(`UPDATE panelmail_version SET version = ?`, schemaVersion); err != nil {
+			return err
+		}
 	case version != schemaVersion:
 		return fmt.Errorf("the tables have version %d and this program knows version %d", version, schemaVersion)
 	default:

@@ -132,6 +132,9 @@ type store interface {
 	chunk(ctx context.Context, upload int64, part int) ([]byte, error)
 	find(ctx context.Context, id string) (message int64, err error)
 
+	// signed lists what records were signed with whose message is there.
+	signed(ctx context.Context) (names []string, err error)
+
 	// foreign reports whether somebody else has written to the file since the
 	// last call.
 	foreign(ctx context.Context) (bool, error)
@@ -181,6 +184,7 @@ type record struct {
 	key       string // "": none
 	sum       []byte // what messages with one key are compared by
 	keyUntil  int64
+	signed    string // names, with a blank between two; "": none
 	head      []byte
 	body      []byte // if upload is 0
 	upload    int64

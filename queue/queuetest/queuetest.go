@@ -22,7 +22,7 @@ import (
 // with the given options; the suite closes it. It is called inside a
 // synctest bubble.
 func Test(t *testing.T, open func(t testing.TB, o queue.Options) *queue.Queue) {
-	for _, c := range slices.Concat(deliveryCases, retryCases, reportCases, roomCases, fairCases, turnCases, lifeCases, keyCases, ruleCases, changeCases, failCases, contentCases, historyCases, retentionCases) {
+	for _, c := range slices.Concat(deliveryCases, retryCases, reportCases, roomCases, fairCases, turnCases, lifeCases, keyCases, ruleCases, changeCases, failCases, contentCases, signedCases, historyCases, retentionCases) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c.run(newLab(t, open, c.options))
