@@ -24,6 +24,7 @@ type Plan struct {
 	Credential  Credential `json:"credential,omitzero"` // for SASL; zero: none
 	SmartHost   bool       `json:"smart_host"`          // the next hop is a smart host: its name trouble is ours
 	Direct      bool       `json:"-"`                   // the next hop is the recipient domain, which is a stranger's word: see [SMTP]
+	BySender    bool       `json:"-"`                   // as in [Query]
 	Attempts    int        `json:"attempts"`            // delivery passes before a deferral becomes a failure; zero: no limit
 	Limit       int        `json:"limit"`               // deliveries at once to the destination, see [Definition.Limit]; zero: no limit
 	Initial     int        `json:"initial"`             // deliveries at once that a lane begins with; zero where Limit is

@@ -133,7 +133,7 @@ func (p *Planner) Plan(ctx context.Context, q Query) (Plan, error) {
 	if err := p.planSource(ctx, q, &plan); err != nil {
 		return Plan{}, err
 	}
-	q.BySender = bySender
+	q.BySender, plan.BySender = bySender, bySender
 	if err := p.planSecurity(ctx, q, &plan); err != nil {
 		return Plan{}, err
 	}
