@@ -31,6 +31,7 @@ func (d Data) checked() (Data, Problems) {
 	if d.Hostname == "" && d.Zone != "" {
 		d.Hostname = "mail." + d.Zone
 	}
+	d.PolicyHost = c.name("PolicyHost", d.PolicyHost, hostName, false)
 	d.Autoconfig = c.name("Autoconfig", d.Autoconfig, hostName, false)
 	c.lists(&d)
 	c.text("SPF", d.SPF)
@@ -56,7 +57,9 @@ func (c *dataCheck) lists(d *Data) {
 	for i := range d.MX {
 		d.MX[i].Host = c.name("MX", d.MX[i].Host, hostName, true)
 	}
-	if len(d.MX) == 0 {
+	if d.SendOnly {
+		d.MX = nil
+	} else if len(d.MX) == 0 {
 		d.MX = []Exchanger{{d.Hostname, 10}}
 	}
 	d.Relays = slices.Clone(d.Relays)
@@ -68,6 +71,10 @@ func (c *dataCheck) lists(d *Data) {
 		for j, name := range r.Include {
 			d.Relays[i].Include[j] = c.name("Relays.Include", name, aliasName, true)
 		}
+	}
+	d.HELO = slices.Clone(d.HELO)
+	for i, id := range d.HELO {
+		d.HELO[i] = Identity{c.name("HELO", id.Name, hostName, true), c.addrs("HELO", id.Addrs)}
 	}
 	d.DKIM = slices.Clone(d.DKIM)
 	for i, k := range d.DKIM {

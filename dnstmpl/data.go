@@ -5,6 +5,10 @@ import "net/netip"
 // DefaultTTL is used where Data.TTL is 0, in seconds.
 const DefaultTTL = 43200
 
+// DefaultDMARC is used where Data.DMARC is "": it asks for nothing, and without a
+// record large receivers take less mail.
+const DefaultDMARC = "v=DMARC1; p=none"
+
 // Data is what a template is rendered with. Names are given with or without a final
 // dot, in any case, with U-labels or A-labels; templates see them in lower case, as
 // A-labels, without a final dot. A value with a control character is an error,
@@ -15,16 +19,19 @@ type Data struct {
 	TTL       uint32       // seconds; if zero, DefaultTTL
 	IPs       []netip.Addr // addresses of the mail server, IPv4 and IPv6
 
-	Hostname string         // of the mail server, for MX records and HELO; if "", mail.Zone
+	Hostname string         // of the mail server, for MX records; if "", mail.Zone
 	MX       []Exchanger    // the mail exchangers; if empty, Hostname with preference 10
+	SendOnly bool           // the domain takes no mail here: there are no MX, MTA-STS and TLS-RPT records
 	Egress   []netip.Addr   // addresses that the domain's mail leaves from
 	Networks []netip.Prefix // the same, for pools that are published as a network
 	Relays   []Relay        // smart hosts that the domain's mail leaves through
 	SPF      string         // the last mechanism, ~all or -all; if "", ~all
+	HELO     []Identity     // names that the addresses of Egress greet with
 
 	DKIM       []DKIM    // keys to be published: active, and pending until they are seen
-	DMARC      string    // the text of the DMARC record; "" for none
+	DMARC      string    // the text of the DMARC record; if "", DefaultDMARC; none for none
 	MTASTS     string    // id of the MTA-STS policy (RFC 8461 section 3.1); "" for none
+	PolicyHost string    // host that serves the policy at mta-sts.domain; "" if that has addresses already
 	TLSRPT     []string  // where TLS reports go: mailto: and https: URIs (RFC 8460); none if empty
 	Services   []Service // SRV records (RFC 6186, RFC 8314)
 	Autoconfig string    // host that serves autoconfig and autodiscover; "" for none
@@ -42,7 +49,14 @@ type Exchanger struct {
 // A Relay is a smart host, and what its provider wants to see in an SPF record.
 type Relay struct {
 	Host    string   // without brackets and port
-	Include []string // domains for include: mechanisms; if empty, known providers are looked up by Host
+	MX      bool     // Host is a domain: the hosts are its mail exchangers
+	Include []string // domains for include: mechanisms; if empty, those of [KnownService], else Host itself
+}
+
+// An Identity is a name that mail hosts give in HELO and EHLO.
+type Identity struct {
+	Name  string
+	Addrs []netip.Addr // of the hosts that give it
 }
 
 // A DKIM key as it is published.
