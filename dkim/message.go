@@ -50,13 +50,16 @@ func refused(err error) error {
 	return err
 }
 
-// writeTo writes the whole message.
-func (m *message) writeTo(w io.Writer) error {
-	if _, err := w.Write(m.header.Bytes()); err != nil {
-		return err
+// checkFrom demands exactly one From field (RFC 5322 section 3.6). With two, readers
+// show either.
+func (m *message) checkFrom() error {
+	switch m.header.Count("From") {
+	case 0:
+		return ErrNoFrom
+	case 1:
+		return nil
 	}
-	_, err := io.Copy(w, m.body)
-	return refused(err)
+	return ErrManyFrom
 }
 
 // An intake reads a message until its context is done, and its header only up to a
@@ -120,52 +123,4 @@ func (c *blankCounter) Read(p []byte) (int, error) {
 		rest = rest[i+1:]
 	}
 	return n, err
-}
-
-// oversigned are the fields that must not be added after signing.
-var oversigned = [...]string{
-	"From", "Subject", "To", "Cc", "Reply-To", "Date", "Message-ID",
-	"MIME-Version", "Content-Type", "Content-Transfer-Encoding",
-}
-
-// signedIfThere are fields that a later hop may add with good reason.
-var signedIfThere = [...]string{
-	"Sender", "In-Reply-To", "References",
-	"List-Id", "List-Help", "List-Unsubscribe", "List-Unsubscribe-Post",
-	"List-Subscribe", "List-Post", "List-Owner", "List-Archive",
-	"Resent-From", "Resent-Sender", "Resent-To", "Resent-Cc", "Resent-Date", "Resent-Message-ID",
-}
-
-// maxSigned is the greatest length of h=, in octets: it is not folded, and a line has
-// 998 (RFC 5322 section 2.1.1).
-const maxSigned = 990
-
-// signedFields is the list of names for h=: a name that is there n times is signed n
-// times, from the bottom up, and stands there once more to stay the last.
-func (m *message) signedFields() ([]string, error) {
-	switch m.header.Count("From") {
-	case 0:
-		return nil, ErrNoFrom
-	case 1:
-	default:
-		return nil, ErrManyFrom
-	}
-	var names []string
-	size := 0
-	add := func(name string, n int) {
-		for range n {
-			names = append(names, name)
-			size += len(name) + 1
-		}
-	}
-	for _, name := range oversigned {
-		add(name, m.header.Count(name)+1)
-	}
-	for _, name := range signedIfThere {
-		add(name, m.header.Count(name))
-	}
-	if size > maxSigned {
-		return nil, ErrRepeated
-	}
-	return names, nil
 }

@@ -47,15 +47,18 @@ func (s *Signer) Sign(ctx context.Context, domain string, msg io.Reader) (fields
 	if err != nil {
 		return "", err
 	}
-	signed, err := m.signedFields()
+	if err := m.checkFrom(); err != nil {
+		return "", err
+	}
+	names, err := m.signedFields()
 	if err != nil {
 		return "", err
 	}
-	return s.sign(keys, signed, m)
+	return s.sign(keys, names, m)
 }
 
 // sign feeds a message to one signer per key.
-func (s *Signer) sign(keys []Key, signed []string, m *message) (string, error) {
+func (s *Signer) sign(keys []Key, names []string, m *message) (string, error) {
 	var signers []*dkim.Signer
 	var writers []io.Writer
 	defer func() {
@@ -74,7 +77,7 @@ func (s *Signer) sign(keys []Key, signed []string, m *message) (string, error) {
 			Signer:                 key.private.Signer,
 			HeaderCanonicalization: dkim.CanonicalizationRelaxed,
 			BodyCanonicalization:   dkim.CanonicalizationRelaxed,
-			HeaderKeys:             signed,
+			HeaderKeys:             names,
 		}
 		if s.Lifetime > 0 {
 			options.Expiration = now.Add(s.Lifetime)
@@ -85,7 +88,7 @@ func (s *Signer) sign(keys []Key, signed []string, m *message) (string, error) {
 		}
 		signers, writers = append(signers, signer), append(writers, signer)
 	}
-	if err := m.writeTo(io.MultiWriter(writers...)); err != nil {
+	if err := m.writeSigned(io.MultiWriter(writers...), names); err != nil {
 		return "", err
 	}
 	var fields strings.Builder
