@@ -39,6 +39,7 @@
 //	floor 2   queue                 the vault: durable queue and scheduler
 //	          mailcore/sites        what a panel configures per hosted site
 //	floor 1   transport             the dock: vocabulary, planner, delivery
+//	floor 0   srs                   senders of forwarded mail, there and back
 //	cellar    internal/…            address, rfc5322, dsn, smtpserver, smtpclient, …
 //
 // Imports only go down; nothing of internal/ shows in a public signature. A test

@@ -123,7 +123,7 @@ func tag(local string) (version, rest string) {
 func fields1(s string) (hash, first, rest string, ok bool) {
 	hash, s, _ = strings.Cut(s[1:], "=")
 	first, rest, _ = strings.Cut(s, "=")
-	return hash, first, rest, first != "" && len(rest) > 1 && isSeparator(rest[0])
+	return hash, first, rest, first != "" && rest != "" && isSeparator(rest[0])
 }
 
 func isSeparator(c byte) bool { return c == '=' || c == '+' || c == '-' }
