@@ -54,6 +54,7 @@ var belongings = [...]belonging{
 		` AND (domain <> '' OR ` + unneeded + `)`},
 	{kind: "tls_policies", table: "panelmail_tls", site: "site", domain: `site = '' AND ` + within(hostOf) + ` AND ` + unneeded},
 	{kind: "sts_policies", table: "panelmail_sts", domain: within(`domain`)},
+	{kind: "templates", table: "panelmail_template", site: "site"},
 	{kind: "domains", table: "panelmail_domain", site: "site", domain: `name = ?1`},
 }
 

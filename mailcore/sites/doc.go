@@ -1,6 +1,7 @@
 // Package sites keeps what a panel configures for its hosted sites, in SQLite:
 // sites and their system users, domains, mailboxes, aliases, logins, the
-// transport map, transports by sender, sources, smart hosts, credentials and TLS policies.
+// transport map, transports by sender, sources, smart hosts, credentials, TLS policies and
+// templates of DNS records.
 //
 // # Reading
 //

@@ -18,7 +18,7 @@ type Receipt struct {
 
 	// Rows are numbers by kind. Of settings: uids, domains, logins, mailboxes,
 	// aliases, relay_recipients, routes, sender_routes, sources, smarthosts,
-	// credentials, tls_policies and others. Of mail, where a site is
+	// credentials, tls_policies, templates and others. Of mail, where a site is
 	// removed: messages, recipients, octets, events, rules, keys, counts. What
 	// there was none of is left out.
 	Rows map[string]int

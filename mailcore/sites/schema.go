@@ -192,6 +192,14 @@ ALTER TABLE panelmail_sites_version ADD COLUMN
 	routes INTEGER NOT NULL DEFAULT 0;
 CREATE TRIGGER panelmail_route_removed AFTER DELETE ON panelmail_route
 	BEGIN UPDATE panelmail_sites_version SET routes = routes + 1; END;
+`, `
+CREATE TABLE panelmail_template (
+	site    TEXT    NOT NULL PRIMARY KEY, -- '': the default
+	name    TEXT    NOT NULL,
+	syntax  TEXT    NOT NULL CHECK (syntax IN ('go', 'blade')),
+	text    TEXT    NOT NULL,
+	changed INTEGER NOT NULL              -- microseconds UTC
+) STRICT, WITHOUT ROWID;
 `}
 
 // migrate makes the tables or brings them up to date. It refuses tables that a
