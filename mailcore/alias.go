@@ -49,6 +49,10 @@ type expansion struct {
 	to       string // the forward-path as it was given
 	original address.Address
 
+	// forwarder is the domain of the reverse-path of what leaves now: that of the
+	// alias which is being followed; "": none is.
+	forwarder string
+
 	acceptance
 	taken   map[address.Address]bool // folded: is among the recipients
 	path    map[address.Address]bool // folded: its alias is being followed
@@ -75,6 +79,14 @@ func (x *expansion) expand(ctx context.Context, a address.Address) error {
 	if p == elsewhere {
 		return x.take(ctx, a, nil)
 	}
+	if isRewritten(a.Local) {
+		return x.reverse(ctx, a, p)
+	}
+	return x.lookUp(ctx, a, p)
+}
+
+// lookUp follows an address at a place of ours to what the tables have for it.
+func (x *expansion) lookUp(ctx context.Context, a address.Address, p place) error {
 	match, err := x.desk.sites.Find(ctx, a.String(), p == atHost)
 	if err != nil {
 		return lookupFailure(x.to, err)
@@ -110,6 +122,7 @@ func (x *expansion) follow(ctx context.Context, a address.Address, p place, matc
 		x.path[key] = true
 		defer delete(x.path, key)
 	}
+	defer x.sendOnFrom(a, p)()
 	for _, target := range targets {
 		if err := x.expand(ctx, target); err != nil {
 			return err
@@ -163,8 +176,12 @@ func (x *expansion) take(ctx context.Context, a address.Address, mailbox *sites.
 	case len(x.taken) >= maxExpansion:
 		return expansionError("%s: more than %d recipients", x.to, maxExpansion)
 	}
+	reversePath, err := x.reversePath(ctx, a)
+	if err != nil {
+		return err
+	}
 	x.taken[key] = true
-	r := transport.Recipient{Address: a.String()}
+	r := transport.Recipient{Address: a.String(), ReversePath: reversePath}
 	if a != x.original {
 		r.ORcpt = originalRecipient(x.original)
 	}
@@ -206,8 +223,12 @@ func (x *expansion) finish(ctx context.Context, a address.Address, p place, matc
 	case x.answersFor(p, a):
 		return x.responsible(ctx, a, p)
 	}
-	x.leaveOut(a, transport.Replyf(550, "5.1.1", "<%s>: Recipient address rejected: User unknown in %s table", x.to, p.table()))
+	x.leaveOut(a, x.unknownUser(p))
 	return nil
+}
+
+func (x *expansion) unknownUser(p place) error {
+	return transport.Replyf(550, "5.1.1", "<%s>: Recipient address rejected: User unknown in %s table", x.to, p.table())
 }
 
 // known reports whether somebody has an address at a place of ours: a mailbox, a

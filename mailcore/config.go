@@ -177,6 +177,9 @@ type Config struct {
 	// Restrictions decide what is taken from clients.
 	Restrictions Restrictions
 
+	// Forwarding holds how mail is sent on to other hosts.
+	Forwarding Forwarding
+
 	// Observe is told what happened to messages, after it was committed. It
 	// must not block for long; it may call the server.
 	Observe func([]queue.Event)
@@ -263,6 +266,9 @@ func (c *Config) normalize() (problems []error) {
 	if err := c.Limits.Check(); err != nil {
 		problems = append(problems, err)
 	}
+	if err := c.Forwarding.normalize(); err != nil {
+		problems = append(problems, err)
+	}
 	return append(problems, c.Restrictions.check(c.Resolver)...)
 }
 
@@ -286,6 +292,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Log, slog.Default())
 	setDefault(&c.Retry.DelayWarning, 4*time.Hour)
 	c.Guard = c.Guard.withDefaults(c.Authenticator != nil)
+	c.Forwarding = c.Forwarding.withDefaults()
 	return c, nil
 }
 

@@ -25,6 +25,7 @@ type desk struct {
 	outlets map[string]transport.Transport // what delivers, by the base of a definition
 	policy  *restrict.Policy               // of the SMTP door
 	dns     restrict.Resolver              // what policy asks
+	secrets SecretRing                     // of SRS
 	hasty   bool                           // policy does not sleep
 }
 
@@ -37,6 +38,9 @@ func (s *Server) newDesk(config Config, was *desk) (*desk, error) {
 	d := &desk{Server: s, config: config, tls: atLeastTLS12(config.TLS), auth: config.Authenticator}
 	if d.auth == nil {
 		d.auth = siteLogins(s.sites, config.Realm)
+	}
+	if d.secrets = config.Forwarding.Secrets; d.secrets == nil {
+		d.secrets, _ = any(s.sites).(SecretRing)
 	}
 	switch {
 	case d.tls != nil:

@@ -22,12 +22,17 @@ type draft struct {
 	request  request
 	writer   writer
 
+	// forwarder is as in an expansion, where it is the panel that sends all of it
+	// on; "": it does not.
+	forwarder string
+
 	self    string // the user name of who submits it locally, in lower case
 	size    int64  // as the client declared it; 0: not
 	maxSize int64  // the least that a mailbox among the recipients takes; 0: none says
 	given   int    // forward-paths taken; their recipients may be more, or fewer
 	first   string // of them
 	have    map[recipientKey]struct{}
+	authors []authorKey // whom a bounce is for at rewritten addresses
 }
 
 // A recipientKey is what makes two recipients of a message one: who it is, and
@@ -39,7 +44,8 @@ type recipientKey struct{ address, original string }
 // An acceptance is what became of a forward-path that is taken.
 type acceptance struct {
 	recipients []transport.Recipient
-	maxSize    int64 // the least that a mailbox among them takes; 0: none says
+	maxSize    int64       // the least that a mailbox among them takes; 0: none says
+	authors    []authorKey // whom they were found for at rewritten addresses
 }
 
 // add adds what became of a forward-path, with the parameters of its RCPT. The
@@ -57,6 +63,7 @@ func (d *draft) add(to string, a acceptance, notify transport.Notify, orcpt stri
 	if a.maxSize > 0 && (d.maxSize == 0 || a.maxSize < d.maxSize) {
 		d.maxSize = a.maxSize
 	}
+	d.authors = append(d.authors, a.authors...)
 	for _, r := range a.recipients {
 		if r.Notify = notify; orcpt != "" {
 			r.ORcpt = orcpt

@@ -56,7 +56,7 @@ func (s *desk) stamp(ctx context.Context, d *draft, content io.Reader) (queue.Me
 		return queue.Message{}, nil, err
 	}
 	mode := rfc5322.Strict
-	if d.ours {
+	if d.ours || d.origin.Via == transport.ViaForward {
 		mode = rfc5322.Lenient
 	}
 	body := bufio.NewReader(rfc5322.NewCleaner(d.bounded(content), mode))
@@ -69,6 +69,9 @@ func (s *desk) stamp(ctx context.Context, d *draft, content io.Reader) (queue.Me
 	}
 	if err := s.checkFrom(ctx, d.writer, header); err != nil {
 		return queue.Message{}, nil, err
+	}
+	if !s.rewritten.take(s.config.Forwarding.BouncesPerDay, d.authors) {
+		return queue.Message{}, nil, tooManyBounces(d.first)
 	}
 	now := time.Now()
 	id := queue.NewID(now)
@@ -139,7 +142,7 @@ func plainText(s string, limit int) string {
 // rewriting made. The zero Address is the mail system itself.
 func author(d *draft) address.Address {
 	a, err := address.Parse(d.envelope.ReversePath)
-	if err != nil {
+	if err != nil || isRewritten(a.Local) {
 		return address.Address{}
 	}
 	return a

@@ -8,7 +8,8 @@ import (
 	"github.com/panelmail/panelmail/transport"
 )
 
-// A Message is what panel code hands in with [Server.Submit].
+// A Message is what panel code hands in with [Server.Submit], or sends on with
+// [Server.Forward].
 type Message struct {
 	// ReversePath is where bounces go; "" is the null reverse-path.
 	ReversePath string
@@ -16,9 +17,16 @@ type Message struct {
 	// Recipients are addresses, local-part@domain. At least one.
 	Recipients []string
 
-	// Site answers for the message. The reverse-path must then belong to it.
-	// "" is the panel itself, which may send as anybody.
+	// Site answers for the message. The reverse-path must then belong to it, unless
+	// it is sent on. "" is the panel itself, which may send as anybody.
 	Site string
+
+	// ReceivedFor is the address of ours that a message which is sent on was
+	// received for: one in a domain of Site. Forwarded copies leave under a
+	// reverse-path in that domain, and reports name the address. If "", it is the
+	// first domain of Site in order of name, or Hostname if there is none. Submit
+	// does not look at it.
+	ReceivedFor string
 
 	// Login and Script are kept with the message, for the trail.
 	Login, Script string

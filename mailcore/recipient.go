@@ -37,7 +37,8 @@ func (s *desk) recipient(ctx context.Context, d *draft, to string, relay bool) (
 		return acceptance{}, lookupFailure(to, err)
 	}
 	away := s.placeOf(settings, a.Fold().Domain) == elsewhere
-	if !relay && away || a.Routed() && !(relay && away) {
+	routed := a.Routed() && !isRewritten(a.Local) // which may have the author's in it
+	if !relay && away || routed && !(relay && away) {
 		return acceptance{}, relayDenied(to)
 	}
 	if d, ours := settings.Domain(a.Fold().Domain); ours {
@@ -46,7 +47,7 @@ func (s *desk) recipient(ctx context.Context, d *draft, to string, relay bool) (
 		}
 	}
 	x := &expansion{
-		desk: s, settings: settings, draft: d, relay: relay, to: to, original: a,
+		desk: s, settings: settings, draft: d, relay: relay, to: to, original: a, forwarder: d.forwarder,
 		taken: map[address.Address]bool{}, path: map[address.Address]bool{}, seen: map[address.Address]bool{},
 	}
 	if err := x.expand(ctx, a); err != nil {
@@ -84,11 +85,12 @@ func (p place) table() string {
 }
 
 // placeOf says where a folded domain is. Our host name is the host's own even if
-// a site has it; the origin is unless a site has it.
+// a site has it; the origin and the domain of rewritten addresses are unless a site
+// has them.
 func (s *desk) placeOf(settings *sites.Snapshot, domain string) place {
 	d, ours := settings.Domain(domain)
 	switch {
-	case domain == s.config.Hostname || domain == s.config.Origin && !ours:
+	case domain == s.config.Hostname, !ours && (domain == s.config.Origin || domain == s.config.Forwarding.Domain):
 		return atHost
 	case !ours:
 		return elsewhere

@@ -2,7 +2,6 @@ package mailcore_test
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -225,15 +224,6 @@ func TestSubmissionWithoutTLSOrLoginTakesNothing(t *testing.T) {
 			if !strings.HasPrefix(got, "5") {
 				t.Errorf("%s", got)
 			}
-		}
-	})
-}
-
-func TestForwardRefusesClearly(t *testing.T) {
-	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
-		srv := lab.Server(mailcore.Config{})
-		if _, err := srv.Forward(context.Background(), hello("a@b.example", "c@d.example")); err != mailcore.ErrNoForwarding {
-			t.Errorf("Forward: %v", err)
 		}
 	})
 }

@@ -54,6 +54,7 @@ func (x *expansion) responsible(ctx context.Context, a address.Address, p place)
 	site, _ := x.settings.Site(name)
 	x.path[key] = true
 	defer delete(x.path, key)
+	defer x.sendOnFrom(a, p)()
 	for _, text := range []string{site.Contact, x.desk.config.Postmaster} {
 		to, err := address.Parse(text) // a contact may be any text
 		if err != nil || to.Domain == "" || x.path[to.Fold()] {

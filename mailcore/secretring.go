@@ -12,7 +12,7 @@ import (
 // Rewriter is asked for each copy that is sent on and each address that might be
 // rewritten, from many goroutines at once. It returns what makes and reads
 // reverse-paths in domain, which is in A-labels and lower case: the domain of an
-// alias, our host name, or one that is for rewritten addresses alone. What the ring of a domain made must be read
+// alias, Hostname or Forwarding.Domain. What the ring of a domain made must be read
 // with that ring for [srs.Rewriter.MaxAge], whatever was rotated meanwhile. An error
 // defers the recipient.
 type SecretRing interface {

@@ -31,6 +31,7 @@ type Server struct {
 	tlsTally     *transport.TLSTally
 	lookups      chan struct{}             // one for each look-up of restrictions
 	clients      [kinds]smtpserver.Clients // what clients do, by the kind of listener
+	rewritten    *rewrittenWatch
 
 	desk      atomic.Pointer[desk]
 	reloading sync.Mutex // held by who replaces desk
@@ -72,7 +73,7 @@ func open(ctx context.Context, config Config, openQueue func(queue.Options) (*qu
 	if s.sites, err = sites.New(ctx, s.queue); err != nil {
 		return nil, errors.Join(err, s.queue.Close())
 	}
-	s.watch = newWatch()
+	s.watch, s.rewritten = newWatch(), newRewrittenWatch()
 	s.policies = s.newPolicies(config.Log)
 	first, err := s.newDesk(config, nil)
 	if err != nil {

@@ -10,11 +10,6 @@ import (
 	"github.com/panelmail/panelmail/transport"
 )
 
-// ErrNoForwarding is what [Server.Forward] returns until sender rewriting (SRS)
-// is built: forwarding under the original reverse-path would fail SPF at the
-// next host, and bounces would be lost.
-var ErrNoForwarding = errors.New("mailcore: forwarding needs sender rewriting (SRS), which this version does not have")
-
 // Submit stores a message of the panel's own or of one of its sites. When it
 // returns without an error the message is on disk.
 //
@@ -60,18 +55,25 @@ func (s *Server) SubmitTx(ctx context.Context, tx *sql.Tx, m Message) (id string
 // brought.
 func (s *Server) Wake() { s.queue.Wake() }
 
-// Forward will hand a received message on to other recipients, under a rewritten
-// reverse-path. It returns [ErrNoForwarding] and stores nothing.
-func (s *Server) Forward(ctx context.Context, m Message) (id string, err error) {
-	return "", ErrNoForwarding
-}
-
 // draft checks the envelope of m as it is checked for any other way in.
 func (s *desk) draft(ctx context.Context, m Message) (*draft, error) {
-	var problems []error
-	d := &draft{protocol: "API", ours: true, request: requestOf(&m)}
+	d, problems := draftOf(&m, transport.ViaAPI)
+	d.ours = true
+	if m.Site != "" {
+		d.writer = writer{site: m.Site}
+	}
+	if err := s.siteMaySend(ctx, m.Site, d.envelope.ReversePath); err != nil {
+		problems = append(problems, err)
+	}
+	problems = append(problems, s.address(ctx, d, &m, "")...)
+	return d, errors.Join(problems...)
+}
+
+// draftOf is a draft of m without recipients, and what is wrong with m by itself.
+func draftOf(m *Message, via transport.Via) (d *draft, problems []error) {
+	d = &draft{protocol: "API", request: requestOf(m)}
 	d.envelope = transport.Envelope{EnvID: m.EnvID, Ret: m.Ret}
-	d.origin = transport.Origin{Via: transport.ViaAPI, Site: m.Site, Login: m.Login, Script: m.Script, UID: -1}
+	d.origin = transport.Origin{Via: via, Site: m.Site, Login: m.Login, Script: m.Script, UID: -1}
 	if m.Content == nil {
 		problems = append(problems, transport.Replyf(554, "5.6.0", "no content"))
 	}
@@ -84,12 +86,11 @@ func (s *desk) draft(ctx context.Context, m Message) (*draft, error) {
 			d.envelope.SMTPUTF8 = a.NeedsUTF8()
 		}
 	}
-	if m.Site != "" {
-		d.writer = writer{site: m.Site}
-	}
-	if err := s.siteMaySend(ctx, m.Site, d.envelope.ReversePath); err != nil {
-		problems = append(problems, err)
-	}
+	return d, problems
+}
+
+// address gives a draft the recipients of m, and returns all that is wrong with them.
+func (s *desk) address(ctx context.Context, d *draft, m *Message, orcpt string) (problems []error) {
 	if len(m.Recipients) == 0 {
 		problems = append(problems, transport.Replyf(554, "5.5.1", "no recipients"))
 	}
@@ -99,11 +100,11 @@ func (s *desk) draft(ctx context.Context, m Message) (*draft, error) {
 	for _, to := range m.Recipients {
 		a, err := s.recipient(ctx, d, to, true)
 		if err == nil {
-			err = d.add(to, a, m.Notify, "")
+			err = d.add(to, a, m.Notify, orcpt)
 		}
 		if err != nil {
 			problems = append(problems, err)
 		}
 	}
-	return d, errors.Join(problems...)
+	return problems
 }

@@ -1,0 +1,68 @@
+package mailcore
+
+import (
+	"fmt"
+
+	"github.com/panelmail/panelmail/internal/address"
+)
+
+// Forwarding is what happens to the reverse-path of mail that an alias of ours, or
+// [Server.Forward], sends on to another host.
+//
+// That host would see our address send under the name of the author's domain, and
+// refuse that if the domain publishes SPF (RFC 7208). So such a copy leaves under a
+// reverse-path in a domain of ours, which carries the author's (sender rewriting,
+// SRS), and a bounce that comes back to it goes on to the author. Mail that stays
+// here, that has the null reverse-path, or whose author's domain is ours is not
+// touched; nor is a field of the header, nor the reverse-path in the queue, to which
+// our own reports go.
+//
+// SRS does not help with DMARC (RFC 7489): the domain of SPF is ours then, and not
+// that of From. A forwarded copy passes DMARC by the author's DKIM signature alone,
+// so by none if somebody on the way changes what is signed: the Subject, the body.
+type Forwarding struct {
+	// Domain is the domain of all rewritten reverse-paths: one whose mail comes
+	// here, which may be of no site. Copies then leave from where its own mail does.
+	// If empty, each is in the domain of the alias that sends it on, so that it
+	// leaves from the source of that site; for what the host itself sends on it is
+	// Hostname. SPF of the domain must name the addresses that mail leaves from.
+	Domain string
+
+	// Secrets are those of SRS. If nil, the rings kept in Sites.
+	Secrets SecretRing
+
+	// AnySender takes mail to rewritten addresses from whoever writes. Otherwise
+	// only what has the null reverse-path is taken, as bounces have.
+	AnySender bool
+
+	// BouncesPerDay is how many messages are taken for one author, at rewritten
+	// addresses of ours; more are deferred, for they are likely to be an address
+	// that somebody has found and writes to. If zero, 20; if negative, any number.
+	BouncesPerDay int
+
+	// WrongAddresses is how many rewritten addresses that we did not make a client
+	// may try in a quarter of an hour; then it gets 450 for all. Networks that may
+	// relay and logins may try any number, and so may all if it is negative. If
+	// zero, 20.
+	WrongAddresses int
+}
+
+// normalize folds Domain, and returns what is wrong.
+func (f *Forwarding) normalize() error {
+	if f.Domain == "" {
+		return nil
+	}
+	a, err := address.Parse("postmaster@" + f.Domain)
+	if _, literal := a.Literal(); err != nil || literal {
+		return fmt.Errorf("Forwarding.Domain %q is no domain", f.Domain)
+	}
+	f.Domain = a.Fold().Domain
+	return nil
+}
+
+// withDefaults fills the zero fields.
+func (f Forwarding) withDefaults() Forwarding {
+	setDefault(&f.BouncesPerDay, 20)
+	setDefault(&f.WrongAddresses, 20)
+	return f
+}
