@@ -43,9 +43,13 @@ type Key struct {
 	private          *private
 }
 
-// A private key is behind a pointer, so that formatting a struct that holds a Key in an
-// unexported field, where methods are not called, shows an address.
-type private struct{ crypto.Signer }
+// A private key is behind a function: of a Key in an unexported field fmt does not call
+// methods, and for a verb that does not fit it follows pointers.
+type private struct{ signer func() crypto.Signer }
+
+func hide(signer crypto.Signer) *private {
+	return &private{func() crypto.Signer { return signer }}
+}
 
 // GenerateKey makes a key. The domain may be given in U-labels; case does not matter.
 // A selector is one or more labels of letters, digits and hyphens. Errors: ErrDomain,
@@ -62,13 +66,13 @@ func GenerateKey(domain, selector string, alg Algorithm) (Key, error) {
 		if err != nil {
 			return Key{}, fmt.Errorf("dkim: generating a key: %w", err)
 		}
-		k.private = &private{signer}
+		k.private = hide(signer)
 	case Ed25519:
 		_, signer, err := ed25519.GenerateKey(rand.Reader)
 		if err != nil {
 			return Key{}, fmt.Errorf("dkim: generating a key: %w", err)
 		}
-		k.private = &private{signer}
+		k.private = hide(signer)
 	default:
 		return Key{}, ErrAlgorithm
 	}
@@ -121,7 +125,7 @@ func (k Key) public() crypto.PublicKey {
 	if k.private == nil {
 		return nil
 	}
-	return k.private.Public()
+	return k.private.signer().Public()
 }
 
 // String names the key, for people.

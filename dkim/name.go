@@ -22,9 +22,13 @@ const (
 )
 
 // signingDomain checks a domain and gives it in lower case and in A-labels, without a
-// final dot. It has two labels or more.
+// final dot. It has two labels or more and is no address.
 func signingDomain(domain string) (string, error) {
-	ascii, err := address.Address{Domain: domain}.ASCIIDomain()
+	mailbox, err := address.Parse("postmaster@" + domain)
+	if err != nil {
+		return "", ErrDomain
+	}
+	ascii, err := mailbox.ASCIIDomain()
 	if err != nil || !isHostname(ascii) || !strings.Contains(ascii, ".") {
 		return "", ErrDomain
 	}

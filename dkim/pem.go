@@ -70,9 +70,9 @@ func parsePrivate(text []byte) (*private, error) {
 		if n := key.N.BitLen(); n < minBits || n > maxBits {
 			return nil, fmt.Errorf("%w: it has %d", ErrKeySize, n)
 		}
-		return &private{key}, nil
+		return hide(key), nil
 	case ed25519.PrivateKey:
-		return &private{key}, nil
+		return hide(key), nil
 	}
 	return nil, ErrKeyType
 }
@@ -108,7 +108,7 @@ func (k Key) MarshalPEM() ([]byte, error) {
 	if k.private == nil {
 		return nil, errNoKey
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(k.private.Signer)
+	der, err := x509.MarshalPKCS8PrivateKey(k.private.signer())
 	if err != nil {
 		return nil, fmt.Errorf("dkim: encoding a key: %w", err)
 	}

@@ -74,7 +74,7 @@ func (s *Signer) sign(keys []Key, names []string, m *message) (string, error) {
 		options := dkim.SignOptions{
 			Domain:                 key.domain,
 			Selector:               key.selector,
-			Signer:                 key.private.Signer,
+			Signer:                 key.private.signer(),
 			HeaderCanonicalization: dkim.CanonicalizationRelaxed,
 			BodyCanonicalization:   dkim.CanonicalizationRelaxed,
 			HeaderKeys:             names,
