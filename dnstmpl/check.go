@@ -34,6 +34,9 @@ func (d Data) checked() (Data, Problems) {
 	d.PolicyHost = c.name("PolicyHost", d.PolicyHost, hostName, false)
 	d.Autoconfig = c.name("Autoconfig", d.Autoconfig, hostName, false)
 	c.lists(&d)
+	if d.DMARC == "" {
+		d.DMARC = DefaultDMARC
+	}
 	c.text("SPF", d.SPF)
 	c.text("DMARC", d.DMARC)
 	c.text("MTASTS", d.MTASTS)

@@ -1,0 +1,86 @@
+package dnstmpl
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// defaultText is the template of [Default].
+const defaultText = `
+{{- /* who takes the mail of the domain */ -}}
+{{$domain := fqdn .Domain}}{{$ttl := .TTL -}}
+{{range .MX}}{{$domain}} {{$ttl}} IN MX {{.Preference}} {{fqdn .Host}}
+{{end -}}
+
+{{- /* where its mail comes from */ -}}
+{{range .SPFRecords}}{{fqdn .Name}} {{$ttl}} IN TXT {{txt .Text}}
+{{end -}}
+{{range .DKIM}}{{fqdn .Name}} {{$ttl}} IN {{if .Target}}CNAME {{fqdn .Target}}{{else}}TXT {{txt .Text}}{{end}}
+{{end -}}
+{{if ne .DMARC "none"}}{{fqdn "_dmarc" $domain}} {{$ttl}} IN TXT {{txt .DMARC}}
+{{end -}}
+
+{{- /* TLS on the way to its mail exchangers */ -}}
+{{if .MX}}{{if .MTASTS}}{{fqdn "_mta-sts" $domain}} {{$ttl}} IN TXT {{txt "v=STSv1; id=" .MTASTS}}
+{{if .PolicyHost}}{{fqdn "mta-sts" $domain}} {{$ttl}} IN CNAME {{fqdn .PolicyHost}}
+{{end}}{{end -}}
+{{if .TLSRPT}}{{fqdn "_smtp._tls" $domain}} {{$ttl}} IN TXT {{txt "v=TLSRPTv1; rua=" (join "," .TLSRPT)}}
+{{end}}{{end -}}
+
+{{- /* for mail programs */ -}}
+{{range .Services}}{{fqdn .Name $domain}} {{$ttl}} IN SRV {{.Priority}} {{.Weight}} {{.Port}} {{if eq .Target "."}}.{{else}}{{fqdn .Target}}{{end}}
+{{end -}}
+{{if .Autoconfig}}{{$host := fqdn .Autoconfig -}}
+{{fqdn "autoconfig" $domain}} {{$ttl}} IN CNAME {{$host}}
+{{fqdn "autodiscover" $domain}} {{$ttl}} IN CNAME {{$host}}
+{{fqdn "_autodiscover._tcp" $domain}} {{$ttl}} IN SRV 0 0 443 {{$host}}
+{{end -}}
+
+{{- /* the hosts of all this that are in the zone */ -}}
+{{range $host := .Hosts}}{{range .Addrs}}{{fqdn $host.Name}} {{$ttl}} IN {{rrtype .}} {{.}}
+{{end}}{{end -}}
+{{range .Greeters}}{{fqdn .Name}} {{$ttl}} IN TXT "v=spf1 a -all"
+{{end -}}
+`
+
+// Default is the template for mail domains that need nothing of their own. For the
+// domain it makes MX, SPF ([Data.SPFRecords]), DKIM for all keys of the data, DMARC,
+// MTA-STS and TLS-RPT; SRV and autoconfig records if the data has services and a host
+// for them; and addresses for the hosts that the data puts into the zone ([Data.Hosts]),
+// with an SPF record for those that mail says HELO with (RFC 7208 section 2.3).
+func Default() *Template {
+	t, err := Parse("default", defaultText)
+	if err != nil {
+		panic(err) // the text above is wrong
+	}
+	return t
+}
+
+// Hosts are the hosts that a template gives addresses to: the names of HELO, and
+// Hostname with the addresses of IPs, as far as they are in the zone. The apex and the
+// mail domain itself are not among them: their addresses are those of a web site.
+func (d Data) Hosts() []Identity {
+	var hosts []Identity
+	for _, h := range append(slices.Clone(d.HELO), Identity{d.Hostname, d.IPs}) {
+		if h.Name == d.Zone || h.Name == d.Domain() || !within(h.Name, d.Zone) || len(h.Addrs) == 0 {
+			continue
+		}
+		i := slices.IndexFunc(hosts, func(o Identity) bool { return o.Name == h.Name })
+		if i < 0 {
+			i, hosts = len(hosts), append(hosts, Identity{Name: h.Name})
+		}
+		hosts[i].Addrs = append(hosts[i].Addrs, h.Addrs...)
+	}
+	for i := range hosts {
+		slices.SortFunc(hosts[i].Addrs, netip.Addr.Compare)
+		hosts[i].Addrs = slices.Compact(hosts[i].Addrs)
+	}
+	return hosts
+}
+
+// Greeters are those of [Data.Hosts] that are names of HELO.
+func (d Data) Greeters() []Identity {
+	return slices.DeleteFunc(d.Hosts(), func(h Identity) bool {
+		return !slices.ContainsFunc(d.HELO, func(id Identity) bool { return id.Name == h.Name })
+	})
+}
