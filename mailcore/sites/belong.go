@@ -55,6 +55,8 @@ var belongings = [...]belonging{
 	{kind: "tls_policies", table: "panelmail_tls", site: "site", domain: `site = '' AND ` + within(hostOf) + ` AND ` + unneeded},
 	{kind: "sts_policies", table: "panelmail_sts", domain: within(`domain`)},
 	{kind: "templates", table: "panelmail_template", site: "site"},
+	{kind: "dkim_keys", table: "panelmail_dkim", domain: ofDomain},
+	{kind: "dkim_policies", table: "panelmail_dkim_policy", domain: ofDomain},
 	{kind: "domains", table: "panelmail_domain", site: "site", domain: `name = ?1`},
 }
 

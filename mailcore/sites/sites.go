@@ -43,7 +43,8 @@ type Sites struct {
 	polled atomic.Int64 // when the database was last asked, microseconds UTC
 	mu     sync.Mutex   // one reload at a time
 
-	found found
+	found   found
+	private privateKeys
 
 	program    atomic.Pointer[transport.Definitions] // transports beside the built-in ones
 	configured atomic.Pointer[string]                // see KnowSmartHost
@@ -139,6 +140,7 @@ func (s *Sites) reload(ctx context.Context, force bool) (*Snapshot, error) {
 	}
 	s.polled.Store(now)
 	s.latest.Store(snap)
+	s.private.keepOnly(snap.dkim)
 	return snap, nil
 }
 

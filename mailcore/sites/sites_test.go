@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/panelmail/panelmail/dkim"
 	"github.com/panelmail/panelmail/mailcore/sites"
 	"github.com/panelmail/panelmail/transport"
 )
@@ -214,6 +215,8 @@ func fill(t *testing.T, s *sites.Sites, name string, uid int, ip string) {
 		s.SetTLSPolicy(ctx, sites.TLSPolicy{Site: name, Key: "far.example", Level: transport.TLSSecure}),
 		s.SetTemplate(ctx, sites.Template{Site: name, Name: "mail.tmpl", Syntax: sites.GoTemplate, Text: "of " + name}),
 	)
+	_, err := s.GenerateDKIM(ctx, sites.DKIMPolicy{Domain: domain, Algorithms: []dkim.Algorithm{dkim.Ed25519}})
+	must(t, err)
 }
 
 func TestRemovingASiteLeavesNothingOfItAndEverythingElse(t *testing.T) {
@@ -230,7 +233,7 @@ func TestRemovingASiteLeavesNothingOfItAndEverythingElse(t *testing.T) {
 	r, err := s.RemoveSite(ctx, "gone", "the panel")
 	must(t, err)
 	want := sites.Receipt{Site: "gone", Rows: map[string]int{"uids": 1, "domains": 3, "logins": 2, "mailboxes": 1, "aliases": 2,
-		"relay_recipients": 2, "routes": 3, "sources": 3, "smarthosts": 2, "credentials": 1, "tls_policies": 2, "templates": 1}}
+		"relay_recipients": 2, "routes": 3, "sources": 3, "smarthosts": 2, "credentials": 1, "tls_policies": 2, "templates": 1, "dkim_keys": 1, "dkim_policies": 1}}
 	if diff := cmp.Diff(want, count); diff != "" {
 		t.Errorf("counted before (-want +got):\n%s", diff)
 	}
@@ -257,7 +260,7 @@ func TestRemovingADomainLeavesNothingForItsNextOwner(t *testing.T) {
 	r, err := s.RemoveDomain(ctx, "A.Example")
 	must(t, err)
 	want := sites.Receipt{Site: "a", Rows: map[string]int{"domains": 1, "logins": 1, "mailboxes": 1, "aliases": 1,
-		"routes": 3, "sources": 2, "smarthosts": 1, "credentials": 1, "tls_policies": 1}}
+		"routes": 3, "sources": 2, "smarthosts": 1, "credentials": 1, "tls_policies": 1, "dkim_keys": 1, "dkim_policies": 1}}
 	if diff := cmp.Diff(want, r); diff != "" {
 		t.Errorf("receipt (-want +got):\n%s", diff)
 	}
@@ -377,7 +380,7 @@ func dump(t *testing.T, f *file) []string {
 
 func tables(t *testing.T, tx *sql.Tx) []string {
 	t.Helper()
-	rows, err := tx.Query(`SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'panelmail_sites_version'`)
+	rows, err := tx.Query(`SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('panelmail_sites_version', 'sqlite_sequence')`)
 	must(t, err)
 	defer rows.Close()
 	var names []string

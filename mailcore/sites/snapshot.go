@@ -25,6 +25,7 @@ type Snapshot struct {
 	credentials  map[string]credentialRow
 	transports   transport.Definitions
 	tls          map[tlsRowKey]transport.TLSPolicy
+	dkim         map[string][]int64 // numbers of the keys that sign
 }
 
 // Format prints the revision alone, whatever the verb: there are passwords
@@ -123,6 +124,7 @@ func load(tx *sql.Tx, before *Snapshot) (*Snapshot, error) {
 		smartHosts:   map[string]smartHostRow{},
 		credentials:  map[string]credentialRow{},
 		tls:          map[tlsRowKey]transport.TLSPolicy{},
+		dkim:         map[string][]int64{},
 	}
 	var routes int64
 	err := tx.QueryRow(`SELECT revision, routes FROM panelmail_sites_version`).Scan(&s.revision, &routes)
@@ -135,7 +137,7 @@ func load(tx *sql.Tx, before *Snapshot) (*Snapshot, error) {
 		return nil, err
 	}
 	for _, part := range []func(*sql.Tx, *Snapshot) error{
-		loadSites, loadUIDs, loadDomains, loadSenderRoutes, loadSources, loadSmartHosts, loadCredentials, loadTLS, loadTransports,
+		loadSites, loadUIDs, loadDomains, loadSenderRoutes, loadSources, loadSmartHosts, loadCredentials, loadTLS, loadTransports, loadDKIM,
 	} {
 		if err := part(tx, s); err != nil {
 			return nil, err

@@ -1,0 +1,134 @@
+package sites
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/panelmail/panelmail/dkim"
+)
+
+var _ dkim.KeyStore = (*Sites)(nil)
+
+// SigningKeys implements [dkim.KeyStore]: the keys of a domain that sign, oldest first.
+// One that has none is signed for by the nearest domain above it that has, unless it, or
+// one between the two, is another site's. Private keys are read from the database once
+// and remembered.
+func (s *Sites) SigningKeys(ctx context.Context, domain string) ([]dkim.Key, error) {
+	snap, err := s.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var keys []dkim.Key
+	for _, id := range snap.signers(domain) {
+		k, err := s.signingKey(ctx, id)
+		if err != nil {
+			return nil, fmt.Errorf("sites: DKIM keys of %s: %w", domain, err)
+		}
+		keys = append(keys, k)
+	}
+	return keys, nil
+}
+
+// signers are the numbers of the keys that sign for a folded domain.
+func (s *Snapshot) signers(domain string) []int64 {
+	if len(s.dkim) == 0 {
+		return nil
+	}
+	site, sited := "", false
+	for name := domain; strings.Contains(name, "."); _, name, _ = strings.Cut(name, ".") {
+		if d, ok := s.domains[name]; ok {
+			if sited && d.Site != site {
+				return nil
+			}
+			site, sited = d.Site, true
+		}
+		if ids := s.dkim[name]; ids != nil {
+			if _, ok := s.domains[name]; sited && !ok {
+				return nil // a key of ours is not for mail of a site
+			}
+			return ids
+		}
+	}
+	return nil
+}
+
+// signingKey reads and parses a private key, or remembers it.
+func (s *Sites) signingKey(ctx context.Context, id int64) (dkim.Key, error) {
+	if k, ok := s.private.get(id); ok {
+		return k, nil
+	}
+	var domain, selector, pem string
+	err := s.db.View(ctx, func(tx *sql.Tx) error {
+		return tx.QueryRow(`SELECT domain, selector, private FROM panelmail_dkim WHERE id = ?`, id).
+			Scan(&domain, &selector, &pem)
+	})
+	if err != nil {
+		return dkim.Key{}, err
+	}
+	k, err := dkim.ParseKey(domain, selector, []byte(pem))
+	if err != nil {
+		return dkim.Key{}, err
+	}
+	s.private.put(id, k)
+	return k, nil
+}
+
+// maxPrivate bounds the private keys that are remembered, of some kilobytes each.
+const maxPrivate = 4096
+
+// privateKeys remembers keys by their number, which is never another's.
+type privateKeys struct {
+	mu   sync.Mutex
+	keys map[int64]dkim.Key
+}
+
+func (p *privateKeys) get(id int64) (dkim.Key, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	k, ok := p.keys[id]
+	return k, ok
+}
+
+func (p *privateKeys) put(id int64, k dkim.Key) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.keys == nil || len(p.keys) >= maxPrivate {
+		p.keys = map[int64]dkim.Key{}
+	}
+	p.keys[id] = k
+}
+
+// keepOnly forgets the keys that sign no more.
+func (p *privateKeys) keepOnly(signing map[string][]int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	was := p.keys
+	p.keys = map[int64]dkim.Key{}
+	for _, ids := range signing {
+		for _, id := range ids {
+			if k, ok := was[id]; ok {
+				p.keys[id] = k
+			}
+		}
+	}
+}
+
+func loadDKIM(tx *sql.Tx, snap *Snapshot) error {
+	rows, err := tx.Query(`SELECT domain, id FROM panelmail_dkim WHERE state = 'signing' ORDER BY id`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var domain string
+		var id int64
+		if err := rows.Scan(&domain, &id); err != nil {
+			return err
+		}
+		snap.dkim[domain] = append(snap.dkim[domain], id)
+	}
+	return rows.Err()
+}
