@@ -107,7 +107,7 @@ func (c *dataCheck) name(what, name string, kind nameKind, required bool) string
 	}
 	name = strings.TrimSuffix(name, ".")
 	if !ascii(name) {
-		if a, err := profile.ToASCII(name); err == nil {
+		if a, ok := toASCII(name); ok {
 			name = a
 		}
 	}

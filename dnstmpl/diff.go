@@ -47,23 +47,39 @@ func (c Change) String() string {
 // compared as tags, whatever blanks are between them. Where published has an alias
 // and, at the same name, what the alias leads to, the latter counts.
 func (z Zone) Diff(published Zone) []Change {
+	want, have := newIndex(z), newIndex(published)
 	var changes []Change
-	var done []group
-	published.Records = distinct(slices.Clone(published.Records))
-	for _, r := range z.Records {
-		if g := groupOf(r); !slices.Contains(done, g) {
-			done = append(done, g)
-			changes = append(changes, fresh(compare(z.in(g), published, g), changes)...)
+	removed := map[Record]bool{}
+	for _, g := range want.order {
+		for _, c := range compare(want, have, g) {
+			if c.Op == Remove && removed[c.Have] {
+				continue
+			}
+			removed[c.Have] = c.Op == Remove
+			changes = append(changes, c)
 		}
 	}
 	return changes
 }
 
-// fresh leaves out what changes remove already.
-func fresh(more, changes []Change) []Change {
-	return slices.DeleteFunc(more, func(m Change) bool {
-		return m.Op == Remove && slices.ContainsFunc(changes, func(c Change) bool { return c.Op == Remove && c.Have == m.Have })
-	})
+// An index finds the records of a zone. Records that are there twice are there once.
+type index struct {
+	order  []group
+	groups map[group][]Record
+	names  map[string][]Record
+}
+
+func newIndex(z Zone) index {
+	x := index{groups: map[group][]Record{}, names: map[string][]Record{}}
+	for _, r := range distinct(slices.Clone(z.Records)) {
+		g := groupOf(r)
+		if len(x.groups[g]) == 0 {
+			x.order = append(x.order, g)
+		}
+		x.groups[g] = append(x.groups[g], r)
+		x.names[r.Name] = append(x.names[r.Name], r)
+	}
+	return x
 }
 
 // A group is the records that answer one question.
@@ -86,20 +102,9 @@ func groupOf(r Record) group {
 	return g
 }
 
-// in is the records of a group.
-func (z Zone) in(g group) []Record {
-	var list []Record
-	for _, r := range z.Records {
-		if groupOf(r) == g {
-			list = append(list, r)
-		}
-	}
-	return list
-}
-
 // compare gives the changes of one group.
-func compare(want []Record, published Zone, g group) []Change {
-	have := published.in(g)
+func compare(wanted, published index, g group) []Change {
+	want, have := wanted.groups[g], published.groups[g]
 	if g.kind == "SPF" && len(have) > 0 && len(want) > 0 {
 		want = []Record{completed(want[0], have)}
 	}
@@ -127,11 +132,11 @@ func compare(want []Record, published Zone, g group) []Change {
 
 // inTheWay removes what may not be beside the records of a group: an alias, or
 // beside an alias anything.
-func inTheWay(published Zone, g group) []Change {
+func inTheWay(published index, g group) []Change {
 	var changes []Change
-	for _, r := range published.Records {
+	for _, r := range published.names[g.name] {
 		switch {
-		case r.Name != g.name || r.Type() == g.typ:
+		case r.Type() == g.typ:
 		case r.Type() == "CNAME":
 			changes = append(changes, Change{Op: Remove, Have: r, Why: fmt.Sprintf("beside an alias %s may not have other data", g.name)})
 		case g.typ == "CNAME":

@@ -58,33 +58,48 @@ func directive(line string) *fault {
 	return nil
 }
 
-var classes = []string{"IN", "HS", "CH"}
-
 // complete checks that TTL, class, type and data are there, in this order.
 func (r reader) complete(line string, list []field) *fault {
-	isClass := func(i int) bool { return i < len(list) && slices.Contains(classes, strings.ToUpper(list[i].text)) }
-	isTTL := func(i int) bool { return i < len(list) && startsWithDigit(list[i].text) }
-	end := len(line)
+	is := func(i int, what func(string) bool) bool {
+		return i < len(list) && !list[i].quoted && what(list[i].text)
+	}
 	name := list[0].text
+	end := field{offset: len(line)}
 	switch {
 	case len(list) == 1:
-		return &fault{end, RuleMissing, "TTL, class, type and data are missing", name + " 3600 IN type data"}
-	case isClass(1) && isTTL(2):
-		return &fault{list[1].offset, RuleLine, "the class stands in front of the TTL", strings.Join([]string{name, list[2].text, list[1].text, "…"}, " ")}
-	case isClass(1):
-		return &fault{list[1].offset, RuleMissing, "the TTL is missing", strings.Join([]string{name, "3600", list[1].text, "…"}, " ")}
-	case !isTTL(1) && knownType(list[1].text):
-		return &fault{list[1].offset, RuleMissing, "TTL and class are missing", strings.Join([]string{name, "3600 IN", list[1].text, "…"}, " ")}
+		return missing(end, "TTL, class, type and data are", name, "3600 IN type data", nil)
+	case is(1, isClass) && is(2, startsWithDigit):
+		bad := missing(list[1], "", name, list[2].raw+" "+list[1].raw, list[3:])
+		bad.rule, bad.text = RuleLine, "the class stands in front of the TTL"
+		return bad
+	case is(1, isClass):
+		return missing(list[1], "the TTL is", name, "3600", list[1:])
+	case is(1, knownType):
+		return missing(list[1], "TTL and class are", name, "3600 IN", list[1:])
 	case len(list) == 2:
-		return &fault{end, RuleMissing, "class, type and data are missing", strings.Join([]string{name, list[1].text, "IN type data"}, " ")}
-	case !isClass(2) && knownType(list[2].text):
-		return &fault{list[2].offset, RuleMissing, "the class is missing", strings.Join([]string{name, list[1].text, "IN", list[2].text, "…"}, " ")}
-	case !isClass(2):
+		return missing(end, "class, type and data are", name, list[1].raw+" IN type data", nil)
+	case is(2, knownType):
+		return missing(list[2], "the class is", name, list[1].raw+" IN", list[2:])
+	case !is(2, isClass):
 		return &fault{list[2].offset, RuleClass, fmt.Sprintf("%.20q is no class", list[2].text), "IN"}
 	case len(list) == 3:
-		return &fault{end, RuleMissing, "type and data are missing", strings.TrimSpace(line) + " type data"}
+		return missing(end, "type and data are", name, list[1].raw+" "+list[2].raw+" type data", nil)
 	}
 	return nil
+}
+
+// missing says what is missing at a field, and writes the line as it should be: the
+// name, what is put in, and the rest.
+func missing(at field, what, name, put string, rest []field) *fault {
+	words := []string{name, put}
+	for _, f := range rest {
+		words = append(words, f.raw)
+	}
+	return &fault{at.offset, RuleMissing, what + " missing", strings.Join(words, " ")}
+}
+
+func isClass(s string) bool {
+	return strings.EqualFold(s, "IN") || strings.EqualFold(s, "HS") || strings.EqualFold(s, "CH")
 }
 
 func (r reader) ttl(f field) (uint32, *fault) {
@@ -157,14 +172,14 @@ func (r reader) fits(rec Record, owner field) *fault {
 	switch v := rec.Value.(type) {
 	case A, AAAA, MX:
 		if text, _ := nameProblem(name, hostOwner); text != "" {
-			return &fault{owner.offset, RuleName, text, "a host name: letters, digits and hyphens"}
+			return &fault{owner.offset, RuleName, text, "a name of letters, digits and hyphens, without underscores"}
 		}
 	case CNAME:
 		if v.Target == rec.Name {
 			return &fault{owner.offset, RuleCNAME, fmt.Sprintf("%s is an alias of itself", rec.Name), "another target"}
 		}
 	case SOA:
-		if rec.Name != r.zone {
+		if rec.Name != r.zone && r.zone != "." {
 			return &fault{owner.offset, RuleName, "SOA belongs to the apex", r.zone}
 		}
 	}

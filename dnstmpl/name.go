@@ -3,6 +3,7 @@ package dnstmpl
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -16,6 +17,9 @@ const (
 	ownerName                 // and a first label "*" (RFC 4592)
 	hostOwner                 // a host name, or one below "*"
 )
+
+// labelRule is what to write instead of most names that are none.
+const labelRule = "labels of letters, digits and hyphens with dots between them"
 
 const (
 	maxName  = 253 // octets without the final dot (RFC 1035 section 2.3.4 counts 255 with lengths)
@@ -32,15 +36,15 @@ var profile = idna.New(
 )
 
 // nameProblem says what is wrong with a name without its final dot, and what to
-// write instead where that is known. "" means nothing is wrong.
+// write instead. text is "" if nothing is wrong.
 func nameProblem(name string, kind nameKind) (text, fix string) {
 	if !ascii(name) {
-		if a, err := profile.ToASCII(name); err == nil && ascii(a) {
+		if a, ok := toASCII(name); ok {
 			if text, _ := nameProblem(a, kind); text == "" {
 				return fmt.Sprintf("%q is not in ASCII", name), a + "."
 			}
 		}
-		return fmt.Sprintf("%q is not a name", name), ""
+		return fmt.Sprintf("%q is not a name", name), labelRule
 	}
 	if len(name) > maxName {
 		return fmt.Sprintf("the name has %d octets; 253 is the most", len(name)), "a shorter name"
@@ -51,7 +55,7 @@ func nameProblem(name string, kind nameKind) (text, fix string) {
 			continue
 		}
 		if text := labelProblem(label, kind); text != "" {
-			return text, ""
+			return text, labelRule
 		}
 	}
 	if last := labels[len(labels)-1]; strings.Trim(last, "0123456789") == "" {
@@ -82,6 +86,15 @@ func labelProblem(label string, kind nameKind) string {
 	return ""
 }
 
+// toASCII makes A-labels of U-labels. ok is false where there are none for it.
+func toASCII(name string) (a string, ok bool) {
+	if !utf8.ValidString(name) {
+		return "", false
+	}
+	a, err := profile.ToASCII(name)
+	return a, err == nil && ascii(a)
+}
+
 func ascii(s string) bool {
 	for i := range len(s) {
 		if s[i] >= 0x80 {
@@ -93,5 +106,5 @@ func ascii(s string) bool {
 
 // within reports whether an absolute name is zone or below it; both in lower case.
 func within(name, zone string) bool {
-	return name == zone || strings.HasSuffix(name, "."+zone)
+	return zone == "." || name == zone || strings.HasSuffix(name, "."+zone)
 }

@@ -1,6 +1,9 @@
 package dnstmpl
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Limits of rendering. They are far above what a zone for mail needs, and low enough
 // that no template keeps a processor or memory busy.
@@ -24,6 +27,28 @@ func (p place) after(text []byte) place {
 		}
 	}
 	return p
+}
+
+// A sourceText is the offsets at which the lines of a text begin.
+type sourceText []int
+
+func newSource(text string) sourceText {
+	lines := sourceText{0}
+	for i := range len(text) {
+		if text[i] == '\n' {
+			lines = append(lines, i+1)
+		}
+	}
+	return lines
+}
+
+// place is where the octet at an offset stands.
+func (s sourceText) place(offset int) place {
+	i, found := slices.BinarySearch(s, offset)
+	if !found {
+		i--
+	}
+	return place{i + 1, offset - s[i] + 1}
 }
 
 // An output takes what a template writes and knows of each octet where in the
@@ -81,20 +106,35 @@ func (o *output) write(s segment, text []byte) error {
 	return nil
 }
 
-// placeOf says where in the template the octet at an offset is from; segments are
-// looked at from hint on. It returns a hint for higher offsets.
-func (o *output) placeOf(offset, hint int) (place, int) {
-	for hint+1 < len(o.segments) && o.segments[hint+1].offset <= offset {
-		hint++
+// A cursor finds the place in the template of octets of an output, one behind the
+// other.
+type cursor struct {
+	out     *output
+	segment int   // that the last octet asked for is in
+	offset  int   // of that octet
+	at      place // of that octet
+}
+
+// place says where in the template the octet at an offset is from. Offsets do not
+// go back.
+func (c *cursor) place(offset int) place {
+	segments := c.out.segments
+	if len(segments) == 0 {
+		return place{}
 	}
-	if hint >= len(o.segments) {
-		return place{}, hint
+	if c.offset == 0 {
+		c.at = segments[0].from
 	}
-	s := o.segments[hint]
-	if !s.literal {
-		return s.from, hint
+	for c.segment+1 < len(segments) && segments[c.segment+1].offset <= offset {
+		c.segment++
+		c.offset, c.at = segments[c.segment].offset, segments[c.segment].from
 	}
-	return s.from.after(o.text[s.offset:min(offset, len(o.text))]), hint
+	if segments[c.segment].literal {
+		end := min(offset, len(c.out.text))
+		c.at = c.at.after(c.out.text[c.offset:end])
+		c.offset = end
+	}
+	return c.at
 }
 
 func limit(at place, text string) Problem {

@@ -42,42 +42,70 @@ type Value interface {
 
 // The record types. RFC 1035 section 3.3 has those that name no other.
 type (
-	A    struct{ Addr netip.Addr } // Addr is IPv4
-	AAAA struct{ Addr netip.Addr } // Addr is IPv6 (RFC 3596)
+	A struct {
+		Addr netip.Addr `json:"addr"` // IPv4
+	}
+	AAAA struct {
+		Addr netip.Addr `json:"addr"` // IPv6 (RFC 3596)
+	}
 	// CAA says which authority may issue certificates (RFC 8659).
 	CAA struct {
-		Flags uint8
-		Tag   string
-		Value string
+		Flags uint8  `json:"flags"`
+		Tag   string `json:"tag"`
+		Value string `json:"value"`
 	}
-	CNAME struct{ Target string }
-	DNAME struct{ Target string } // RFC 6672
-	HINFO struct{ CPU, OS string }
-	MX    struct {
-		Preference uint16
-		Host       string // "." with preference 0: no mail here (RFC 7505)
+	CNAME struct {
+		Target string `json:"target"`
+	}
+	// DNAME is an alias of everything below a name (RFC 6672).
+	DNAME struct {
+		Target string `json:"target"`
+	}
+	HINFO struct {
+		CPU string `json:"cpu"`
+		OS  string `json:"os"`
+	}
+	MX struct {
+		Preference uint16 `json:"preference"`
+		Host       string `json:"host"` // "." with preference 0: no mail here (RFC 7505)
 	}
 	// NAPTR is a rewriting rule (RFC 3403).
 	NAPTR struct {
-		Order, Preference       uint16
-		Flags, Service, Pattern string
-		Replacement             string
+		Order       uint16 `json:"order"`
+		Preference  uint16 `json:"preference"`
+		Flags       string `json:"flags"`
+		Service     string `json:"service"`
+		Pattern     string `json:"pattern"`
+		Replacement string `json:"replacement"` // "." for none
 	}
-	NS  struct{ Host string }
-	PTR struct{ Target string }
+	NS struct {
+		Host string `json:"host"`
+	}
+	PTR struct {
+		Target string `json:"target"`
+	}
 	SOA struct {
-		Primary, Mailbox                        string
-		Serial, Refresh, Retry, Expire, Minimum uint32
+		Primary string `json:"primary"`
+		Mailbox string `json:"mailbox"`
+		Serial  uint32 `json:"serial"`
+		Refresh uint32 `json:"refresh"` // seconds, as the next three
+		Retry   uint32 `json:"retry"`
+		Expire  uint32 `json:"expire"`
+		Minimum uint32 `json:"minimum"`
 	}
 	// SRV names the host of a service (RFC 2782).
 	SRV struct {
-		Priority, Weight, Port uint16
-		Target                 string // ".": not offered
+		Priority uint16 `json:"priority"`
+		Weight   uint16 `json:"weight"`
+		Port     uint16 `json:"port"`
+		Target   string `json:"target"` // ".": not offered
 	}
 	// TLSA binds a certificate to a name (RFC 6698).
 	TLSA struct {
-		Usage, Selector, Matching uint8
-		Data                      string // in lower-case hexadecimal digits
+		Usage    uint8  `json:"usage"`
+		Selector uint8  `json:"selector"`
+		Matching uint8  `json:"matching"`
+		Data     string `json:"data"` // in lower-case hexadecimal digits
 	}
 	// TXT is text, any octets. How it was cut into strings of up to 255 octets is
 	// not kept: those who read such records join them (RFC 7208 section 3.3).

@@ -79,13 +79,13 @@ func plainField(line string, start int) (field, *fault) {
 		case c == '(' || c == ')':
 			return field{}, &fault{end, RuleLine, "parentheses continue a record on other lines: a record is one line here", "it on one line, and text with parentheses in quotes"}
 		case c == ';':
-			return field{}, &fault{end, RuleLine, "the semicolon begins a comment: the rest of the line would be lost", `text in quotes, "like this"; or a blank in front of a comment`}
+			return field{}, &fault{end, RuleLine, "the semicolon begins a comment: the rest of the line would be lost", "text in quotes, or a blank in front of a comment"}
 		case c == '"':
 			return field{}, &fault{end, RuleLine, "a quote inside a word", "a blank in front of the string in quotes"}
 		case c == '\\':
 			return field{}, &fault{end, RuleLine, "a backslash outside of quotes", "text in quotes; names need no backslash"}
 		case c < ' ' || c == 0x7f:
-			return field{}, &fault{end, RuleLine, fmt.Sprintf("a control character, %q", string(rune(c))), ""}
+			return field{}, &fault{end, RuleLine, fmt.Sprintf("a control character, %q", string(rune(c))), "nothing in its place, or text in quotes with \\DDD for it"}
 		}
 		end++
 	}

@@ -41,7 +41,7 @@ func parseText(text string) (textBody, error) {
 	if err != nil {
 		return textBody{}, textProblem(err)
 	}
-	m := marker{source: text}
+	m := marker{source: newSource(text)}
 	for _, part := range t.Templates() {
 		m.calls = map[string]bool{}
 		m.list(part.Root)
@@ -98,7 +98,7 @@ func (w *textWriter) Write(p []byte) (int, error) {
 // A marker puts the calls of step into a parsed template, and looks at which
 // functions and templates it calls.
 type marker struct {
-	source   string
+	source   sourceText
 	problems Problems
 	calls    map[string]bool
 	edges    []edge
@@ -108,10 +108,6 @@ type marker struct {
 type edge struct {
 	name  string
 	calls map[string]bool
-}
-
-func (m *marker) place(pos parse.Pos) place {
-	return place{1, 1}.after([]byte(m.source[:min(int(pos), len(m.source))]))
 }
 
 // list marks the nodes of a list. An empty list gets one call: the rounds of a loop
@@ -181,7 +177,7 @@ func (m *marker) argument(n parse.Node) int {
 		return 1 + m.argument(n.Node)
 	case *parse.IdentifierNode:
 		if !slices.Contains(functionNames(), n.Ident) {
-			at := m.place(n.Pos)
+			at := m.source.place(int(n.Pos))
 			m.problems = append(m.problems, Problem{
 				Line: at.line, Column: at.column, Rule: RuleSyntax,
 				Text: fmt.Sprintf("the function %q is not one that templates have", n.Ident),
@@ -194,7 +190,7 @@ func (m *marker) argument(n parse.Node) int {
 
 // call is a call of step.
 func (m *marker) call(pos parse.Pos, cost int, literal bool) parse.Node {
-	at := m.place(pos)
+	at := m.source.place(int(pos))
 	number := func(n int) parse.Node {
 		return &parse.NumberNode{NodeType: parse.NodeNumber, Pos: pos, IsInt: true, Int64: int64(n), Text: strconv.Itoa(n)}
 	}

@@ -7,52 +7,124 @@ import (
 
 // together checks records against one another. from says where each comes from.
 func together(z Zone, from []source) Problems {
-	var problems Problems
-	add := func(i int, rule Rule, fix, format string, args ...any) {
-		problems = append(problems, from[i].problem(rule, fmt.Sprintf(format, args...), fix))
-	}
-	first := map[string]int{}      // by owner
-	sets := map[[2]string]int{}    // by owner and type
-	singles := map[[2]string]int{} // by owner and kind of text
-	alias := map[string]int{}
+	c := company{zone: z, from: from, aliases: map[string]int{}, subtrees: map[string]int{}}
+	c.sets()
+	c.singles()
+	c.apexAndAliases()
 	for i, r := range z.Records {
-		typ := r.Type()
-		if _, ok := first[r.Name]; !ok {
-			first[r.Name] = i
+		c.beside(i, r)
+		c.below(i, r)
+		c.host(i, r)
+	}
+	return c.problems
+}
+
+// A company is records that have to bear one another.
+type company struct {
+	zone     Zone
+	from     []source       // of each record
+	aliases  map[string]int // the CNAME record of a name
+	subtrees map[string]int // the DNAME record of a name
+	problems Problems
+}
+
+// add reports a problem of record i.
+func (c *company) add(i int, rule Rule, fix, format string, args ...any) {
+	bad := fault{0, rule, fmt.Sprintf(format, args...), fix}
+	c.problems = append(c.problems, bad.problem(c.from[i].at, c.from[i].line))
+}
+
+// line is the line of record i.
+func (c *company) line(i int) int { return c.from[i].at.line }
+
+// sets checks that the records of one name and type have one TTL (RFC 2181 section
+// 5.2).
+func (c *company) sets() {
+	first := map[[2]string]int{}
+	for i, r := range c.zone.Records {
+		set := [2]string{r.Name, r.Type()}
+		j, ok := first[set]
+		if !ok {
+			first[set] = i
+			continue
 		}
-		if j, ok := sets[[2]string{r.Name, typ}]; !ok {
-			sets[[2]string{r.Name, typ}] = i
-		} else if ttl := z.Records[j].TTL; ttl != r.TTL {
-			add(i, RuleTTL, fmt.Sprintf("%d in all of them", ttl), "the records %s %s have different TTLs, %d in line %d and %d here", r.Name, typ, ttl, from[j].at.line, r.TTL)
+		if ttl := c.zone.Records[j].TTL; ttl != r.TTL {
+			c.add(i, RuleTTL, fmt.Sprintf("%d in all of them", ttl),
+				"the %s records of %s have different TTLs, %d in line %d and %d here", r.Type(), r.Name, ttl, c.line(j), r.TTL)
 		}
-		if kind := onlyOne(r); kind != "" {
-			key := [2]string{r.Name, kind}
-			if j, ok := singles[key]; ok {
-				add(i, RuleDuplicate, "one record that says what both say", "a second %s record at %s, after line %d: with two of them neither counts", kind, r.Name, from[j].at.line)
+	}
+}
+
+// singles checks what may be at a name once. The same record twice is a mistake in
+// the template too, though one of them would be left of it.
+func (c *company) singles() {
+	first := map[[2]string]int{}
+	for i, r := range c.zone.Records {
+		kind := onlyOne(r)
+		if kind == "" {
+			continue
+		}
+		if j, ok := first[[2]string{r.Name, kind}]; ok {
+			c.add(i, RuleDuplicate, "one record that says what both say",
+				"a second %s record at %s, after line %d: with two of them neither counts", kind, r.Name, c.line(j))
+			continue
+		}
+		first[[2]string{r.Name, kind}] = i
+	}
+}
+
+// apexAndAliases finds the aliases, and checks where they are.
+func (c *company) apexAndAliases() {
+	for i, r := range c.zone.Records {
+		switch r.Value.(type) {
+		case DNAME:
+			c.subtrees[r.Name] = i
+		case CNAME:
+			j, ok := c.aliases[r.Name]
+			if ok && c.zone.Records[j].Value != r.Value {
+				c.add(i, RuleCNAME, "one of them", "a second CNAME record at %s, after line %d", r.Name, c.line(j))
+				continue
 			}
-			singles[key] = i
-		}
-		if typ == "CNAME" {
-			if r.Name == z.Name {
-				add(i, RuleCNAME, "A and AAAA records", "an alias at the apex %s: SOA and NS are there already", r.Name)
-			}
-			if j, ok := alias[r.Name]; ok && z.Records[j] != r {
-				add(i, RuleCNAME, "one of them", "a second CNAME record at %s, after line %d", r.Name, from[j].at.line)
-			} else {
-				alias[r.Name] = i
+			c.aliases[r.Name] = i
+			if r.Name == c.zone.Name {
+				c.add(i, RuleCNAME, "A and AAAA records", "an alias at the apex %s: SOA and NS are there already", r.Name)
 			}
 		}
 	}
-	for i, r := range z.Records {
-		if j, ok := alias[r.Name]; ok && r.Type() != "CNAME" {
-			add(i, RuleCNAME, "either the alias or the other records", "%s is an alias in line %d: no other data may be beside it", r.Name, from[j].at.line)
-		}
-		host := hostOf(r)
-		if j, ok := alias[host]; ok {
-			add(i, RuleCNAME, strings.TrimSuffix(z.Records[j].Value.String(), ".")+".", "the host %s is an alias in line %d, where an %s record needs a host with addresses (RFC 2181 section 10.3)", host, from[j].at.line, r.Type())
-		}
+}
+
+// beside checks that a record is not where an alias is (RFC 1034 section 3.6.2).
+func (c *company) beside(i int, r Record) {
+	if j, ok := c.aliases[r.Name]; ok && r.Type() != "CNAME" {
+		c.add(i, RuleCNAME, "either the alias or the other records",
+			"%s is an alias in line %d: no other data may be beside it", r.Name, c.line(j))
 	}
-	return problems
+}
+
+// below checks that a record is not below a DNAME (RFC 6672 section 2.4).
+func (c *company) below(i int, r Record) {
+	for name := r.Name; name != c.zone.Name; {
+		_, parent, found := strings.Cut(name, ".")
+		if !found {
+			return
+		}
+		if j, ok := c.subtrees[parent]; ok {
+			c.add(i, RuleCNAME, "it at the place that "+parent+" leads to",
+				"%s is below %s, which is an alias with everything below it in line %d", r.Name, parent, c.line(j))
+			return
+		}
+		name = parent
+	}
+}
+
+// host checks that a host that must have addresses is no alias (RFC 2181 section
+// 10.3, RFC 2782).
+func (c *company) host(i int, r Record) {
+	host := hostOf(r)
+	if j, ok := c.aliases[host]; ok && host != "" {
+		c.add(i, RuleCNAME, c.zone.Records[j].Value.String(),
+			"the host %s is an alias in line %d, and %s wants a host with addresses", host, c.line(j), r.Type())
+	}
 }
 
 // onlyOne says of which kind a record is if a second one of the same kind at the

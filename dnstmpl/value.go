@@ -56,7 +56,7 @@ func knownType(typ string) bool { return shape(strings.ToUpper(typ)) != "" }
 func (v *values) read() (Value, *fault) {
 	value := v.value()
 	if v.bad == nil && v.next < len(v.list) {
-		v.fail(v.list[v.next], "the data ends here, or a record of its own on a line of its own", "too much data for %s", v.typ)
+		v.fail(v.list[v.next], "one "+v.typ+" record a line", "too much data for %s", v.typ)
 	}
 	if v.bad != nil {
 		return nil, v.bad
@@ -191,7 +191,7 @@ func (v *values) mx() Value {
 	}
 	mx := MX{uint16(v.number(16)), v.nameOrRoot(hostName)}
 	if v.bad == nil && mx.Host == "." && mx.Preference != 0 {
-		v.fail(v.list[0], "MX 0 .", "the exchanger \".\" has preference 0 (RFC 7505)")
+		v.fail(v.list[0], "MX 0 .", "the exchanger \".\" stands for no mail and has preference 0 (RFC 7505)")
 	}
 	return mx
 }

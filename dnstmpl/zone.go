@@ -16,7 +16,7 @@ type Zone struct {
 // held to. Problems name file. name is the zone. SOA and NS records are allowed, so
 // that what a name server has can be read.
 func ParseZone(file, name, text string) (Zone, error) {
-	d, problems := Data{Zone: name, Provider: Provider{Types: append(DefaultTypes(), "PTR")}}.checked()
+	d, problems := Data{Zone: name, Provider: everyType()}.checked()
 	z := Zone{}
 	if len(problems) == 0 {
 		out := &output{text: []byte(text), segments: []segment{{0, place{1, 1}, true}}}
@@ -31,6 +31,9 @@ func ParseZone(file, name, text string) (Zone, error) {
 	return z, nil
 }
 
+// everyType is a provider that takes all types that there are here.
+func everyType() Provider { return Provider{Types: append(DefaultTypes(), "PTR")} }
+
 // String is the zone as text, one record a line, as [Record.String] has it. A name
 // server needs SOA and NS records beside them.
 func (z Zone) String() string {
@@ -42,44 +45,39 @@ func (z Zone) String() string {
 	return b.String()
 }
 
+// maxProblems is how many problems are reported at most. Whoever has more has one.
+const maxProblems = 100
+
 // readZone makes records of what a template wrote.
 func readZone(out *output, d Data) (Zone, Problems) {
 	z := Zone{Name: d.Zone + "."}
 	r := reader{zone: z.Name, provider: d.Provider}
+	cursor := cursor{out: out}
 	var problems Problems
 	var from []source
-	var hint int
 	offset := 0
 	for raw := range bytes.Lines(out.text) {
 		line := strings.TrimRight(string(raw), "\r\n")
 		rec, class, bad := r.line(line)
 		switch {
 		case bad != nil:
-			var at place
-			at, _ = out.placeOf(offset+bad.offset, hint)
-			problems = append(problems, bad.problem(at, line))
+			problems = append(problems, bad.problem(cursor.place(offset+bad.offset), line))
 		case class == "IN":
-			var at place
-			at, hint = out.placeOf(offset, hint)
 			z.Records = append(z.Records, rec)
-			from = append(from, source{at, line})
+			from = append(from, source{cursor.place(offset), line})
 		}
 		offset += len(raw)
 	}
 	problems = append(problems, together(z, from)...)
 	slices.SortStableFunc(problems, func(a, b Problem) int { return a.Line - b.Line })
 	z.Records = distinct(z.Records)
-	return z, problems
+	return z, problems[:min(len(problems), maxProblems)]
 }
 
 // A source is where a record comes from.
 type source struct {
 	at   place
 	line string
-}
-
-func (s source) problem(rule Rule, text, fix string) Problem {
-	return (&fault{0, rule, text, fix}).problem(s.at, s.line)
 }
 
 func (f *fault) problem(at place, line string) Problem {
