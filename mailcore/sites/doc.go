@@ -40,5 +40,5 @@
 // Passwords of logins are stored as argon2id hashes (bcrypt hashes made
 // elsewhere are verified too) and never read back. Passwords for smart hosts
 // have to be stored as they are: keep the file private, as the queue does for
-// files it makes. No listing, error or printed value holds one.
+// files it makes. So have secrets of SRS. No listing, error or printed value holds one.
 package sites

@@ -214,6 +214,7 @@ func fill(t *testing.T, s *sites.Sites, name string, uid int, ip string) {
 		s.SetTLSPolicy(ctx, sites.TLSPolicy{Key: domain, Level: transport.TLSEncrypt}),
 		s.SetTLSPolicy(ctx, sites.TLSPolicy{Site: name, Key: "far.example", Level: transport.TLSSecure}),
 		s.SetTemplate(ctx, sites.Template{Site: name, Name: "mail.tmpl", Syntax: sites.GoTemplate, Text: "of " + name}),
+		rotateTwice(ctx, s, name),
 	)
 	_, err := s.GenerateDKIM(ctx, sites.DKIMPolicy{Domain: domain, Algorithms: []dkim.Algorithm{dkim.Ed25519}})
 	must(t, err)
@@ -233,7 +234,7 @@ func TestRemovingASiteLeavesNothingOfItAndEverythingElse(t *testing.T) {
 	r, err := s.RemoveSite(ctx, "gone", "the panel")
 	must(t, err)
 	want := sites.Receipt{Site: "gone", Rows: map[string]int{"uids": 1, "domains": 3, "logins": 2, "mailboxes": 1, "aliases": 2,
-		"relay_recipients": 2, "routes": 3, "sources": 3, "smarthosts": 2, "credentials": 1, "tls_policies": 2, "templates": 1, "dkim_keys": 1, "dkim_policies": 1}}
+		"relay_recipients": 2, "routes": 3, "sources": 3, "smarthosts": 2, "credentials": 1, "tls_policies": 2, "templates": 1, "srs_secrets": 2, "dkim_keys": 1, "dkim_policies": 1}}
 	if diff := cmp.Diff(want, count); diff != "" {
 		t.Errorf("counted before (-want +got):\n%s", diff)
 	}

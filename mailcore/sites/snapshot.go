@@ -25,7 +25,8 @@ type Snapshot struct {
 	credentials  map[string]credentialRow
 	transports   transport.Definitions
 	tls          map[tlsRowKey]transport.TLSPolicy
-	dkim         map[string][]int64 // numbers of the keys that sign
+	dkim         map[string][]int64     // numbers of the keys that sign
+	secrets      map[string][]srsSecret // of a ring, those that were made last first
 }
 
 // Format prints the revision alone, whatever the verb: there are passwords
@@ -125,6 +126,7 @@ func load(tx *sql.Tx, before *Snapshot) (*Snapshot, error) {
 		credentials:  map[string]credentialRow{},
 		tls:          map[tlsRowKey]transport.TLSPolicy{},
 		dkim:         map[string][]int64{},
+		secrets:      map[string][]srsSecret{},
 	}
 	var routes int64
 	err := tx.QueryRow(`SELECT revision, routes FROM panelmail_sites_version`).Scan(&s.revision, &routes)
@@ -137,7 +139,7 @@ func load(tx *sql.Tx, before *Snapshot) (*Snapshot, error) {
 		return nil, err
 	}
 	for _, part := range []func(*sql.Tx, *Snapshot) error{
-		loadSites, loadUIDs, loadDomains, loadSenderRoutes, loadSources, loadSmartHosts, loadCredentials, loadTLS, loadTransports, loadDKIM,
+		loadSites, loadUIDs, loadDomains, loadSenderRoutes, loadSources, loadSmartHosts, loadCredentials, loadTLS, loadTransports, loadDKIM, loadSRS,
 	} {
 		if err := part(tx, s); err != nil {
 			return nil, err
