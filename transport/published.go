@@ -58,7 +58,8 @@ const (
 	StatusLame        ServerStatus = "lame"        // the server does not serve the zone: no authority, or REFUSED
 	StatusFailed      ServerStatus = "failed"      // SERVFAIL
 	StatusTimeout     ServerStatus = "timeout"     // no answer in time
-	StatusUnreachable ServerStatus = "unreachable" // no address, or no way to it
+	StatusUnreachable ServerStatus = "unreachable" // no address, or nothing answers there
+	StatusNoRoute     ServerStatus = "no route"    // this machine has no way to it, as without IPv6
 	StatusBroken      ServerStatus = "broken"      // any other code, or what is no answer
 	StatusNoZone      ServerStatus = "no zone"     // which servers to ask could not be found out
 )
@@ -129,6 +130,20 @@ func (p Publication) leaves(name string, path []string) []ServerAnswer {
 // The publications are in the order of the questions. The error is that of ctx, or says
 // which question is none; whatever servers did is in the answers.
 func (r *DNS) Published(ctx context.Context, questions ...DNSQuestion) ([]Publication, error) {
+	in := inquiry{dns: r, room: make(chan struct{}, maxAsked)}
+	return in.all(ctx, questions, in.name)
+}
+
+// Resolved is [DNS.Published] of the recursive servers, for where the authoritative ones
+// are not to be had: what they remember may be old. Each name has one answer, without
+// the name of a server.
+func (r *DNS) Resolved(ctx context.Context, questions ...DNSQuestion) ([]Publication, error) {
+	in := inquiry{dns: r, room: make(chan struct{}, maxAsked)}
+	return in.all(ctx, questions, in.resolved)
+}
+
+// all answers questions, name by name.
+func (in *inquiry) all(ctx context.Context, questions []DNSQuestion, name nameAsker) ([]Publication, error) {
 	found := make([]Publication, len(questions))
 	for i, q := range questions {
 		if err := q.check(); err != nil {
@@ -136,9 +151,8 @@ func (r *DNS) Published(ctx context.Context, questions ...DNSQuestion) ([]Public
 		}
 		found[i].Question = q
 	}
-	in := inquiry{dns: r, room: make(chan struct{}, maxAsked)}
 	each(questions, func(i int, q DNSQuestion) {
-		found[i].Names = in.names(ctx, dns.CanonicalName(q.Name), dns.StringToType[strings.ToUpper(q.Type)])
+		found[i].Names = followed(ctx, dns.CanonicalName(q.Name), dns.StringToType[strings.ToUpper(q.Type)], name)
 	})
 	return found, ctx.Err()
 }

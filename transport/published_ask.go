@@ -51,13 +51,16 @@ func (q DNSQuestion) check() error {
 	return nil
 }
 
-// names asks about a name and about those that its aliases lead to.
-func (in *inquiry) names(ctx context.Context, name string, kind uint16) []PublishedName {
+// A nameAsker asks about one name.
+type nameAsker func(ctx context.Context, name string, kind uint16) PublishedName
+
+// followed asks about a name and about those that its aliases lead to.
+func followed(ctx context.Context, name string, kind uint16, ask nameAsker) []PublishedName {
 	all := []PublishedName{}
 	waiting := []string{name}
 	for len(waiting) > 0 && len(all) <= maxAliases {
 		name, waiting = waiting[0], waiting[1:]
-		found := in.name(ctx, name, kind)
+		found := ask(ctx, name, kind)
 		all = append(all, found)
 		for _, a := range found.Answers {
 			next := dns.CanonicalName(a.Alias)
@@ -88,16 +91,33 @@ func (in *inquiry) name(ctx context.Context, name string, kind uint16) Published
 		}
 		answers[i].Name = found.Name
 	})
-	found.Answers = withoutNoWay(answers)
+	found.Answers = withoutNoRoute(answers)
 	return found
 }
 
-// withoutNoWay leaves out the addresses that this machine has no way to, as where it has
-// no IPv6, if the server answered at another.
-func withoutNoWay(answers []ServerAnswer) []ServerAnswer {
+// resolved asks the recursive servers about one name.
+func (in *inquiry) resolved(ctx context.Context, name string, kind uint16) PublishedName {
+	in.room <- struct{}{}
+	defer func() { <-in.room }()
+	a := ServerAnswer{Name: plainName(name)}
+	m, server, err := in.dns.ask(ctx, name, kind)
+	if at, err := netip.ParseAddrPort(server); err == nil {
+		a.Addr = at.Addr()
+	}
+	if err != nil {
+		a.Status, a.Detail = StatusNoZone, detailOf(err)
+	} else {
+		a.take(name, kind, m)
+	}
+	return PublishedName{Name: a.Name, Answers: []ServerAnswer{a}}
+}
+
+// withoutNoRoute leaves out the addresses that this machine has no way to if the server
+// has others.
+func withoutNoRoute(answers []ServerAnswer) []ServerAnswer {
 	return slices.DeleteFunc(slices.Clone(answers), func(a ServerAnswer) bool {
-		return a.Status == StatusUnreachable && a.Addr.IsValid() && slices.ContainsFunc(answers, func(b ServerAnswer) bool {
-			return b.Server == a.Server && b.Status != StatusUnreachable
+		return a.Status == StatusNoRoute && slices.ContainsFunc(answers, func(b ServerAnswer) bool {
+			return b.Server == a.Server && b.Status != StatusNoRoute
 		})
 	})
 }
@@ -228,6 +248,8 @@ func failure(err error) (ServerStatus, string) {
 		return StatusTimeout, "it does not answer"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return StatusUnreachable, "nothing answers at its address: connection refused"
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EAFNOSUPPORT):
+		return StatusNoRoute, "this machine has no way to its address"
 	case errors.As(err, &op):
 		return StatusUnreachable, reason(err)
 	}

@@ -110,6 +110,7 @@ func TestTheTroublesOfAuthoritativeServersAreToldApart(t *testing.T) {
 		transporttest.ServFail: "failed, it answers SERVFAIL",
 		transporttest.Silent:   "timeout, it does not answer",
 		transporttest.Closed:   "unreachable, nothing answers at its address: connection refused",
+		transporttest.NoRoute:  "no route, this machine has no way to its address",
 		transporttest.Garbled:  "broken, what it sends is no answer: dns: short read",
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -155,6 +156,48 @@ func TestAServerThatOnlyTheZoneAboveNamesIsAskedToo(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", d)
 		}
 	})
+}
+
+func TestAnAddressWithoutARouteIsPassedOverIfTheServerHasAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		names := zoneWorld()
+		names.Serve("192.0.2.21", "other.test.", "other.test. 60 IN SOA ns.other.test. x. 1 60 60 60 60", "other.test. 60 IN NS ns.other.test.",
+			"ns.other.test. 60 IN A 192.0.2.21", "ns2.other.test. 60 IN A 192.0.2.12", "ns2.other.test. 60 IN AAAA 2001:db8::12")
+		names.Fault("2001:db8::12", transporttest.NoRoute)
+		want := []string{
+			"x.test in x.test: ns1.x.test[192.0.2.11] no data",
+			"x.test in x.test: ns2.other.test[192.0.2.12] no data",
+		}
+		if d := cmp.Diff(want, told(publication(t, names, "x.test", "SRV"))); d != "" {
+			t.Errorf("(-want +got):\n%s", d)
+		}
+	})
+}
+
+func TestWhatTheRecursiveServersSayCanBeHadAsWell(t *testing.T) {
+	for question, want := range map[string][]string{
+		"x.test MX":      {"x.test in : [192.0.2.53] found, x.test 300 MX 10 Mail.x.test."},
+		"gone.x.test MX": {"gone.x.test in : [192.0.2.53] no name"},
+		"s1._domainkey.x.test TXT": {
+			"s1._domainkey.x.test in : [192.0.2.53] alias, s1.provider.test",
+			`s1.provider.test in : [192.0.2.53] found, s1.provider.test 60 TXT "v=DKIM1; p=abc"`},
+		"down.test MX": {"down.test in : [] no zone, server answered SERVFAIL"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			name, kind, _ := strings.Cut(question, " ")
+			names := zoneWorld()
+			if name == "down.test" {
+				names.Fault("192.0.2.2", transporttest.Lame)
+			}
+			all, err := names.Resolver().Resolved(t.Context(), transport.DNSQuestion{Name: name, Type: kind})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(want, told(all[0])); d != "" {
+				t.Errorf("%s (-want +got):\n%s", question, d)
+			}
+		})
+	}
 }
 
 func TestWhereNoServersAreKnownThatIsTheAnswer(t *testing.T) {

@@ -25,7 +25,8 @@ const (
 	Hearsay           // it has the answers and no authority
 	ServFail
 	Silent
-	Closed // connections are refused
+	Closed  // connections are refused
+	NoRoute // there is no way to it
 	Garbled
 )
 
@@ -124,6 +125,8 @@ func (n *Names) noWay(at netip.AddrPort) error {
 		return nil
 	case s == nil || at.Port() != 53:
 		return syscall.EHOSTUNREACH
+	case s.fault == NoRoute:
+		return syscall.ENETUNREACH
 	case s.fault == Closed:
 		return syscall.ECONNREFUSED
 	}
