@@ -36,6 +36,7 @@ func (s *Server) Forward(ctx context.Context, m Message) (id string, err error) 
 // forwardDraft checks the envelope of a message that is sent on.
 func (s *desk) forwardDraft(ctx context.Context, m Message) (*draft, error) {
 	d, problems := draftOf(&m, transport.ViaForward)
+	d.request.fingerprint = fmt.Appendf(d.request.fingerprint, " sent on for %q", m.ReceivedFor)
 	if err := s.siteMaySend(ctx, m.Site, ""); err != nil {
 		return nil, errors.Join(append(problems, err)...)
 	}

@@ -56,11 +56,12 @@ func (g *gate) rcpt(ctx context.Context, d *draft, to string) (relay bool, err e
 	if q.Recipient = to; !strings.Contains(to, "@") && d.ours {
 		q.Recipient = to + "@" + g.desk.config.Origin
 	}
+	a, err := address.Parse(to)
+	q.Rewritten = isRewritten(a.Local)
 	v := g.desk.policy.AtRcpt(ctx, &g.session, q)
 	if err := refusal(v); err != nil {
 		return false, err
 	}
-	a, err := address.Parse(to)
 	return v.Relay && err == nil && !a.Routed(), nil
 }
 

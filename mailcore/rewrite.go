@@ -71,7 +71,7 @@ func (x *expansion) reverse(ctx context.Context, a address.Address, p place) err
 	}
 	original, err := x.author(ctx, a, p)
 	switch {
-	case errors.Is(err, srs.ErrHash) && p == relayed:
+	case errors.Is(err, srs.ErrHash) && p == relayed && !a.Routed():
 		return x.lookUp(ctx, a, p)
 	case errors.Is(err, srs.ErrHash), errors.Is(err, srs.ErrExpired):
 		watch.guessed(forwarding.WrongAddresses, client)

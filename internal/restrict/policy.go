@@ -72,6 +72,10 @@ type Request struct {
 	Sender    string // reverse-path; "" is the null one
 	Recipient string // forward-path; "" at DATA
 	Pipelined bool   // it sends what it should not send yet
+
+	// Rewritten says that Recipient may be what SRS made of a reverse-path, which
+	// the desk will see. Then %, ! and @ in it are the author's, and no route.
+	Rewritten bool
 }
 
 // A Verdict is the decision about a request.

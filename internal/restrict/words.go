@@ -83,7 +83,7 @@ func domainOf(path string) (a address.Address, domain string) {
 // authDestination reports whether mail for the recipient is taken from anybody.
 func (r *run) authDestination(ctx context.Context) (bool, error) {
 	a, domain := domainOf(r.request.Recipient)
-	if domain == "" || a.Routed() {
+	if domain == "" || a.Routed() && !r.request.Rewritten {
 		return false, nil
 	}
 	return r.session.Desk.Ours(ctx, domain)
