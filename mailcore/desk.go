@@ -40,7 +40,7 @@ func (s *Server) newDesk(config Config, was *desk) (*desk, error) {
 		d.auth = siteLogins(s.sites, config.Realm)
 	}
 	if d.secrets = config.Forwarding.Secrets; d.secrets == nil {
-		d.secrets, _ = any(s.sites).(SecretRing)
+		d.secrets = s.sites
 	}
 	switch {
 	case d.tls != nil:

@@ -25,7 +25,7 @@ func received(site, receivedFor, from string, to ...string) mailcore.Message {
 
 func TestForwardSendsOnUnderADomainOfWhoForwards(t *testing.T) {
 	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
-		r := newRelayed(t, lab, mailcore.Config{Forwarding: mailcore.Forwarding{Secrets: ringOf("secret")}})
+		r := newRelayed(t, lab, mailcore.Config{})
 		addSite(t, r.srv, "two", "zwei.example", "eins.example")
 		addSite(t, r.srv, "none")
 		for _, tt := range []struct{ what, site, receivedFor, from, want string }{
@@ -65,7 +65,7 @@ func TestForwardSendsOnUnderADomainOfWhoForwards(t *testing.T) {
 
 func TestForwardChangesNothingButTheTrace(t *testing.T) {
 	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
-		r := newRelayed(t, lab, mailcore.Config{Forwarding: mailcore.Forwarding{Secrets: ringOf("secret")}})
+		r := newRelayed(t, lab, mailcore.Config{})
 		id, err := r.srv.Forward(t.Context(), received("shop", "bob@shop.example", authorAddr, "y@out.example"))
 		if err != nil {
 			t.Fatal(err)
@@ -84,7 +84,7 @@ func TestForwardChangesNothingButTheTrace(t *testing.T) {
 
 func TestForwardKnowsWhereMailStaysAndWhomItIsFor(t *testing.T) {
 	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
-		r := newRelayed(t, lab, mailcore.Config{Forwarding: mailcore.Forwarding{Secrets: ringOf("secret")}})
+		r := newRelayed(t, lab, mailcore.Config{})
 		lab.Exchanger("store.example").Always(mailtest.Rcpt, transport.Replyf(451, "4.7.1", "later"))
 		if err := r.srv.Sites().SetMailbox(t.Context(), sites.Mailbox{Address: "carol@shop.example", Deliver: "smtp:[store.example]:25"}); err != nil {
 			t.Fatal(err)
@@ -121,7 +121,7 @@ func TestForwardKnowsWhereMailStaysAndWhomItIsFor(t *testing.T) {
 
 func TestForwardSaysAllThatIsWrong(t *testing.T) {
 	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
-		r := newRelayed(t, lab, mailcore.Config{Forwarding: mailcore.Forwarding{Secrets: ringOf("secret")}})
+		r := newRelayed(t, lab, mailcore.Config{})
 		addSite(t, r.srv, "other", "other.example")
 		addSite(t, r.srv, "paused", "paused.example")
 		if err := r.srv.Sites().Suspend(t.Context(), "paused"); err != nil {
@@ -160,7 +160,7 @@ func TestForwardSaysAllThatIsWrong(t *testing.T) {
 
 func TestForwardAndSubmitDoNotShareAKey(t *testing.T) {
 	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
-		r := newRelayed(t, lab, mailcore.Config{Forwarding: mailcore.Forwarding{Secrets: ringOf("secret")}})
+		r := newRelayed(t, lab, mailcore.Config{})
 		m := func() mailcore.Message {
 			m := received("shop", "", "bob@shop.example", "y@out.example")
 			m.Key = "once"

@@ -120,21 +120,11 @@ func (r spfResolver) LookupAddr(ctx context.Context, addr string) ([]string, err
 	return r.Names(ctx, netip.MustParseAddr(addr))
 }
 
-// A turningRing is a ring of secrets that the test turns.
-type turningRing struct{ secrets [][]byte }
-
-func (r *turningRing) Rewriter(_ context.Context, domain string) (*srs.Rewriter, error) {
-	return srs.New(domain, r.secrets...)
-}
-
-func (r *turningRing) turn(secret string) { r.secrets = append([][]byte{[]byte(secret)}, r.secrets...) }
-
-func ringOf(secrets ...string) *turningRing {
-	r := &turningRing{}
-	for _, s := range secrets {
-		r.turn(s)
-	}
-	return r
+// ringOf is a ring with one secret that the test knows.
+func ringOf(secret string) mailcore.SecretRing {
+	return mailcore.SecretRingFunc(func(_ context.Context, domain string) (*srs.Rewriter, error) {
+		return srs.New(domain, []byte(secret))
+	})
 }
 
 // srsOf is the end of a rewritten reverse-path, behind the hash and the day.
@@ -150,8 +140,7 @@ func srsOf(t *testing.T, reversePath string) string {
 
 func TestAForwardedCopyPassesSPFAndItsBounceFindsTheAuthor(t *testing.T) {
 	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
-		ring := ringOf("the first secret")
-		r := newRelayed(t, lab, mailcore.Config{Forwarding: mailcore.Forwarding{Secrets: ring}})
+		r := newRelayed(t, lab, mailcore.Config{})
 		m := r.forwarded(authorAddr, "fwd@shop.example", "From: Alice <alice@author.example>")
 		if got := r.spf(m, authorAddr); got != spf.Fail {
 			t.Errorf("SPF of the copy under the reverse-path of its author: %s, the test shows nothing", got)
@@ -164,8 +153,12 @@ func TestAForwardedCopyPassesSPFAndItsBounceFindsTheAuthor(t *testing.T) {
 		}
 
 		// Days later out.example cannot deliver it after all, and says so.
-		ring.turn("the second secret")
-		lab.Wait(21 * 24 * time.Hour)
+		for range 3 {
+			if _, err := r.srv.Sites().RotateSRS(t.Context(), ""); err != nil {
+				t.Fatal(err)
+			}
+			lab.Wait(7 * 24 * time.Hour)
+		}
 		if reply := r.receive("", m.ReversePath, "From: MAILER-DAEMON@out.example"); !strings.HasPrefix(reply, "250 ") {
 			t.Fatalf("the bounce after 21 days: %s", reply)
 		}
@@ -184,7 +177,7 @@ func TestAForwardedCopyPassesSPFAndItsBounceFindsTheAuthor(t *testing.T) {
 
 func TestOnlyWhatAnAliasSendsOnForAStrangerIsRewritten(t *testing.T) {
 	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
-		r := newRelayed(t, lab, mailcore.Config{Postmaster: "x@out.example", Forwarding: mailcore.Forwarding{Secrets: ringOf("secret")}})
+		r := newRelayed(t, lab, mailcore.Config{Postmaster: "x@out.example"})
 		store := lab.Exchanger("store.example")
 		addSite(t, r.srv, "other", "other.example", "bücher.example")
 		box := func(address string) {
@@ -244,7 +237,7 @@ func TestOnlyWhatAnAliasSendsOnForAStrangerIsRewritten(t *testing.T) {
 
 func TestAReportOfOursGoesToTheAuthorAndNotThroughTheRewrittenAddress(t *testing.T) {
 	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
-		r := newRelayed(t, lab, mailcore.Config{Forwarding: mailcore.Forwarding{Secrets: ringOf("secret")}})
+		r := newRelayed(t, lab, mailcore.Config{})
 		r.out.Answer(mailtest.Rcpt, transport.Replyf(550, "5.1.1", "nobody here"))
 		if reply := r.receive(authorAddr, "fwd@shop.example"); !strings.HasPrefix(reply, "250 ") {
 			t.Fatal(reply)
@@ -262,7 +255,7 @@ func TestAReportOfOursGoesToTheAuthorAndNotThroughTheRewrittenAddress(t *testing
 
 func TestMailThatForwardersPassRoundEndsAndItsAuthorIsToldOnce(t *testing.T) {
 	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
-		r := newRelayed(t, lab, mailcore.Config{Forwarding: mailcore.Forwarding{Secrets: ringOf("secret")}})
+		r := newRelayed(t, lab, mailcore.Config{})
 		m := r.forwarded(authorAddr, "fwd@shop.example")
 		// out.example sends it back, again and again, under the reverse-path it got.
 		rounds, reply := 1, ""

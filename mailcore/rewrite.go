@@ -37,7 +37,7 @@ func (s *desk) forwarder(a address.Address, p place) string {
 // message. It is another if an alias sends mail of another host on to a third.
 func (x *expansion) reversePath(ctx context.Context, to address.Address) (string, error) {
 	sender := x.draft.envelope.ReversePath
-	if x.desk.secrets == nil || x.forwarder == "" || sender == "" || x.desk.placeOf(x.settings, to.Fold().Domain) != elsewhere {
+	if x.forwarder == "" || sender == "" || x.desk.placeOf(x.settings, to.Fold().Domain) != elsewhere {
 		return "", nil
 	}
 	from, err := address.Parse(sender)

@@ -21,13 +21,10 @@ import (
 )
 
 // rewrittenAt is the reverse-path of a copy that an alias in a domain sends on for a
-// sender.
-func rewrittenAt(t *testing.T, domain, sender string, secrets ...string) string {
+// sender, with ringOf("secret").
+func rewrittenAt(t *testing.T, domain, sender string) string {
 	t.Helper()
-	if secrets == nil {
-		secrets = []string{"secret"}
-	}
-	ring, err := ringOf(secrets...).Rewriter(t.Context(), domain)
+	ring, err := ringOf("secret").Rewriter(t.Context(), domain)
 	if err != nil {
 		t.Fatal(err)
 	}
