@@ -180,6 +180,9 @@ type Config struct {
 	// Forwarding holds how mail is sent on to other hosts.
 	Forwarding Forwarding
 
+	// DNS is what DNS records say beside the settings.
+	DNS DNS
+
 	// Observe is told what happened to messages, after it was committed. It
 	// must not block for long; it may call the server.
 	Observe func([]queue.Event)
@@ -266,6 +269,7 @@ func (c *Config) normalize() (problems []error) {
 	if err := c.Limits.Check(); err != nil {
 		problems = append(problems, err)
 	}
+	problems = append(problems, c.DNS.check()...)
 	if err := c.Forwarding.normalize(); err != nil {
 		problems = append(problems, err)
 	}

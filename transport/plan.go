@@ -40,6 +40,16 @@ type Because struct {
 	Rule string `json:"rule"` // table and key, file and line, setting of the configuration, or "default"
 }
 
+// Rule is the rule behind a part of the plan; "" if no rule decided it.
+func (p *Plan) Rule(part string) string {
+	for _, b := range p.Because {
+		if b.Part == part {
+			return b.Rule
+		}
+	}
+	return ""
+}
+
 // terms is a plan without its reasons, so that plans can be compared.
 type terms struct {
 	definition  Definition

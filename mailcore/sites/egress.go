@@ -1,6 +1,8 @@
 package sites
 
 import (
+	"context"
+	"database/sql"
 	"maps"
 	"slices"
 	"strings"
@@ -137,4 +139,21 @@ func (s *Snapshot) matching(pattern string) string {
 			return domain
 		}
 	}
+}
+
+// TakesMail reports whether a domain has a mailbox or an alias, disabled or not.
+func (s *Sites) TakesMail(ctx context.Context, domain string) (found bool, err error) {
+	folded, err := foldDomain(domain)
+	if err != nil {
+		return false, invalid("domain", domain, "%v", err)
+	}
+	err = s.db.View(ctx, func(tx *sql.Tx) error {
+		return tx.QueryRow(`
+			SELECT EXISTS (SELECT 1 FROM panelmail_mailbox WHERE domain = ?1)
+			    OR EXISTS (SELECT 1 FROM panelmail_alias   WHERE domain = ?1)`, folded).Scan(&found)
+	})
+	if err != nil {
+		return false, ours(err)
+	}
+	return found, nil
 }
