@@ -1,10 +1,14 @@
 package queue
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/panelmail/panelmail/transport"
 )
 
 // TestTheLogIsCopiedBesideTheWriter fills a log beyond its end: the copier leaves
@@ -28,14 +32,15 @@ func TestTheLogIsCopiedBesideTheWriter(t *testing.T) {
 	}
 	write(`CREATE TABLE filler (octets BLOB)`)
 	const row = 1 << 20
-	for range copyEnd*4096/row + 2 {
+	end := int64(copyEnd * float64(w.limit))
+	for range end/row + 2 {
 		write(`INSERT INTO filler VALUES (zeroblob(?))`, row)
 	}
 	second, err := w.file.Writer(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := newCopier(second)
+	c := newCopier(second, w.limit, &w.spoiled)
 	if c.committed(copyOps - 1) {
 		t.Error("the rest is wanted of a log that is not copied")
 	}
@@ -46,7 +51,7 @@ func TestTheLogIsCopiedBesideTheWriter(t *testing.T) {
 	if !c.committed(0) || c.committed(0) {
 		t.Error("the rest is not wanted once")
 	}
-	if info, err := os.Stat(w.file.Path()); err != nil || info.Size() < copyEnd*4096 {
+	if info, err := os.Stat(w.file.Path()); err != nil || info.Size() < end {
 		t.Errorf("the database has %d octets: %v", info.Size(), err)
 	}
 	if err := w.tx.discard(copyLog); err != nil { // the rest
@@ -55,5 +60,30 @@ func TestTheLogIsCopiedBesideTheWriter(t *testing.T) {
 	write(`INSERT INTO filler VALUES (zeroblob(?))`, row)
 	if now := w.logSize(); now != full {
 		t.Errorf("the log grew from %d octets to %d", full, now)
+	}
+}
+
+func TestALogThatCouldNotBeCopiedIsMendedBeforeItIsCopied(t *testing.T) {
+	q, err := Open(t.Context(), filepath.Join(t.TempDir(), "q", "queue.db"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = q.Close() }()
+	w := q.store.(*engine).writer
+	_ = w.spoiled.note(errors.New("disk I/O error"))
+	if size := w.copier.copy(); size != 0 {
+		t.Errorf("%d octets of a log were copied that could not be copied before", size)
+	}
+	if _, err := q.Enqueue(t.Context(), Message{Envelope: transport.Envelope{Recipients: []transport.Recipient{{Address: "a@b.test"}}}}, strings.NewReader("x\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.do(t.Context(), &op{class: classPeek, peek: func(txn) error { return nil }}); err != nil { // the turn is over
+		t.Fatal(err)
+	}
+	if w.spoiled.Load() != nil {
+		t.Error("the log was not mended")
+	}
+	if size := w.copier.copy(); size == 0 {
+		t.Error("the log is not copied again")
 	}
 }

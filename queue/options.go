@@ -70,6 +70,11 @@ type Options struct {
 	// its context has no earlier deadline. If zero, 5 seconds.
 	LockWait time.Duration
 
+	// LogSize is how many octets the write-ahead log of the file may have before
+	// everybody waits for its end to be copied into the database. Another process, and
+	// a reader of the caller's own, can make it grow beyond that. If zero, 32 MiB.
+	LogSize int64
+
 	// Poll is how often Run looks whether another process, or EnqueueTx, has
 	// changed the file. Because [Queue.Wake] may not be called, it looks every
 	// 20 milliseconds for 5 seconds after EnqueueTx, and then for a minute every
@@ -129,6 +134,7 @@ func (o Options) withDefaults() Options {
 	orElse(&o.RecipientLimit, 50)
 	orElse(&o.Grace, 3*time.Second)
 	orElse(&o.LockWait, 5*time.Second)
+	orElse(&o.LogSize, 32<<20)
 	orElse(&o.Poll, time.Second)
 	orElse(&o.Retention, 30*day)
 	orElse(&o.MinFree, 64<<20)

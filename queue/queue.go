@@ -60,6 +60,11 @@ func Open(ctx context.Context, path string, o Options) (*Queue, error) {
 // file must be in WAL mode. The queue opens connections of its own: it never
 // uses one of db's pool, and its tables all begin with panelmail_. Close the
 // queue before db.
+//
+// The queue copies the write-ahead log, for connections of the caller too, which
+// therefore do best with PRAGMA wal_autocheckpoint = 0: what fails while a COMMIT of
+// theirs copies it, SQLite tells nobody, and a disk that forgets what it could not
+// write then damages the file at the next loss of power.
 func New(ctx context.Context, db *sql.DB, o Options) (*Queue, error) {
 	file, err := sqlitedb.Beside(ctx, db)
 	if err != nil {
@@ -92,11 +97,11 @@ func start(ctx context.Context, file *sqlitedb.File, o Options) (*Queue, error) 
 // is stored and tried from now on goes by them. What is in the queue keeps the
 // expiry, and the instant of its delay warning, that it was stored with.
 //
-// Label, Workers, Grace, LockWait, Poll, Sign, Observe and Log are for as long as the
-// queue is open; those of o are not looked at.
+// Label, Workers, Grace, LockWait, LogSize, Poll, Sign, Observe and Log are for as
+// long as the queue is open; those of o are not looked at.
 func (q *Queue) Reload(o Options) {
 	was := q.o.Load()
-	o.Label, o.Workers, o.Grace, o.LockWait, o.Poll = nil, was.Workers, was.Grace, was.LockWait, was.Poll
+	o.Label, o.Workers, o.Grace, o.LockWait, o.LogSize, o.Poll = nil, was.Workers, was.Grace, was.LockWait, was.LogSize, was.Poll
 	o.Observe, o.Sign, o.Log = nil, nil, was.Log
 	o = o.withDefaults()
 	o.Label, o.Observe, o.Sign = was.Label, was.Observe, was.Sign // guarded already

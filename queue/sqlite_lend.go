@@ -4,17 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"os"
 	"time"
 
 	"github.com/panelmail/panelmail/internal/sqlitedb"
 )
 
-const (
-	walLimit    = 32 << 20    // octets of log above which readers are waited for
-	walPause    = time.Minute // between two tries to cut a log that does not grow
-	foreignTail = time.Second // how long after a foreign writer we go easy on the lock
-)
+const foreignTail = time.Second // how long after a foreign writer we go easy on the lock
 
 // lend gives the connection to one op that brought its own function.
 func (w *writer) lend() {
@@ -91,44 +86,4 @@ func (w *writer) owe(held time.Duration) {
 		time.Sleep(pause)
 		w.debt -= pause
 	}
-}
-
-// checkpointed remembers the last try to cut the log.
-type checkpointed struct {
-	at   time.Time
-	size int64 // of the log afterwards
-}
-
-// due reports whether to try again: a reader that was waited for in vain is not
-// waited for again until the log has grown as much once more, or a while later:
-// once the reader is gone the log is reused and does not grow.
-func (c *checkpointed) due(now time.Time, size int64) bool {
-	c.size = min(c.size, size)
-	return size-c.size >= walLimit || size >= walLimit && now.Sub(c.at) >= walPause
-}
-
-// checkpoint keeps the log small where readers keep SQLite's own checkpoints
-// from ever coming to its end.
-func (w *writer) checkpoint() {
-	if w.db == nil || !w.tried.due(time.Now(), w.logSize()) {
-		return
-	}
-	w.copier.mu.Lock()
-	_ = w.tx.discard(`PRAGMA busy_timeout = 100`) // not exec: it answers with a row, and would stay in progress
-	err := w.tx.discard(`PRAGMA wal_checkpoint(TRUNCATE)`)
-	_ = w.tx.discard(`PRAGMA busy_timeout = 0`)
-	w.copier.mu.Unlock()
-	w.tried = checkpointed{time.Now(), w.logSize()}
-	if err != nil && !sqlitedb.IsBusy(err) {
-		w.log.Error("checkpoint failed", "error", w.failed(err))
-	}
-}
-
-// logSize is the length of the log's file, 0 if that is not there.
-func (w *writer) logSize() int64 {
-	info, err := os.Stat(w.file.Path() + "-wal")
-	if err != nil {
-		return 0
-	}
-	return info.Size()
 }

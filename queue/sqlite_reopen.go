@@ -24,7 +24,7 @@ func (w *writer) open(ctx context.Context) error {
 		_ = db.Close()
 		return err
 	}
-	w.db, w.tx, w.copier = db, &prepared{conn: conn, statements: map[string]*sql.Stmt{}}, newCopier(second)
+	w.db, w.tx, w.copier = db, &prepared{conn: conn, statements: map[string]*sql.Stmt{}}, newCopier(second, w.limit, &w.spoiled)
 	return nil
 }
 

@@ -156,7 +156,7 @@ func (e *engine) cutLog(ctx context.Context) error {
 		e.writer.copier.mu.Lock()
 		defer e.writer.copier.mu.Unlock()
 		var busy, log, done int
-		err := t.row(`PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &log, &done)
+		err := e.writer.spoiled.note(t.row(`PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &log, &done))
 		if sqlitedb.IsBusy(err) || err == nil && busy != 0 {
 			return fmt.Errorf("%w by a reader", ErrLocked)
 		}

@@ -29,6 +29,7 @@ type writer struct {
 	file     *sqlitedb.File
 	wait     time.Duration // for the lock, where an op's context has no earlier deadline
 	emit     func([]Event)
+	limit    int64 // of the log, in octets
 	log      *slog.Logger
 	reopened func() // called when the connection was replaced
 
@@ -45,6 +46,7 @@ type writer struct {
 	seen    time.Time // when a foreign writer was last met
 	debt    time.Duration
 	tried   checkpointed
+	spoiled spoiler // also the copier's
 	events  []Event // of the batch
 	counter counter
 }
@@ -98,7 +100,7 @@ var ErrLocked = errors.New("queue: database is locked")
 var ErrFull = errors.New("queue: disk is full")
 
 func newWriter(ctx context.Context, file *sqlitedb.File, o Options, emit func([]Event), reopened func()) (*writer, error) {
-	w := &writer{file: file, wait: o.LockWait, emit: emit, log: o.Log, reopened: reopened,
+	w := &writer{file: file, wait: o.LockWait, limit: o.LogSize, emit: emit, log: o.Log, reopened: reopened,
 		signal: make(chan struct{}, 1), done: make(chan struct{})}
 	if err := w.open(ctx); err != nil {
 		return nil, err
@@ -149,6 +151,7 @@ func (w *writer) run() {
 		closed := w.closed && !w.pendingLocked()
 		w.mu.Unlock()
 		if closed {
+			w.settleLog()
 			return
 		}
 	}
@@ -191,10 +194,7 @@ func (w *writer) turn() {
 	}
 	w.lend()
 	w.owe(time.Since(start))
-	if w.db != nil && w.copier.committed(len(ops)) {
-		_ = w.tx.discard(copyLog) // an error of the disk is the next commit's too
-	}
-	w.checkpoint()
+	w.tend(len(ops))
 }
 
 // peek serves those who need no transaction.

@@ -66,7 +66,7 @@ func TestACheckpointIsTriedAgainWhenTheLogHasGrown(t *testing.T) {
 		{2 * time.Minute, 31 * mib, false, 0},
 	} {
 		now := start.Add(c.after)
-		got := tried.due(now, c.size)
+		got := tried.due(now, c.size, 32*mib)
 		if got != c.want {
 			t.Errorf("after %v at %d MiB: %v", c.after, c.size/mib, got)
 		}

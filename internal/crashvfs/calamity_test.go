@@ -30,15 +30,15 @@ const (
 
 // A scenario is what happens to a queue while its disk fails.
 type scenario struct {
-	name    string
-	pragmas []string
-	mail    []int                                 // lines of each message
-	change  func(*queue.Queue, queue.Match) error // what a person does in the middle of it
+	name   string
+	log    int64                                 // octets; 0: of the usual size
+	mail   []int                                 // lines of each message
+	change func(*queue.Queue, queue.Match) error // what a person does in the middle of it
 }
 
 var scenarios = []scenario{
 	{name: "mail", mail: []int{1, 1, 20, 1, 1, 20, 1, 1}},
-	{name: "large mail and checkpoints", pragmas: []string{"wal_autocheckpoint = 20"}, mail: []int{2500, 1, 5000, 1}},
+	{name: "large mail and checkpoints", log: 20 * 4096, mail: []int{2500, 1, 5000, 1}},
 	{name: "changes", mail: []int{1, 1, 1, 1, 1}, change: func(q *queue.Queue, m queue.Match) error {
 		for _, f := range []func(context.Context, queue.Match) (int, error){q.Hold, q.Release, q.Retry} {
 			if _, err := f(context.Background(), m); err != nil {
@@ -159,12 +159,13 @@ func (c *calamity) problem(format string, args ...any) {
 func (c *calamity) run() {
 	c.dir = scratch(c.T)
 	c.disk = mount(c.T, func(*crashvfs.State) {})
-	db := driverOn{disk: c.disk, pragmas: c.pragmas, careless: c.careless}.open(c.T, filepath.Join(c.dir, "queue.db"))
+	db := driverOn{disk: c.disk, careless: c.careless}.open(c.T, filepath.Join(c.dir, "queue.db"))
 	run(c.T, db, `PRAGMA auto_vacuum = INCREMENTAL`, `PRAGMA journal_mode = WAL`)
 	if !c.careless {
 		c.disk.Fail(c.next)
 	}
 	o := options(nil)
+	o.LogSize = c.log
 	o.Log = slog.New(panics{c.problem})
 	c.insist("open", func() (err error) {
 		c.q, err = queue.New(context.Background(), db, o)

@@ -18,6 +18,7 @@ type File struct {
 	path   string
 	driver driver.Driver
 	own    bool
+	shm    index
 }
 
 // Path is the absolute name of the file.

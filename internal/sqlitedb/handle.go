@@ -7,10 +7,6 @@ import (
 	"time"
 )
 
-// checkpoint is the size of the write-ahead log, in pages, at which a commit
-// copies it back into the database. Who writes much does so before.
-const checkpoint = 8000
-
 // A pragma is a setting of a connection and the value it must read back as.
 type pragma struct {
 	name, set string
@@ -23,7 +19,7 @@ func (f *File) writerPragmas() []pragma {
 		{"synchronous", "FULL", "2"},
 		{"foreign_keys", "ON", "1"},
 		{"secure_delete", "ON", "1"},
-		{"wal_autocheckpoint", fmt.Sprint(checkpoint), fmt.Sprint(checkpoint)},
+		{"wal_autocheckpoint", "0", "0"}, // the owner copies: a commit would keep an error of it to itself
 		{"cache_size", "-8000", "-8000"}, // KiB
 	}
 	if !f.own {
@@ -42,7 +38,8 @@ func (f *File) readerPragmas() []pragma {
 
 // Writer returns a handle of a single connection that writes: write-ahead log,
 // synchronous=FULL, foreign keys, secure_delete, no busy handler, transactions
-// that begin immediate.
+// that begin immediate. The log is copied into the database when the owner asks
+// for it, and not before; after an error of that the owner calls [File.Recopy].
 //
 // A file of a caller must be in WAL mode already; nothing that is stored in the
 // file is changed there.
