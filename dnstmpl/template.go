@@ -81,7 +81,11 @@ func asProblems(err error) Problems {
 // checkSource refuses a template that is too long.
 func checkSource(name, text string) error {
 	if len(text) > maxSource {
-		return Problems{{File: name, Rule: RuleLimit, Text: fmt.Sprintf("a template has %d octets at most", maxSource)}}
+		at := newSource(text[:maxSource]).place(maxSource)
+		return Problems{{
+			File: name, Line: at.line, Column: at.column, Rule: RuleLimit,
+			Text: fmt.Sprintf("a template has %d octets at most", maxSource), Fix: "a shorter one",
+		}}
 	}
 	return nil
 }

@@ -1,8 +1,10 @@
 package dnstmpl
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -41,16 +43,14 @@ func parseText(text string) (textBody, error) {
 	if err != nil {
 		return textBody{}, textProblem(err)
 	}
-	m := marker{source: newSource(text)}
+	m := marker{text: text, lines: newSource(text), calls: map[string][]call{}}
 	for _, part := range t.Templates() {
-		m.calls = map[string]bool{}
+		m.within = part.Name()
 		m.list(part.Root)
-		m.edges = append(m.edges, edge{part.Name(), m.calls})
 	}
-	if err := m.circle(); err != nil {
-		m.problems = append(m.problems, *err)
-	}
+	m.circles()
 	if len(m.problems) > 0 {
+		slices.SortFunc(m.problems, func(a, b Problem) int { return cmp.Or(a.Line-b.Line, a.Column-b.Column) })
 		return textBody{}, m.problems
 	}
 	return textBody{t}, nil
@@ -98,16 +98,26 @@ func (w *textWriter) Write(p []byte) (int, error) {
 // A marker puts the calls of step into a parsed template, and looks at which
 // functions and templates it calls.
 type marker struct {
-	source   sourceText
+	text     string
+	lines    sourceText
+	within   string            // the template that is being marked
+	calls    map[string][]call // of templates, by the template that calls
 	problems Problems
-	calls    map[string]bool
-	edges    []edge
 }
 
-// An edge says which templates one template calls.
-type edge struct {
-	name  string
-	calls map[string]bool
+// A call of a template stands at a place.
+type call struct {
+	name string
+	at   place
+}
+
+// place is where a node stands: text where it begins, anything else with its braces.
+func (m *marker) place(n parse.Node) place {
+	pos := min(int(n.Position()), len(m.text))
+	if n.Type() != parse.NodeText {
+		pos = max(strings.LastIndex(m.text[:pos], "{{"), 0)
+	}
+	return m.lines.place(pos)
 }
 
 // list marks the nodes of a list. An empty list gets one call: the rounds of a loop
@@ -119,10 +129,10 @@ func (m *marker) list(l *parse.ListNode) {
 	marked := make([]parse.Node, 0, 2*len(l.Nodes)+1)
 	for _, n := range l.Nodes {
 		cost, literal := m.node(n)
-		marked = append(marked, m.call(n.Position(), cost, literal), n)
+		marked = append(marked, stepCall(m.place(n), cost, literal), n)
 	}
 	if len(marked) == 0 {
-		marked = append(marked, m.call(l.Pos, 1, false))
+		marked = append(marked, stepCall(m.place(l), 1, false))
 	}
 	l.Nodes = marked
 }
@@ -142,7 +152,7 @@ func (m *marker) node(n parse.Node) (cost int, literal bool) {
 	case *parse.WithNode:
 		return m.branch(&n.BranchNode), false
 	case *parse.TemplateNode:
-		m.calls[n.Name] = true
+		m.calls[m.within] = append(m.calls[m.within], call{n.Name, m.place(n)})
 		return m.pipe(n.Pipe), false
 	}
 	return 1, false
@@ -173,11 +183,15 @@ func (m *marker) argument(n parse.Node) int {
 	switch n := n.(type) {
 	case *parse.PipeNode:
 		return m.pipe(n)
+	case *parse.FieldNode:
+		return fieldCost(n.Ident)
+	case *parse.VariableNode:
+		return fieldCost(n.Ident)
 	case *parse.ChainNode:
-		return 1 + m.argument(n.Node)
+		return fieldCost(n.Field) + m.argument(n.Node)
 	case *parse.IdentifierNode:
 		if !slices.Contains(functionNames(), n.Ident) {
-			at := m.source.place(int(n.Pos))
+			at := m.lines.place(int(n.Pos))
 			m.problems = append(m.problems, Problem{
 				Line: at.line, Column: at.column, Rule: RuleSyntax,
 				Text: fmt.Sprintf("the function %q is not one that templates have", n.Ident),
@@ -188,47 +202,57 @@ func (m *marker) argument(n parse.Node) int {
 	return 1
 }
 
-// call is a call of step.
-func (m *marker) call(pos parse.Pos, cost int, literal bool) parse.Node {
-	at := m.source.place(int(pos))
-	number := func(n int) parse.Node {
-		return &parse.NumberNode{NodeType: parse.NodeNumber, Pos: pos, IsInt: true, Int64: int64(n), Text: strconv.Itoa(n)}
+// fieldCost is the number of steps that fields take. Methods of Data go through all
+// of its lists.
+func fieldCost(names []string) int {
+	cost := 1
+	for _, name := range names {
+		if _, ok := reflect.TypeFor[Data]().MethodByName(name); ok {
+			cost += 500
+		}
 	}
-	return &parse.ActionNode{NodeType: parse.NodeAction, Pos: pos, Line: at.line, Pipe: &parse.PipeNode{
-		NodeType: parse.NodePipe, Pos: pos, Line: at.line, Cmds: []*parse.CommandNode{{
-			NodeType: parse.NodeCommand, Pos: pos, Args: []parse.Node{
-				parse.NewIdentifier(stepFunc).SetPos(pos),
-				number(at.line), number(at.column), number(cost),
-				&parse.BoolNode{NodeType: parse.NodeBool, Pos: pos, True: literal},
+	return cost
+}
+
+// stepCall is a call of step.
+func stepCall(at place, cost int, literal bool) parse.Node {
+	number := func(n int) parse.Node {
+		return &parse.NumberNode{NodeType: parse.NodeNumber, IsInt: true, Int64: int64(n), Text: strconv.Itoa(n)}
+	}
+	return &parse.ActionNode{NodeType: parse.NodeAction, Line: at.line, Pipe: &parse.PipeNode{
+		NodeType: parse.NodePipe, Line: at.line, Cmds: []*parse.CommandNode{{
+			NodeType: parse.NodeCommand, Args: []parse.Node{
+				parse.NewIdentifier(stepFunc), number(at.line), number(at.column), number(cost),
+				&parse.BoolNode{NodeType: parse.NodeBool, True: literal},
 			},
 		}},
 	}}
 }
 
-// circle reports a template that calls itself, directly or through others.
-func (m *marker) circle() *Problem {
-	calls := map[string]map[string]bool{}
-	for _, e := range m.edges {
-		calls[e.name] = e.calls
-	}
-	for _, e := range m.edges {
-		seen := map[string]bool{}
-		next := []string{e.name}
-		for len(next) > 0 {
-			name := next[0]
-			next = next[1:]
-			for called := range calls[name] {
-				if called == e.name {
-					return &Problem{Rule: RuleLimit, Text: fmt.Sprintf("the template %q calls itself", e.name), Fix: "a loop over a list"}
-				}
-				if !seen[called] {
-					seen[called] = true
-					next = append(next, called)
-				}
+// circles reports templates that call themselves, directly or through others.
+func (m *marker) circles() {
+	for name, calls := range m.calls {
+		for _, c := range calls {
+			if m.reaches(c.name, name, map[string]bool{}) {
+				m.problems = append(m.problems, Problem{
+					Line: c.at.line, Column: c.at.column, Rule: RuleLimit,
+					Text: fmt.Sprintf("the template %q calls itself", name), Fix: "a loop over a list",
+				})
 			}
 		}
 	}
-	return nil
+}
+
+// reaches reports whether a template is another one, or calls it.
+func (m *marker) reaches(from, to string, seen map[string]bool) bool {
+	if from == to {
+		return true
+	}
+	if seen[from] {
+		return false
+	}
+	seen[from] = true
+	return slices.ContainsFunc(m.calls[from], func(c call) bool { return m.reaches(c.name, to, seen) })
 }
 
 // textProblem makes a problem of an error of text/template, whose text begins with

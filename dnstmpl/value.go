@@ -196,11 +196,18 @@ func (v *values) mx() Value {
 	return mx
 }
 
+// tlsa reads the digest with blanks in it too (RFC 6698 section 2.2).
 func (v *values) tlsa() Value {
-	t := TLSA{uint8(v.number(8)), uint8(v.number(8)), uint8(v.number(8)), strings.ToLower(v.word())}
+	t := TLSA{Usage: uint8(v.number(8)), Selector: uint8(v.number(8)), Matching: uint8(v.number(8))}
+	at := min(v.next, len(v.list)-1)
+	digest := v.word()
+	for v.bad == nil && v.next < len(v.list) {
+		digest += v.word()
+	}
+	t.Data = strings.ToLower(digest)
 	data, err := hex.DecodeString(t.Data)
 	if v.bad == nil && (err != nil || len(data) == 0 || t.Matching == 1 && len(data) != 32 || t.Matching == 2 && len(data) != 64) {
-		v.fail(v.list[3], "the digest of the certificate in hexadecimal digits (64 for type 1, 128 for type 2)", "the data of TLSA is no such digest")
+		v.fail(v.list[at], "the digest of the certificate in hexadecimal digits (64 for type 1, 128 for type 2)", "the data of TLSA is no such digest")
 	}
 	return t
 }

@@ -1,0 +1,77 @@
+package interop
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// Named runs Debian's BIND on loopback until the test ends: the authoritative server
+// of one zone, whose file has SOA and NS records too. It returns the address.
+func Named(t testing.TB, zone, file string) string {
+	t.Helper()
+	path := Need(t, "named")
+	dir := t.TempDir()
+	addr, err := FreeAddr()
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf(`options {
+	directory %q;
+	pid-file none;
+	session-keyfile none;
+	listen-on port %s { %s; };
+	listen-on-v6 { none; };
+	recursion no;
+	dnssec-validation no;
+};
+controls { };
+zone %q { type primary; file %q; };
+`, dir, port, host, zone, file)
+	config := filepath.Join(dir, "named.conf")
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := &Process{Path: path, Args: []string{"-g", "-n", "1", "-c", config}, File: filepath.Join(dir, "log")}
+	if err := p.startUntil(t.Context(), func(ctx context.Context) error { return serves(ctx, addr, zone) }); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Stop(); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("named: %s", p.Log())
+		}
+	})
+	return addr
+}
+
+// serves returns when a name server has loaded a zone, after a minute at most.
+func serves(ctx context.Context, addr, zone string) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	client := dns.Client{Net: "tcp"}
+	query := new(dns.Msg).SetQuestion(dns.Fqdn(zone), dns.TypeSOA)
+	for {
+		answer, _, err := client.ExchangeContext(ctx, query, addr)
+		if err == nil && len(answer.Answer) == 1 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not serve %s: %w", addr, zone, ctx.Err())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
