@@ -5,9 +5,11 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/panelmail/panelmail/dkim"
 	"github.com/panelmail/panelmail/dnstmpl"
 	"github.com/panelmail/panelmail/mailcore"
 	"github.com/panelmail/panelmail/mailcore/mailtest"
@@ -173,6 +175,59 @@ func TestTheDNSOfADomainKnowsItsZoneAndWhoTakesItsMail(t *testing.T) {
 			if _, err := dnstmpl.Default().Render(data); err != nil {
 				t.Errorf("%s: %v", domain, err)
 			}
+		}
+	})
+}
+
+func TestTheDNSOfADomainHasTheRecordsOfAllItsKeysUntilTheyRetire(t *testing.T) {
+	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
+		srv := lab.Server(mailcore.Config{})
+		addSite(t, srv, "shop", "shop.example", "delegated.example")
+		s := srv.Sites()
+		made, err := s.GenerateDKIM(t.Context(), sites.DKIMPolicy{Domain: "shop.example", Algorithms: []dkim.Algorithm{dkim.Ed25519}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.GenerateDKIM(t.Context(), sites.DKIMPolicy{
+			Domain: "delegated.example", Algorithms: []dkim.Algorithm{dkim.Ed25519}, Zone: "keys.panel.example",
+		}); err != nil {
+			t.Fatal(err)
+		}
+		keys := func(domain string) []dnstmpl.DKIM {
+			data, err := srv.DNSData(t.Context(), domain)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return data.DKIM
+		}
+		want := []dnstmpl.DKIM{{Name: made[0].Name, Text: made[0].Record, Pending: true}}
+		if diff := cmp.Diff(want, keys("shop.example")); diff != "" {
+			t.Errorf("pending:\n%s", diff)
+		}
+		if got := keys("delegated.example"); len(got) != 1 || !strings.HasSuffix(got[0].Target, "._domainkey.delegated.example.keys.panel.example") {
+			t.Errorf("delegated: %+v", got)
+		}
+		for range 2 { // seen, and a few hours later again
+			due, err := s.DueDKIM(t.Context(), 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, k := range due {
+				if _, err := s.AdvanceDKIM(t.Context(), k, sites.DKIMSighting{Good: 2, Wait: time.Hour}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			lab.Wait(12 * time.Hour)
+		}
+		want[0].Pending = false
+		if diff := cmp.Diff(want, keys("shop.example")); diff != "" {
+			t.Errorf("signing:\n%s", diff)
+		}
+		if err := s.RemoveDKIM(t.Context(), "shop.example", made[0].Selector); err != nil {
+			t.Fatal(err)
+		}
+		if got := keys("shop.example"); len(got) > 0 {
+			t.Errorf("removed: %+v", got)
 		}
 	})
 }
