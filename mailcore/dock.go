@@ -30,6 +30,7 @@ func (s *Server) queueOptions(c Config) queue.Options {
 		Retention:      c.Retention,
 		Poll:           c.Poll,
 		Grace:          c.Grace,
+		Sign:           s.signReport,
 		Observe:        s.observe,
 		Log:            c.Log,
 	}

@@ -21,6 +21,7 @@ type draft struct {
 	ours     bool   // from a submitter of ours: we mend it and add what is missing
 	request  request
 	writer   writer
+	signing  *signing // nil: it is not signed
 
 	// forwarder is as in an expansion, where it is the panel that sends all of it
 	// on; "": it does not.

@@ -38,6 +38,7 @@ const tlsRequiredField = "TLS-Required"
 // store stamps the draft and puts it into the queue. When it returns without an
 // error the message is on disk.
 func (s *desk) store(ctx context.Context, d *draft, content io.Reader) (id string, err error) {
+	defer func() { d.signing.stop() }()
 	m, content, err := s.stamp(ctx, d, content)
 	if err != nil {
 		return "", s.refusal(err)
@@ -50,7 +51,8 @@ func (s *desk) store(ctx context.Context, d *draft, content io.Reader) (id strin
 	return id, nil
 }
 
-// stamp reads the header, checks it and makes the queue's message.
+// stamp reads the header, checks it and makes the queue's message. Signatures are made
+// while the content is read: whatever happens, d.signing is to be stopped.
 func (s *desk) stamp(ctx context.Context, d *draft, content io.Reader) (queue.Message, io.Reader, error) {
 	if err := d.checkParameters(); err != nil {
 		return queue.Message{}, nil, err
@@ -75,7 +77,7 @@ func (s *desk) stamp(ctx context.Context, d *draft, content io.Reader) (queue.Me
 	}
 	now := time.Now()
 	id := queue.NewID(now)
-	head := s.received(d, id, now)
+	head, added := s.received(d, id, now), []byte(nil)
 	if d.envelope.Body == "" {
 		// Peers without 8BITMIME are judged by what the content is, so saying
 		// that it may be 8-bit costs nothing and is never wrong.
@@ -92,9 +94,10 @@ func (s *desk) stamp(ctx context.Context, d *draft, content io.Reader) (queue.Me
 		header.Del("Bcc")
 		header.Del("Resent-Bcc")
 		header.Del(submissionField)
-		head = append(head, rfc5322.Missing(header, author(d), now, id, s.config.Hostname)...)
+		added = rfc5322.Missing(header, author(d), now, id, s.config.Hostname)
+		head = append(head, added...)
 	}
-	return queue.Message{
+	m := queue.Message{
 		ID:          id,
 		Envelope:    d.envelope,
 		Origin:      d.origin,
@@ -104,7 +107,9 @@ func (s *desk) stamp(ctx context.Context, d *draft, content io.Reader) (queue.Me
 		Key:         d.request.key,
 		Fingerprint: d.request.fingerprint,
 		Head:        func() ([]byte, error) { return head, nil },
-	}, io.MultiReader(bytes.NewReader(header.Bytes()), body), nil
+	}
+	signed, err := s.sign(ctx, d, &m, header, added, io.MultiReader(bytes.NewReader(header.Bytes()), body))
+	return m, signed, err
 }
 
 // checkParameters checks what RFC 3461 lets a submitter say, whichever way it

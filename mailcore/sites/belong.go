@@ -56,6 +56,7 @@ var belongings = [...]belonging{
 	{kind: "sts_policies", table: "panelmail_sts", domain: within(`domain`)},
 	{kind: "templates", table: "panelmail_template", site: "site"},
 	{kind: "dkim_keys", table: "panelmail_dkim", domain: ofDomain},
+	{kind: "dkim_signers", table: "panelmail_dkim_signer", domain: within(hostOf) + ` AND ` + unneeded},
 	{kind: "dkim_policies", table: "panelmail_dkim_policy", domain: ofDomain},
 	{kind: "srs_secrets", table: "panelmail_srs_secret", site: "site"},
 	{kind: "domains", table: "panelmail_domain", site: "site", domain: `name = ?1`},

@@ -64,7 +64,7 @@ type DKIMKey struct {
 // Live reports whether the record of the key must be published.
 func (k *DKIMKey) Live() bool { return k.State != DKIMRetired }
 
-// dkimTables hold the keys and, beside them, how those of a domain are made.
+// dkimTables hold the keys, how those of a domain are made, and who needs none of ours.
 // Instants are microseconds UTC; 0: none.
 const dkimTables = `
 CREATE TABLE panelmail_dkim (
@@ -97,6 +97,10 @@ CREATE TABLE panelmail_dkim_policy (
 	algorithms TEXT    NOT NULL,                 -- in JSON
 	every      INTEGER NOT NULL CHECK (every >= 0), -- microseconds; 0: never
 	zone       TEXT    NOT NULL                  -- that selectors are delegated to; '': they are not
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE panelmail_dkim_signer (
+	key TEXT NOT NULL PRIMARY KEY                -- a next hop that signs by itself
 ) STRICT, WITHOUT ROWID;
 `
 

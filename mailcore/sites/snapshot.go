@@ -27,6 +27,7 @@ type Snapshot struct {
 	tls          map[tlsRowKey]transport.TLSPolicy
 	dkim         map[string][]int64     // numbers of the keys that sign
 	secrets      map[string][]srsSecret // of a ring, those that were made last first
+	dkimSigners  map[string]bool
 }
 
 // Format prints the revision alone, whatever the verb: there are passwords
@@ -127,6 +128,7 @@ func load(tx *sql.Tx, before *Snapshot) (*Snapshot, error) {
 		tls:          map[tlsRowKey]transport.TLSPolicy{},
 		dkim:         map[string][]int64{},
 		secrets:      map[string][]srsSecret{},
+		dkimSigners:  map[string]bool{},
 	}
 	var routes int64
 	err := tx.QueryRow(`SELECT revision, routes FROM panelmail_sites_version`).Scan(&s.revision, &routes)
@@ -139,7 +141,8 @@ func load(tx *sql.Tx, before *Snapshot) (*Snapshot, error) {
 		return nil, err
 	}
 	for _, part := range []func(*sql.Tx, *Snapshot) error{
-		loadSites, loadUIDs, loadDomains, loadSenderRoutes, loadSources, loadSmartHosts, loadCredentials, loadTLS, loadTransports, loadDKIM, loadSRS,
+		loadSites, loadUIDs, loadDomains, loadSenderRoutes, loadSources, loadSmartHosts, loadCredentials, loadTLS, loadTransports,
+		loadDKIM, loadDKIMSigners, loadSRS,
 	} {
 		if err := part(tx, s); err != nil {
 			return nil, err
