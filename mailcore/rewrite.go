@@ -69,7 +69,7 @@ func (x *expansion) reverse(ctx context.Context, a address.Address, p place) err
 	if watch.isGuessing(forwarding.WrongAddresses, client) {
 		return transport.Replyf(450, "4.7.1", "<%s>: Recipient address rejected: too many unknown addresses, try later", x.to)
 	}
-	original, err := x.author(ctx, a, p)
+	original, err := x.author(ctx, a)
 	switch {
 	case errors.Is(err, srs.ErrHash) && p == relayed && !a.Routed():
 		return x.lookUp(ctx, a, p)
@@ -92,9 +92,10 @@ func (x *expansion) reverse(ctx context.Context, a address.Address, p place) err
 	return x.expand(ctx, original)
 }
 
-// author is the address that a rewritten one stands for.
-func (x *expansion) author(ctx context.Context, a address.Address, p place) (address.Address, error) {
-	ring, err := x.desk.secrets.Rewriter(ctx, x.desk.forwarder(a, p))
+// author is the address that a rewritten one stands for, whatever domain such ones are
+// made in now.
+func (x *expansion) author(ctx context.Context, a address.Address) (address.Address, error) {
+	ring, err := x.desk.secrets.Rewriter(ctx, a.Fold().Domain)
 	if err != nil {
 		return address.Address{}, err
 	}

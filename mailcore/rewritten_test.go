@@ -306,6 +306,29 @@ func TestADomainForRewrittenAddressesAloneMayBeOfNoSite(t *testing.T) {
 	}
 }
 
+func TestBouncesAreNotLostWhenForwardingIsConfiguredOtherwise(t *testing.T) {
+	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
+		r := newRelayed(t, lab, mailcore.Config{})
+		before := r.forwarded(authorAddr, "fwd@shop.example")
+		if err := lab.Reload(mailcore.Config{Forwarding: mailcore.Forwarding{Domain: "srs.panel.example"}}); err != nil {
+			t.Fatal(err)
+		}
+		after := r.forwarded(authorAddr, "fwd@shop.example")
+		if domain := "@srs.panel.example"; !strings.HasSuffix(after.ReversePath, domain) || strings.HasSuffix(before.ReversePath, domain) {
+			t.Fatalf("%s, then %s", before.ReversePath, after.ReversePath)
+		}
+		for _, m := range []mailtest.Message{before, after} {
+			if reply := rcpt(t, lab, "", m.ReversePath); reply != "250 2.1.5 Ok" {
+				t.Errorf("%s: %s", m.ReversePath, reply)
+			}
+		}
+		crossed := strings.Replace(before.ReversePath, "shop.example", "srs.panel.example", 1)
+		if reply := rcpt(t, lab, "", crossed); !strings.HasPrefix(reply, "550 5.1.1 ") {
+			t.Errorf("at the domain of the other: %s", reply)
+		}
+	})
+}
+
 func TestTroubleWithTheSecretsDefersWhatNeedsThem(t *testing.T) {
 	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
 		broken := mailcore.SecretRingFunc(func(context.Context, string) (*srs.Rewriter, error) {

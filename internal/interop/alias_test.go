@@ -114,10 +114,12 @@ func (s *aliasServer) outcome(t *testing.T, from, to, want string) string {
 	return strings.Join(s.reached(from), " ")
 }
 
-// reached is whom the message of a sender has reached by now, in order of name.
+// reached is whom the message of a sender has reached by now, in order of name. What
+// ours sends on leaves under a reverse-path that is made of the sender's.
 func (s *aliasServer) reached(from string) (got []string) {
+	local, domain, _ := strings.Cut(from, "@")
 	for _, m := range s.sink.Messages() {
-		if m.From() == from {
+		if m.From() == from || strings.Contains(m.From(), "="+domain+"="+local+"@") {
 			got = append(got, m.To()...)
 		}
 	}
