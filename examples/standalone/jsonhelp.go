@@ -42,6 +42,13 @@ tls list, set            site key level match ca min ciphers
 tls list --cached        domain id mode mx[] fetched expires
 tls report               day domain policy policy_text[] success failure
                          failures[].kind .host .address .sessions .detail
+template list, set       site name syntax size changed; show has text too
+dns validate             file valid records zones[] problems[]
+                         {file line column rule text fix record}
+dns render               name ttl class type data value{}
+dns check                zone operations[]{op have want why alias} waiting[]{name right[]
+                         behind[] operations[]} troubles[]{zone server address status detail
+                         names[]} unknown[] right[] recursive
 site list, add           name uids contact suspended removing
 site suspend, resume     name suspended
 site rename              name previous
@@ -58,7 +65,7 @@ transport list, show, set
                recipients cohorts attempts retry_min retry_max lifetime
                connect_timeout helo_timeout tls; 0 and "" are the defaults
 
-Times are seconds since 1970, but those of certificates and of MTA-STS
+Times are seconds since 1970, but those of certificates, templates and MTA-STS
 policies RFC 3339; delays seconds, sizes octets. A field that has
 nothing to say is left out, except those of postqueue -j and numbers that count.
 The events of trail are queued, delivered, deferred, uncertain, failed, expired,

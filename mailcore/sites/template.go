@@ -5,8 +5,12 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/panelmail/panelmail/dnstmpl"
 )
 
 // A TemplateSyntax is the language of a [Template].
@@ -30,7 +34,16 @@ type Template struct {
 	Text   string         `json:"text,omitempty"` // at most 256 KiB of UTF-8; in lists empty
 
 	Size    int       `json:"size"`    // of the text, octets; set by what reads
-	Changed time.Time `json:"changed"` // when it was stored; set by what reads
+	Changed time.Time `json:"changed"` // when it was stored, to the second; set by what reads
+}
+
+// SyntaxOf is the language that the name of a file says: that of ApisCP's templates,
+// such as email.blade.php, or else that of text/template.
+func SyntaxOf(file string) TemplateSyntax {
+	if strings.Contains(strings.ToLower(filepath.Base(file)), ".blade") {
+		return BladeTemplate
+	}
+	return GoTemplate
 }
 
 // Check reports what is wrong with a template, but for whether its site exists and
@@ -55,10 +68,21 @@ func (t Template) Check() error {
 	return nil
 }
 
+// Parse parses the text. Errors are dnstmpl.Problems, with the name of the template.
+func (t Template) Parse() (*dnstmpl.Template, error) {
+	if t.Syntax == BladeTemplate {
+		return dnstmpl.ParseBlade(t.Name, t.Text)
+	}
+	return dnstmpl.Parse(t.Name, t.Text)
+}
+
 // SetTemplate stores the template of a site, or the default, in place of the one
-// before.
+// before. One that cannot be parsed is refused with the errors of [Template.Parse].
 func (s *Sites) SetTemplate(ctx context.Context, t Template) error {
 	if err := t.Check(); err != nil {
+		return err
+	}
+	if _, err := t.Parse(); err != nil {
 		return err
 	}
 	return s.change(ctx, func(tx *sql.Tx) error {
@@ -71,7 +95,7 @@ func (s *Sites) SetTemplate(ctx context.Context, t Template) error {
 			INSERT INTO panelmail_template (site, name, syntax, text, changed) VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT (site) DO UPDATE
 			SET name = excluded.name, syntax = excluded.syntax, text = excluded.text, changed = excluded.changed`,
-			t.Site, t.Name, t.Syntax, t.Text, time.Now().UnixMicro())
+			t.Site, t.Name, t.Syntax, t.Text, time.Now().Truncate(time.Second).UnixMicro())
 		return err
 	})
 }
