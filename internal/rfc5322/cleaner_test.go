@@ -152,9 +152,27 @@ func TestStrictCleanerStopsAtTheFirstBareOctet(t *testing.T) {
 	}
 }
 
+func TestUnixCleanerTakesLineFeedsAndNothingElse(t *testing.T) {
+	for _, tt := range []struct {
+		in   string
+		want outcome
+	}{
+		{"", outcome{"", nil}},
+		{"a\r\nb\nc", outcome{"a\r\nb\r\nc\r\n", nil}},
+		{"\n\r\n\n", outcome{"\r\n\r\n\r\n", nil}},
+		{"a\nb\rc", outcome{"a\r\nb", ErrBareCR}},
+		{"a\nb\r\r\nc", outcome{"a\r\nb", ErrBareCR}},
+		{"a\nb\r", outcome{"a\r\nb", ErrBareCR}},
+		{"a\nb\x00c", outcome{"a\r\nb", ErrNUL}},
+		{strings.Repeat("0123456789\n", 500), outcome{strings.Repeat("0123456789\r\n", 500), nil}},
+	} {
+		checkCleaned(t, tt.in, Unix, tt.want)
+	}
+}
+
 func TestCleanerGivesWhatStoodBeforeAnError(t *testing.T) {
 	broken := errors.New("broken")
-	for _, mode := range []Mode{Lenient, Strict} {
+	for _, mode := range []Mode{Lenient, Strict, Unix} {
 		r := io.MultiReader(strings.NewReader("a\r\nb"), iotest.ErrReader(broken))
 		got, err := io.ReadAll(NewCleaner(r, mode))
 		if string(got) != "a\r\nb" || err != broken {
