@@ -2,6 +2,7 @@ package mailcore
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/panelmail/panelmail/internal/address"
 )
@@ -31,6 +32,11 @@ type Forwarding struct {
 	// Secrets are those of SRS. If nil, the rings kept in Sites.
 	Secrets SecretRing
 
+	// Rotation is for how long a secret kept in Sites signs before there is another:
+	// a day or more. If zero, 30 days; if negative, for ever, and then an address is
+	// good again 1,024 days after it was.
+	Rotation time.Duration
+
 	// AnySender takes mail to rewritten addresses from whoever writes. Otherwise
 	// only what has the null reverse-path is taken, as bounces have.
 	AnySender bool
@@ -49,6 +55,9 @@ type Forwarding struct {
 
 // normalize folds Domain, and returns what is wrong.
 func (f *Forwarding) normalize() error {
+	if f.Rotation > 0 && f.Rotation < 24*time.Hour {
+		return fmt.Errorf("Forwarding.Rotation is %v, want a day or more", f.Rotation)
+	}
 	if f.Domain == "" {
 		return nil
 	}
@@ -64,5 +73,6 @@ func (f *Forwarding) normalize() error {
 func (f Forwarding) withDefaults() Forwarding {
 	setDefault(&f.BouncesPerDay, 20)
 	setDefault(&f.WrongAddresses, 20)
+	setDefault(&f.Rotation, 30*24*time.Hour)
 	return f
 }

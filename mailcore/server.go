@@ -142,6 +142,10 @@ func (s *Server) Run(ctx context.Context, listeners ...Listener) error {
 		s.policies.Run(ctx)
 		return nil
 	})
+	group.Go(func() error {
+		s.rotateSecrets(ctx)
+		return nil
+	})
 	if s.current().config.Maildrop != "" {
 		group.Go(func() error { return s.drainMaildrop(ctx) })
 	}
