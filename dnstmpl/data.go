@@ -51,6 +51,9 @@ type Relay struct {
 	Host    string   // without brackets and port
 	MX      bool     // Host is a domain: the hosts are its mail exchangers
 	Include []string // domains for include: mechanisms; if empty, those of [KnownService], else Host itself
+
+	// OwnReversePath is as in [MailService], which see.
+	OwnReversePath bool
 }
 
 // An Identity is a name that mail hosts give in HELO and EHLO.

@@ -170,7 +170,7 @@ func (s *desk) fillSource(data *dnstmpl.Data, helo string, local ...netip.Addr) 
 func (s *desk) relay(h *transport.Hop) dnstmpl.Relay {
 	r := dnstmpl.Relay{Host: h.Name, MX: h.MX}
 	if service, ok := s.service(h.Name); ok {
-		r.Include = service.Include
+		r.Include, r.OwnReversePath = service.Include, service.OwnReversePath
 	}
 	return r
 }
