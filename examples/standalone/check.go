@@ -52,6 +52,7 @@ func (s settings) check() (problems []problem) {
 	complain("limits.initial_concurrency", positive(s.Limits.InitialConcurrency))
 	s.Limits.check(complain)
 	s.Auth.check(complain)
+	s.Forwarding.check(complain)
 	if lower, upper := s.Queue.BackoffMin, s.Queue.BackoffMax; upper > 0 && upper < lower {
 		complain("queue.backoff_max", fmt.Errorf("%v is below queue.backoff_min, %v", upper, lower))
 	}

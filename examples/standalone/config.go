@@ -86,6 +86,8 @@ type settings struct {
 	} `toml:"limits"`
 
 	Auth authSettings `toml:"auth"`
+
+	Forwarding forwardingSettings `toml:"forwarding"`
 }
 
 // defaults are the settings of a server without a configuration file.
@@ -110,7 +112,7 @@ func defaults() settings {
 	s.Queue.DelayWarning, s.Queue.Workers, s.Queue.MinFree = duration(4*time.Hour), 200, 64<<20
 	s.Limits.MessageSize, s.Limits.DestinationConcurrency, s.Limits.InitialConcurrency = 50<<20, 20, 5
 	s.Limits.ClientLimits = defaultClientLimits()
-	s.Auth = defaultAuth()
+	s.Auth, s.Forwarding = defaultAuth(), defaultForwarding()
 	return s
 }
 
@@ -236,6 +238,7 @@ func (s settings) library() (mailcore.Config, []problem) {
 			DelayWarning:   time.Duration(s.Queue.DelayWarning),
 		},
 		InitialConcurrency: s.Limits.InitialConcurrency,
+		Forwarding:         s.Forwarding.library(),
 	}
 	if c.Retry.DelayWarning == 0 {
 		c.Retry.DelayWarning = -1

@@ -60,8 +60,9 @@ func (c *call) showEntry(e queue.Entry) {
 	row("expires", instant(e.Expires))
 	row("sender", senderText(e.Envelope.ReversePath))
 	row("origin", originText(e.Origin))
-	for _, r := range e.Recipients {
+	for i, r := range e.Recipients {
 		row("recipient", r.Address)
+		row("  sender", e.Envelope.Recipients[i].ReversePath) // of a copy that is sent on
 		row("  state", fmt.Sprintf("%v after %d %s", r.State, r.Attempts, plural(r.Attempts, "attempt")))
 		if !r.State.Final() {
 			row("  due", instant(r.Due))
