@@ -87,6 +87,7 @@
 //	RFC 6409  submission               yes
 //	RFC 6531  SMTPUTF8                 yes; no downgrading
 //	RFC 6376  DKIM                     no
+//	RFC 7208  SPF                      forwarded mail passes (SRS); that of others is not evaluated
 //	RFC 7505  null MX                  yes
 //	RFC 7672  DANE                     yes, with a resolver that validates
 //	RFC 8314  implicit TLS             yes

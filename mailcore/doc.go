@@ -32,6 +32,16 @@
 // moved aside there as refused-…, with a line in the log, for a person to decide;
 // recipients that do not exist bounce.
 //
+// # Mail that is sent on
+//
+// An alias with a target on another host, and [Server.Forward], send mail on. Where its
+// sender is on another host as well, the copy leaves under a reverse-path in the domain
+// of the alias, by which a bounce finds the sender again: see [Forwarding]. Such
+// addresses of ours are read at RCPT. One that we did not make, or that is more than 21
+// days old, is an unknown user, whatever catch-all there is; others take messages with
+// the null reverse-path. That they lead to another host is no relaying: relay control
+// judges the address as it is given.
+//
 // # What is guaranteed
 //
 // When Submit returns, or a client hears 250, the message is on disk. It is
