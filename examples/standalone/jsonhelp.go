@@ -60,6 +60,9 @@ domain recipient list    address site
 alias list, set          alias site targets disabled
 alias import, newaliases aliases (how many)
 login list, add          name site
+srs forward, reverse     address rewritten, address original
+srs list, rotate         id site created replaced until
+srs share                site
 transport list, show, set
                name base built_in concurrency initial processes rate rate_delay
                recipients cohorts attempts retry_min retry_max lifetime
