@@ -14,7 +14,6 @@ func arrayFunctions() map[string]function {
 		"array_key_first":  {1, 1, func(c *callee) value { return c.end(0).key }},
 		"array_key_last":   {1, 1, func(c *callee) value { return c.end(-1).key }},
 		"reset":            {1, 1, func(c *callee) value { return c.end(0).value }},
-		"current":          {1, 1, func(c *callee) value { return c.end(0).value }},
 		"end":              {1, 1, func(c *callee) value { return c.end(-1).value }},
 		"array_map":        {2, 3, (*callee).arrayMap},
 		"array_filter":     {1, 2, (*callee).filter},
@@ -41,12 +40,11 @@ func (c *callee) search() (entry, bool) {
 	strict := c.bool(2)
 	for _, e := range c.array(1).entries {
 		c.m.steps++
-		same := c.m.identical(c.arg(0), e.value)
+		same, err := c.m.identical(c.arg(0), e.value)
 		if !strict {
-			var err error
 			same, err = c.m.equal(c.arg(0), e.value)
-			c.refuse(0, err)
 		}
+		c.refuse(0, err)
 		if same {
 			return e, true
 		}

@@ -26,9 +26,10 @@ func (m *machine) operate(op string, a, b value) (value, error) {
 	case ".":
 		return m.concatenate(a, b)
 	case "===":
-		return m.identical(a, b), nil
+		return m.identical(a, b)
 	case "!==":
-		return !m.identical(a, b), nil
+		same, err := m.identical(a, b)
+		return !same, err
 	case "==":
 		return m.equal(a, b)
 	case "!=":

@@ -7,22 +7,36 @@ import (
 )
 
 // identical is ===: the same type and value.
-func (m *machine) identical(a, b value) bool {
+func (m *machine) identical(a, b value) (bool, error) {
 	x, ok := a.(*array)
 	y, also := b.(*array)
 	if !ok || !also {
-		return !ok && !also && a == b
+		return !ok && !also && a == b, nil
 	}
-	if x == y || x.count() != y.count() {
-		return x == y
+	if x.count() != y.count() {
+		return false, nil
 	}
-	m.steps += x.count()
+	if err := m.spend(x.count()); err != nil {
+		return false, err
+	}
 	for i, e := range x.entries {
-		if m.steps > MaxSteps || e.key != y.entries[i].key || !m.identical(e.value, y.entries[i].value) {
-			return false
+		if e.key != y.entries[i].key {
+			return false, nil
+		}
+		if same, err := m.identical(e.value, y.entries[i].value); !same {
+			return false, err
 		}
 	}
-	return true
+	return true, nil
+}
+
+// spend counts steps of a comparison, which would not be right if it went on over
+// their limit.
+func (m *machine) spend(steps int) error {
+	if m.steps += steps; m.steps > MaxSteps {
+		return over(tooManySteps, MaxSteps)
+	}
+	return nil
 }
 
 // equal is ==: the same after the conversions of PHP 8.
@@ -42,10 +56,12 @@ func (m *machine) equalArrays(x, y *array) (bool, error) {
 	if x.count() != y.count() {
 		return false, nil
 	}
-	m.steps += x.count()
+	if err := m.spend(x.count()); err != nil {
+		return false, err
+	}
 	for _, e := range x.entries {
 		v, ok := y.at(e.key)
-		if !ok || m.steps > MaxSteps {
+		if !ok {
 			return false, nil
 		}
 		if same, err := m.equal(e.value, v); !same {
@@ -164,10 +180,12 @@ func (m *machine) orderArrays(x, y *array) (int, error) {
 	if x.count() != y.count() {
 		return cmp.Compare(x.count(), y.count()), nil
 	}
-	m.steps += x.count()
+	if err := m.spend(x.count()); err != nil {
+		return 0, err
+	}
 	for _, e := range x.entries {
 		v, ok := y.at(e.key)
-		if !ok || m.steps > MaxSteps {
+		if !ok {
 			return unordered, nil
 		}
 		if order, err := m.order(e.value, v); order != 0 || err != nil {

@@ -20,7 +20,7 @@ func (p *parser) operand() (expr, error) {
 			p.take()
 			return p.increment(t, x, false)
 		case t.is("("):
-			return nil, p.unexpected(t, "functions are called by their name")
+			return nil, p.unexpected(t, "the name of a function before it")
 		case t.kind == tokenMark && assigns(t.text):
 			return p.assignment(x)
 		default:
@@ -56,7 +56,7 @@ func checkRead(src *source, x expr) error {
 func (p *parser) assignment(x expr) (expr, error) {
 	t := p.take()
 	if !assignable(x) {
-		return nil, p.unexpected(t, "only a variable can be assigned; to compare, write ===")
+		return nil, p.unexpected(t, "a variable before it, or === to compare")
 	}
 	if p.peek().is("&") {
 		return nil, p.src.errorf(p.peek().at, "references are not supported")
@@ -89,7 +89,7 @@ func (p *parser) member(base expr) (expr, error) {
 	p.take()
 	name := p.take()
 	if name.kind != tokenName {
-		return nil, p.unexpected(name, "write a name behind ->")
+		return nil, p.unexpected(name, "a name behind ->")
 	}
 	if !p.accept("(") {
 		return &property{at(name.at), base, name.text}, nil
@@ -108,7 +108,7 @@ func (p *parser) list(closing string) ([]expr, error) {
 		}
 		out = append(out, x)
 		if !p.accept(",") && !p.peek().is(closing) {
-			return nil, p.unexpected(p.peek(), "write , or "+closing)
+			return nil, p.unexpected(p.peek(), ", or "+closing)
 		}
 	}
 	return out, nil
@@ -141,7 +141,7 @@ func (p *parser) primary() (expr, error) {
 	case t.is("\\") && p.peek().kind == tokenName && p.ahead().is("("):
 		return p.name(p.take())
 	}
-	return nil, p.unexpected(t, "write a value")
+	return nil, p.unexpected(t, "a value")
 }
 
 // name reads a constant, a call, or one of the words that look like calls.
@@ -217,7 +217,7 @@ func (p *parser) array(t token, closing string) (expr, error) {
 		}
 		a.items = append(a.items, entry)
 		if !p.accept(",") && !p.peek().is(closing) {
-			return nil, p.unexpected(p.peek(), "write , or "+closing)
+			return nil, p.unexpected(p.peek(), ", or "+closing)
 		}
 	}
 	return a, nil
@@ -232,11 +232,11 @@ func (p *parser) arrow(t token) (expr, error) {
 	for !p.accept(")") {
 		name := p.take()
 		if name.kind != tokenVariable {
-			return nil, p.unexpected(name, "write a variable")
+			return nil, p.unexpected(name, "a variable")
 		}
 		a.params = append(a.params, name.text)
 		if !p.accept(",") && !p.peek().is(")") {
-			return nil, p.unexpected(p.peek(), "write , or )")
+			return nil, p.unexpected(p.peek(), ", or )")
 		}
 	}
 	if err := p.expect("=>"); err != nil {
@@ -254,7 +254,7 @@ func (p *parser) number(t token) (expr, error) {
 	switch {
 	case err == nil:
 		return &literal{at(t.at), n}, nil
-	case strings.HasSuffix(t.text, "_"), strings.Contains(t.text, "__"), len(t.text) > 1 && strings.IndexByte("xXbBoO01234567", t.text[1]) >= 0 && t.text[0] == '0':
+	case strings.HasSuffix(t.text, "_"), strings.Contains(t.text, "__"), len(t.text) > 1 && strings.IndexByte("xXbBoO0123456789", t.text[1]) >= 0 && t.text[0] == '0':
 		return nil, p.src.errorf(t.at, "%s is not a number", t.text)
 	}
 	f, err := strconv.ParseFloat(digits, 64)

@@ -60,23 +60,23 @@ func (p *parser) accept(mark string) bool {
 
 func (p *parser) expect(mark string) error {
 	if !p.accept(mark) {
-		return p.unexpected(p.peek(), "write "+mark)
+		return p.unexpected(p.peek(), ""+mark)
 	}
 	return nil
 }
 
 func (p *parser) end() error {
 	if t := p.peek(); t.kind != tokenEnd {
-		return p.unexpected(t, "an operator is missing before it")
+		return p.unexpected(t, "an operator before it")
 	}
 	return nil
 }
 
-func (p *parser) unexpected(t token, instead string) error {
+func (p *parser) unexpected(t token, fix string) error {
 	if why := notSupported(t); why != "" {
 		return p.src.errorf(t.at, "%s", why)
 	}
-	return p.src.errorf(t.at, "%s is not expected here: %s", t, instead)
+	return p.src.errorf(t.at, "%s is not expected here; write %s", t, fix)
 }
 
 // notSupported explains marks and words of PHP that templates do not have.
@@ -165,7 +165,7 @@ func (p *parser) operators(n int) (expr, error) {
 			break
 		}
 		if levels[n].alone && count > 0 {
-			return nil, p.unexpected(t, "write parentheses around what is compared first")
+			return nil, p.unexpected(t, "parentheses around what is compared first")
 		}
 		p.take()
 		var y expr
@@ -289,7 +289,7 @@ func castTo(name string) string {
 // increment is ++ or -- of something that can be assigned.
 func (p *parser) increment(t token, x expr, before bool) (expr, error) {
 	if !assignable(x) {
-		return nil, p.unexpected(t, "only a variable is counted")
+		return nil, p.unexpected(t, "a variable with it")
 	}
 	by := int64(1)
 	if t.is("--") {

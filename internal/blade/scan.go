@@ -149,7 +149,7 @@ func (s *scanner) word() error {
 	case supported(word):
 		return s.directive(at, end, word)
 	case refused(word):
-		return s.src.errorf(at, "@%s is not supported: %s", text[name:end], instead(word))
+		return s.src.errorf(at, "@%s is not supported; write %s", text[name:end], instead(word))
 	default:
 		s.at = end
 	}
@@ -219,7 +219,7 @@ func (s *scanner) add(p piece, end int) {
 	case strings.HasPrefix(rest, "\r\n"):
 		end += 2
 	}
-	s.cut(end, end)
+	s.at, s.start = end, end
 }
 
 // closing is the offset of the parenthesis that closes the one at open, or

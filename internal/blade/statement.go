@@ -61,7 +61,7 @@ func (s *statements) terminate() error {
 	if s.peek().kind == tokenEnd || s.accept(";") {
 		return nil
 	}
-	return s.unexpected(s.peek(), "write ; before it")
+	return s.unexpected(s.peek(), "; before it")
 }
 
 // body reads { … } or one statement.
@@ -71,7 +71,7 @@ func (s *statements) body() ([]node, error) {
 	}
 	defer func() { s.depth-- }()
 	if s.peek().kind == tokenEnd || s.peek().is(":") {
-		return nil, s.unexpected(s.peek(), "write {")
+		return nil, s.unexpected(s.peek(), "{")
 	}
 	if !s.accept("{") {
 		return s.statement(nil)
@@ -80,7 +80,7 @@ func (s *statements) body() ([]node, error) {
 	var err error
 	for !s.accept("}") {
 		if s.peek().kind == tokenEnd {
-			return nil, s.unexpected(s.peek(), "write }")
+			return nil, s.unexpected(s.peek(), "}")
 		}
 		if out, err = s.statement(out); err != nil {
 			return nil, err
@@ -181,7 +181,7 @@ func (p *parser) loop() (*loopNode, error) {
 		return nil, err
 	}
 	if t := p.take(); !t.word("as") {
-		return nil, p.unexpected(t, "write as and a variable")
+		return nil, p.unexpected(t, "as and a variable")
 	}
 	n := &loopNode{over: over}
 	if n.value, err = p.pattern(); err != nil {
@@ -207,7 +207,7 @@ func (p *parser) pattern() (pattern, error) {
 		out.name = t.text
 		return out, nil
 	case !t.is("["):
-		return out, p.unexpected(t, "write a variable")
+		return out, p.unexpected(t, "a variable")
 	}
 	if p.depth++; p.depth > MaxNesting {
 		return out, p.src.limitf(t.at, "nested more than %d levels deep", MaxNesting)
@@ -231,7 +231,7 @@ func (p *parser) pattern() (pattern, error) {
 		}
 		out.parts = append(out.parts, part)
 		if !p.accept(",") && !p.peek().is("]") {
-			return out, p.unexpected(p.peek(), "write , or ]")
+			return out, p.unexpected(p.peek(), ", or ]")
 		}
 	}
 	if len(out.parts) == 0 {

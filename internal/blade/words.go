@@ -37,11 +37,11 @@ func refused(word string) bool {
 func instead(word string) string {
 	switch {
 	case slices.Contains(loops, word):
-		return "write @foreach(range(1, 3) as $i)"
+		return "@foreach(range(1, 3) as $i)"
 	case strings.HasPrefix(word, "include"):
-		return "write the lines here; a template opens no other file"
+		return "the lines here: a template opens no other file"
 	case word == "switch" || word == "case" || word == "default" || word == "endswitch":
-		return "write @if, @elseif and @else"
+		return "@if, @elseif and @else"
 	}
-	return "a DNS template has no use for it; to print it, write @@" + word
+	return "@@" + word + " to print it"
 }
