@@ -148,6 +148,12 @@ func (s *stock) copied(ctx context.Context) (_ *stock, discard func(), err error
 		discard()
 		return nil, nil, fmt.Errorf("copying a queue: %w: %s", err, out)
 	}
+	// A queue that has been there for a while is on the disk. Without this the first
+	// sync of the server would bring all of it there.
+	if out, err := exec.CommandContext(ctx, "sync", "--file-system", dir).CombinedOutput(); err != nil {
+		discard()
+		return nil, nil, fmt.Errorf("syncing the copy of a queue: %w: %s", err, out)
+	}
 	return &stock{binary: s.binary, dir: dir}, discard, nil
 }
 
