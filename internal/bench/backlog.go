@@ -94,7 +94,7 @@ func drain(part func(*backlog) *stock) func(context.Context, *bench, workload) (
 		l.d.expect(n)
 		f := figures{}
 		err = part(l).run(ctx, w, nil, func(ctx context.Context, p *interop.Standalone, start time.Time) error {
-			m, err := openMeter(p.PID(), 200*time.Millisecond)
+			m, err := openMeter([]int{p.PID()}, 200*time.Millisecond)
 			if err != nil {
 				return err
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -141,6 +142,18 @@ func TestALosingServerIsFoundOut(t *testing.T) {
 	f, err := b.run(t.Context(), loser, workload{Messages: 7, Sessions: 2, Size: 1000, Destinations: 1, timeout: time.Second})
 	if err != nil || f[lost] != 7 {
 		t.Errorf("%v, %v", f, err)
+	}
+}
+
+func TestWhatArrivesUnsignedIsLost(t *testing.T) {
+	d := destinations{proof: "\r\nDKIM-Signature: "}
+	d.expect(3)
+	for i, raw := range []string{"DKIM-Signature: v=1\r\nA: 1\r\n\r\n", "A: 1\r\nDKIM-Signature: v=1\r\n\r\n", "A: 1\r\n\r\n"} {
+		d.received(interop.Message{Rcpt: []string{fmt.Sprintf("TO:<u%d@d.test>", i)}, Raw: []byte(raw), Size: len(raw)})
+	}
+	f := figures{}
+	if d.tally(f); f[lost] != 1 {
+		t.Errorf("%v", f)
 	}
 }
 

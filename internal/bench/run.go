@@ -75,7 +75,7 @@ func (b *bench) measure(ctx context.Context, server running, d *destinations, w 
 	if err := l.connect(ctx, server.addr); err != nil {
 		return nil, err
 	}
-	m, err := openMeter(server.pid, often(w))
+	m, err := openMeter(server.pids, often(w))
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func arrival(ctx context.Context, d *destinations, start time.Time, f figures) {
 
 // A meter watches the processes of a server.
 type meter struct {
-	pid    int
+	pids   []int
 	before interop.Usage
 	stop   chan struct{}
 	done   sync.WaitGroup
@@ -124,13 +124,13 @@ func often(w workload) time.Duration {
 
 // openMeter notes what the processes have used so far and begins to look at
 // their memory.
-func openMeter(pid int, every time.Duration) (*meter, error) {
-	m := &meter{pid: pid, stop: make(chan struct{})}
-	if pid == 0 {
+func openMeter(pids []int, every time.Duration) (*meter, error) {
+	m := &meter{pids: pids, stop: make(chan struct{})}
+	if len(pids) == 0 {
 		return m, nil
 	}
 	var err error
-	if m.before, err = interop.MeasureTree(pid); err != nil {
+	if m.before, err = m.read(); err != nil {
 		return nil, err
 	}
 	m.done.Go(func() {
@@ -146,9 +146,21 @@ func openMeter(pid int, every time.Duration) (*meter, error) {
 	return m, nil
 }
 
+// read is what all processes together use now.
+func (m *meter) read() (all interop.Usage, err error) {
+	for _, pid := range m.pids {
+		u, err := interop.MeasureTree(pid)
+		if err != nil {
+			return all, err
+		}
+		all.CPU, all.PSS, all.RSS = all.CPU+u.CPU, all.PSS+u.PSS, all.RSS+u.RSS
+	}
+	return all, nil
+}
+
 // look notes the memory in use.
 func (m *meter) look() interop.Usage {
-	u, err := interop.MeasureTree(m.pid)
+	u, err := m.read()
 	if err != nil {
 		return m.peak
 	}
@@ -159,7 +171,7 @@ func (m *meter) look() interop.Usage {
 // close lets the server finish its book-keeping and adds what was used for a
 // number of messages.
 func (m *meter) close(messages int, f figures) {
-	if m.pid == 0 {
+	if len(m.pids) == 0 {
 		return
 	}
 	time.Sleep(300 * time.Millisecond)

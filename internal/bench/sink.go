@@ -17,6 +17,7 @@ type destinations struct {
 	sinks []*interop.Sink
 	size  int                  // octets of content that a message must have at least
 	note  func(recipients int) // told of each arrival, if set
+	proof string               // what each message has to contain, if set
 
 	mu      sync.Mutex
 	release chan struct{} // not nil: new connections wait until it is closed
@@ -34,6 +35,9 @@ type destinations struct {
 func openDestinations(w workload) (*destinations, error) {
 	d := &destinations{size: w.Size, note: w.arrived}
 	d.expect(w.Messages)
+	if w.Signed {
+		d.proof = "\r\nDKIM-Signature: "
+	}
 	if w.Held {
 		d.hold()
 	}
@@ -41,7 +45,7 @@ func openDestinations(w workload) (*destinations, error) {
 		s := &interop.Sink{
 			Addr:     fmt.Sprintf("127.1.%d.%d:0", i/250, i%250+1),
 			Forget:   true,
-			Discard:  true,
+			Discard:  !w.Signed,
 			Received: d.received,
 			Answer:   d.greet,
 		}
@@ -118,8 +122,8 @@ func (d *destinations) quiet() bool {
 	return true
 }
 
-// received notes one arrival. A message that became smaller on its way counts
-// as missing.
+// received notes one arrival. A message that became smaller on its way, or does not
+// contain what it has to, counts as missing.
 func (d *destinations) received(m interop.Message) {
 	local, _, _ := strings.Cut(m.To()[0], "@")
 	n, err := strconv.Atoi(strings.TrimPrefix(local, "u"))
@@ -128,7 +132,7 @@ func (d *destinations) received(m interop.Message) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err != nil || n < 0 || n >= len(d.arrived) || m.Size < d.size {
+	if err != nil || n < 0 || n >= len(d.arrived) || m.Size < d.size || !strings.Contains("\r\n"+string(m.Raw), d.proof) {
 		return
 	}
 	d.arrived[n]++

@@ -21,11 +21,11 @@ type scene struct {
 	environment []string // of all processes of the server, "NAME=value"
 }
 
-// A running server takes mail at addr until it is stopped. pid is the root of
-// its processes; 0 says that there is none of its own.
+// A running server takes mail at addr until it is stopped. pids are the roots of
+// its processes, if it has some of its own.
 type running struct {
 	addr string
-	pid  int
+	pids []int
 	stop func() error
 	log  func() string
 }
@@ -83,7 +83,7 @@ func panelmail(b *bench) target {
 
 // standing is the example server as one that runs.
 func standing(p *interop.Standalone) running {
-	return running{addr: p.Addr, pid: p.PID(), stop: p.Stop, log: p.Log}
+	return running{addr: p.Addr, pids: []int{p.PID()}, stop: p.Stop, log: p.Log}
 }
 
 // routes gives the server a transport map with one line a domain.
@@ -141,7 +141,7 @@ func postfix(name string, main []string) target {
 		pid, err := p.PID()
 		return running{
 			addr: p.Addr,
-			pid:  pid,
+			pids: []int{pid},
 			stop: func() error { return p.Stop(context.WithoutCancel(ctx)) },
 			log:  p.Log,
 		}, err

@@ -16,6 +16,7 @@ type workload struct {
 	Size         int    `json:"octets"`       // of content
 	Destinations int    `json:"destinations"` // next hops the messages are spread over
 	Held         bool   `json:"held"`         // the destination never answers
+	Signed       bool   `json:"signed"`       // what arrives without a signature does not count
 	Extra        int    `json:"extra"`        // recipients of every other message beyond the first
 	Rounds       int    `json:"rounds"`       // if 0, five
 	goals        []goal
@@ -95,6 +96,7 @@ func workloads(b *bench) []workload {
 	return append(loads(),
 		backlogWorkload(),
 		questionsWorkload(),
+		signingWorkload(b),
 		roundTripWorkload(b),
 		fairnessWorkload(),
 		growthWorkload(),

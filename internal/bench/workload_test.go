@@ -165,6 +165,33 @@ func TestASlowDiskIsMetByBothServers(t *testing.T) {
 	}
 }
 
+func TestBothServersSign(t *testing.T) {
+	interop.NeedTime(t)
+	interop.Need(t, "postfix")
+	interop.Need(t, "opendkim")
+	interop.NeedRoot(t)
+	dir, err := os.MkdirTemp("", "bench") // where Postfix's users pass
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{dir: dir}
+	w := signingWorkload(b)
+	w.Messages, w.Sessions, w.timeout = 20, 2, time.Minute
+	for _, s := range w.cases[1:] {
+		f, err := s.run(t.Context(), b, w)
+		if err != nil {
+			t.Fatalf("%s: %v", s.name, err)
+		}
+		if f[lost] != 0 || f[cpu] == 0 {
+			t.Errorf("%s: %v", s.name, f)
+		}
+	}
+}
+
 // TestAServerThatDoesNotSyncIsNotCompared is the control of the one above.
 func TestAServerThatDoesNotSyncIsNotCompared(t *testing.T) {
 	interop.Need(t, "gcc")

@@ -312,20 +312,33 @@ func FreeAddr() (string, error) {
 
 // waitFor returns when an SMTP server greets at addr, after five seconds at
 // most.
-func waitFor(ctx context.Context, addr string) error {
+func waitFor(ctx context.Context, addr string) error { return waitUntil(ctx, addr, greeted) }
+
+// waitUntil returns when a try at addr succeeds, after five seconds at most.
+func waitUntil(ctx context.Context, addr string, try func(ctx context.Context, addr string) error) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	for {
-		err := greeted(ctx, addr)
+		err := try(ctx, addr)
 		if err == nil {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("nobody greets at %s: %w", addr, err)
+			return fmt.Errorf("nobody is ready at %s: %w", addr, err)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
+}
+
+// connected connects to addr and leaves.
+func connected(ctx context.Context, addr string) error {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	return c.Close()
 }
 
 // greeted connects to addr, reads the greeting and leaves.

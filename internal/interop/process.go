@@ -28,6 +28,12 @@ func (p *Process) Start(ctx context.Context) error {
 	return p.startUntil(ctx, func(ctx context.Context) error { return waitFor(ctx, p.Addr) })
 }
 
+// StartSilent runs a program that greets nobody, and returns when it takes a
+// connection. The program is killed when ctx is done.
+func (p *Process) StartSilent(ctx context.Context) error {
+	return p.startUntil(ctx, func(ctx context.Context) error { return waitUntil(ctx, p.Addr, connected) })
+}
+
 // startUntil runs the program and returns when ready does, which knows when it serves.
 func (p *Process) startUntil(ctx context.Context, ready func(context.Context) error) error {
 	log, err := os.OpenFile(p.File, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
