@@ -49,20 +49,8 @@ WITH RECURSIVE step(value) AS (
 	FROM step WHERE step.value IS NOT NULL)
 SELECT value FROM step WHERE value IS NOT NULL`
 
-func (e *engine) signed(ctx context.Context) (all []string, err error) {
-	rows, err := e.read.QueryContext(ctx, selectSigned)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var s string
-		if err := rows.Scan(&s); err != nil {
-			return nil, err
-		}
-		all = append(all, s)
-	}
-	return all, rows.Err()
+func (e *engine) signed(ctx context.Context) ([]string, error) {
+	return column[string](e.read.QueryContext(ctx, selectSigned))
 }
 
 // sign puts on top of a report what [Options.Sign] makes for it.
