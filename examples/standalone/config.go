@@ -260,8 +260,13 @@ func (s settings) library() (mailcore.Config, []problem) {
 		c.RelayNetworks = append(c.RelayNetworks, network)
 	}
 	c.IgnoreMTASTS = !s.Delivery.MTASTS
-	c.Resolver = &transport.DNS{Server: s.Delivery.Resolver, TrustAD: s.Delivery.TrustAD}
+	c.Resolver = s.resolver()
 	return c, problems
+}
+
+// resolver asks the DNS.
+func (s settings) resolver() *transport.DNS {
+	return &transport.DNS{Server: s.Delivery.Resolver, TrustAD: s.Delivery.TrustAD}
 }
 
 // parseNetwork reads an address or a network in Postfix's mynetworks syntax:

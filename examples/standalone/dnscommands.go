@@ -6,17 +6,114 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"net/netip"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/panelmail/panelmail/dnstmpl"
+	"github.com/panelmail/panelmail/mailcore/dnscheck"
 	"github.com/panelmail/panelmail/mailcore/sites"
 )
 
 func dnsCommands() []command {
 	return []command{
+		{name: "dns render", args: "DOMAIN [--paste]", short: "the DNS records that a domain is to have, as zone text; with --paste for the form of another DNS provider", run: dnsRender},
+		{name: "dns check", args: "DOMAIN", short: "compare them with what the authoritative servers publish, and say what to add, change and remove", run: dnsCheck},
 		{name: "dns validate", args: "FILE [--syntax go|blade]", short: "check a template of DNS records; FILE - is standard input", here: dnsValidate},
 	}
+}
+
+func dnsRender(ctx context.Context, c *call) error {
+	var paste bool
+	words, err := c.parse(1, 1, func(fs *flag.FlagSet) { fs.BoolVar(&paste, "paste", false, "") })
+	if err != nil {
+		return err
+	}
+	zone, err := c.server.DNSZone(ctx, words[0])
+	if err != nil {
+		return err
+	}
+	if c.json {
+		for _, r := range zone.Records {
+			if err := c.object(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	text := zone.String()
+	if paste {
+		text = zone.Paste()
+	}
+	_, err = io.WriteString(c.stdout, text)
+	return err
+}
+
+// dnsCheckLimit is how long dns check may take in all.
+const dnsCheckLimit = time.Minute
+
+func dnsCheck(ctx context.Context, c *call) error {
+	words, err := c.parse(1, 1, nil)
+	if err != nil {
+		return err
+	}
+	zone, err := c.server.DNSZone(ctx, words[0])
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, dnsCheckLimit)
+	defer cancel()
+	report, err := dnscheck.Check(ctx, c.settings.resolver(), zone)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		err = c.object(report)
+	} else {
+		printReport(c.stdout, report)
+	}
+	if err == nil && !report.Done() {
+		return errNo
+	}
+	return err
+}
+
+// printReport writes what to do, first with records, then with servers.
+func printReport(w io.Writer, r dnscheck.Report) {
+	if r.Recursive {
+		fmt.Fprintln(w, "No authoritative servers are known: this is what the resolver says, which may be old.")
+	}
+	for _, o := range r.Operations {
+		printOperation(w, "", o)
+	}
+	for _, waiting := range r.Waiting {
+		fmt.Fprintln(w, printable(waiting.String()))
+		for _, o := range waiting.Operations {
+			printOperation(w, "  ", o)
+		}
+	}
+	for _, t := range r.Troubles {
+		fmt.Fprintln(w, printable(t.String()))
+	}
+	for _, name := range r.Unknown {
+		fmt.Fprintf(w, "%s: nobody knows what is published\n", name)
+	}
+	if r.Done() {
+		fmt.Fprintf(w, "%s: all %d names are published as they are to be\n", r.Zone, len(r.Right))
+	}
+}
+
+func printOperation(w io.Writer, indent string, o dnscheck.Operation) {
+	for line := range strings.Lines(o.Change.String() + "\n") {
+		fmt.Fprintf(w, "%s%s\n", indent, printable(strings.TrimSuffix(line, "\n")))
+	}
+	why := o.Why
+	if o.Alias != "" {
+		why = fmt.Sprintf("%s is an alias of it; %s", o.Alias, why)
+	}
+	fmt.Fprintf(w, "%s  %s: %s\n", indent, o.Op, printable(why))
 }
 
 // exampleData is what a template is tried with.
