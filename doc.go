@@ -33,6 +33,7 @@
 // # The map
 //
 //	floor 4   examples/…            public packages only
+//	          mailcore/dnscheck     what is published, against what mail needs
 //	          mailcore/mailtest     the internet of one test
 //	          mailcore/sendmail     the sendmail command
 //	floor 3   mailcore              the desk: the package a panel imports
@@ -40,6 +41,7 @@
 //	          mailcore/sites        what a panel configures per hosted site
 //	floor 1   transport             the dock: vocabulary, planner, delivery
 //	floor 0   srs                   senders of forwarded mail, there and back
+//	          dnstmpl               DNS records of a mail domain, from templates and data
 //	cellar    internal/…            address, rfc5322, dsn, smtpserver, smtpclient, …
 //
 // Imports only go down; nothing of internal/ shows in a public signature. A test
