@@ -10,7 +10,7 @@ import (
 const (
 	maxSource  = 256 << 10 // octets of a template
 	maxOutput  = 1 << 20   // octets that a template writes
-	maxSteps   = 50_000   // nodes executed
+	maxSteps   = 50_000    // nodes executed
 	maxString  = 64 << 10  // octets of one string made by a function
 	maxStrings = 8 << 20   // octets of all strings made by functions
 )
