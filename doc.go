@@ -74,6 +74,7 @@
 //
 // # RFC coverage
 //
+//	RFC 1035  zone files               the records that mail needs; no directives
 //	RFC 1870  SIZE                     yes
 //	RFC 1894/3464 delivery reports     yes: failed, delayed and relayed
 //	RFC 2033  LMTP                     client

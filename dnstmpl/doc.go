@@ -3,8 +3,10 @@
 //
 // # From text to records
 //
-// [Parse] reads a template in the language of text/template. [Template.Render]
-// executes it with [Data]; what it writes is one record a line,
+// [Parse] reads a template in the language of text/template, [ParseBlade] one in that
+// of ApisCP. [Default] is a template that makes everything the data has. A panel that
+// needs no template of its own fills [Data] and renders that one. [Template.Render]
+// executes a template; what it writes is one record a line,
 //
 //	name TTL class type data
 //
@@ -32,7 +34,8 @@
 //
 // A zone is printed as zone text ([Zone.String]), as JSON, and as what a customer types
 // into the form of another DNS provider ([Zone.Paste], [Zone.Entries]). [Zone.Diff]
-// compares it with what is published.
+// compares it with what is published, and completes an SPF record that is there
+// ([MergeSPF]) where it would replace it.
 //
 // # Functions of templates
 //
