@@ -46,7 +46,7 @@ func concat(out *output, args []any) (string, error) {
 	var b strings.Builder
 	for _, arg := range args {
 		s := fmt.Sprint(arg)
-		if err := out.spend(b.Len() + len(s)); err != nil {
+		if err := out.grow(b.Len(), len(s)); err != nil {
 			return "", err
 		}
 		b.WriteString(s)
@@ -64,13 +64,19 @@ func txt(out *output, parts []any) (string, error) {
 }
 
 func fqdn(out *output, labels []any) (string, error) {
-	var names []any
+	var b strings.Builder
 	for _, label := range labels {
-		if s := strings.Trim(fmt.Sprint(label), "."); s != "" {
-			names = append(names, s+".")
+		s := strings.Trim(fmt.Sprint(label), ".")
+		if s == "" {
+			continue
 		}
+		if err := out.grow(b.Len(), len(s)+1); err != nil {
+			return "", err
+		}
+		b.WriteString(s)
+		b.WriteByte('.')
 	}
-	return concat(out, names)
+	return b.String(), nil
 }
 
 // family picks addresses from a list, or from a list of one.
@@ -138,7 +144,7 @@ func list(items ...any) ([]any, error) {
 
 // verb is what printf may have: flags, a width of two digits, and a letter. Wider
 // ones, and arguments by number, make long strings of short ones.
-var verb = regexp.MustCompile(`^[-+# 0]*[0-9]{0,2}(\.[0-9]{1,2})?[sdvqxXtc%]`)
+var verb = regexp.MustCompile(`^[- 0]*[0-9]{0,2}(\.[0-9]{1,2})?[sdvqxXtc%]`)
 
 func sprintf(out *output, format string, args []any) (string, error) {
 	most := len(format)
@@ -153,11 +159,15 @@ func sprintf(out *output, format string, args []any) (string, error) {
 		}
 		rest = after[len(v):]
 	}
-	for _, arg := range args {
-		most += 4 * len(fmt.Sprint(arg)) // %q makes up to four octets of one
-	}
 	if err := out.spend(most); err != nil {
 		return "", err
+	}
+	for _, arg := range args {
+		more := 4 * len(fmt.Sprint(arg)) // %q makes up to four octets of one
+		if err := out.grow(most, more); err != nil {
+			return "", err
+		}
+		most += more
 	}
 	return fmt.Sprintf(format, args...), nil
 }

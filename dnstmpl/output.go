@@ -79,9 +79,12 @@ func (o *output) step(at place, cost int) error {
 }
 
 // spend counts the octets of a string that a function is about to make.
-func (o *output) spend(n int) error {
-	o.strings += n
-	if n > maxString || o.strings > maxStrings {
+func (o *output) spend(n int) error { return o.grow(0, n) }
+
+// grow counts the octets by which a string of some length is about to grow.
+func (o *output) grow(length, by int) error {
+	o.strings += by
+	if length+by > maxString || o.strings > maxStrings {
 		return limit(place{}, fmt.Sprintf("strings are limited to %d octets each and %d together", maxString, maxStrings))
 	}
 	return nil

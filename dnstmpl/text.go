@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -229,30 +230,33 @@ func stepCall(at place, cost int, literal bool) parse.Node {
 	}}
 }
 
-// circles reports templates that call themselves, directly or through others.
+// circles reports templates that call themselves, directly or through others: the
+// calls that close a circle.
 func (m *marker) circles() {
-	for name, calls := range m.calls {
-		for _, c := range calls {
-			if m.reaches(c.name, name, map[string]bool{}) {
+	const entered, left = 1, 2
+	state := map[string]int{}
+	var enter func(name string)
+	enter = func(name string) {
+		state[name] = entered
+		for _, c := range m.calls[name] {
+			switch state[c.name] {
+			case entered:
 				m.problems = append(m.problems, Problem{
 					Line: c.at.line, Column: c.at.column, Rule: RuleLimit,
-					Text: fmt.Sprintf("the template %q calls itself", name), Fix: "a loop over a list",
+					Text: fmt.Sprintf("the template %q calls itself", c.name), Fix: "a loop over a list",
 				})
+			case left:
+			default:
+				enter(c.name)
 			}
 		}
+		state[name] = left
 	}
-}
-
-// reaches reports whether a template is another one, or calls it.
-func (m *marker) reaches(from, to string, seen map[string]bool) bool {
-	if from == to {
-		return true
+	for _, name := range slices.Sorted(maps.Keys(m.calls)) {
+		if state[name] == 0 {
+			enter(name)
+		}
 	}
-	if seen[from] {
-		return false
-	}
-	seen[from] = true
-	return slices.ContainsFunc(m.calls[from], func(c call) bool { return m.reaches(c.name, to, seen) })
 }
 
 // textProblem makes a problem of an error of text/template, whose text begins with
