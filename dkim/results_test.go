@@ -62,16 +62,15 @@ func TestClaimsOfASignatureCannotForgeAResult(t *testing.T) {
 		"v=1; a=rsa-sha256; d=bank.example(; s=x; i=@bank.example(; b=\"aaa; bh=x; h=from",
 		"v=1; a=rsa-sha256) dkim=pass; d=bank.example header.d=x; s=x dkim=pass; b=a(\\; bh=x; h=from",
 		"v=1; a=\"; d=\"; s=\"; i=@\"; b=\"; bh=\"; h=from",
-		"v=1; a=\x1b[1m; d=\x1b[1m.example; s=\xff; b=\x00; bh=x; h=from",
+		"v=1; a=\x1b[1m; d=\x1b[1m.example; s=ÿ; b=\x01; bh=x; h=from",
 		"v=1; a=rsa-sha256; d=a.example;\r\n\tdkim=pass header.d=bank.example; s=x; b=aaaa; bh=x; h=from",
 	} {
-		field = strings.ReplaceAll(field, "\x00", "\x01")
 		found := verified(t, zoneOf(), "DKIM-Signature: "+field+"\r\n"+plain)
 		got, err := AuthenticationResults("mx.example.net", found)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.Contains(got, "pass") || strings.Contains(got, "bank.example ") || strings.Count(got, `"`)%2 != 0 || strings.ContainsAny(got, "()\\\x1b\x01\xff") {
+		if strings.Contains(got, "pass") || strings.Contains(got, "bank.example ") || strings.Count(got, `"`)%2 != 0 || strings.ContainsAny(got, "()\\\x1b\x01ÿ") {
 			t.Errorf("%q makes %q", field, got)
 		}
 	}
