@@ -246,6 +246,30 @@ func TestASiteMayHaveARingOfItsOwn(t *testing.T) {
 	}
 }
 
+func TestASiteThatSharesItsRingWhenThereIsNoOtherBeginsOne(t *testing.T) {
+	ctx := t.Context()
+	s, a, b, _ := newForwarders(t)
+	must(t, rotateTwice(ctx, s, "a"), rotateTwice(ctx, s, "b"))
+	own, others := a.forward(), b.forward()
+	must(t, s.ShareSRS(ctx, "a"))
+	shared := a.forward()
+	must(t, a.reverse(own), a.reverse(shared))
+	must(t, s.ForgetSRS(ctx, "a"))
+	if err := a.reverse(own); !errors.Is(err, srs.ErrHash) {
+		t.Errorf("signed with a secret that is forgotten: %v", err)
+	}
+	list, err := s.ListSRS(ctx)
+	must(t, err)
+	var rings []string
+	for _, r := range list {
+		rings = append(rings, r.Site)
+	}
+	if want := []string{"", "b", "b"}; !slices.Equal(rings, want) {
+		t.Errorf("secrets of rings %q, want %q", rings, want)
+	}
+	must(t, a.reverse(shared), b.reverse(others))
+}
+
 func TestAnAddressOfOneDomainIsNothingInAnother(t *testing.T) {
 	s, a, b, host := newForwarders(t)
 	for _, own := range []bool{false, true} {
