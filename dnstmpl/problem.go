@@ -26,6 +26,7 @@ const (
 	RuleTextLength Rule = "text-length" // a string over 255 octets, or a record too long to be sent
 	RuleCNAME      Rule = "cname"       // CNAME or DNAME where it may not be
 	RuleDuplicate  Rule = "duplicate"   // a second SPF or DMARC record and their like
+	RuleImport     Rule = "import"      // what Import could not convert
 )
 
 // A Problem is one thing that is wrong, where, and what to write instead. As an
