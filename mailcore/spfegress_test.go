@@ -109,7 +109,7 @@ func egressWorld() *mailtest.DNS {
 }
 
 // egressRounds is how many settings are drawn; a few thousand take minutes.
-var egressRounds = flag.Int("egress.rounds", 25, "settings whose SPF record is held against their egress")
+var egressRounds = flag.Int("egress.rounds", 15, "settings whose SPF record is held against their egress")
 
 // A tableDraw draws settings at random. Each address is drawn once.
 type tableDraw struct {
