@@ -35,6 +35,8 @@ func TestABadConfigurationNamesTheKeyAndTheLine(t *testing.T) {
 		{[]string{"[restrictions]", `helo = 5`}, []string{`:2: restrictions.helo: 5 is no restriction: want a string or a list of strings`}},
 		{[]string{"[restrictions.tables]", `t = "nowhere"`}, []string{`:2: restrictions.tables.t: open `, "nowhere: no such file or directory"}},
 		{[]string{"[restrictions.tables]", `t = "panelmail.toml"`}, []string{`:2: restrictions.tables.t: Restrictions: table t, line 1: `}},
+		{[]string{"[forwarding]", `rotation = "1h"`},
+			[]string{":2: forwarding.rotation: Forwarding.Rotation is 1h0m0s, want a day or more"}},
 		{[]string{"[forwarding]", `domain = "[192.0.2.1]"`, "bounces_per_day = -1"},
 			[]string{`:2: forwarding.domain: Forwarding.Domain "[192.0.2.1]" is no domain`, ":3: forwarding.bounces_per_day: -1: want 0 or more"}},
 		{[]string{`log.format = "xml"`}, []string{`:1: log.format: "xml": want text or json`}},

@@ -10,12 +10,13 @@ import (
 
 func TestForwardingIsConfiguredAndItsSendersAreShown(t *testing.T) {
 	l := newLab(t)
-	l.configure(`hostname = "mail.panel.example"`, "[forwarding]", `domain = "srs.panel.example"`, "any_sender = true", "bounces_per_day = 0", "wrong_addresses = 5")
+	l.configure(`hostname = "mail.panel.example"`, "[forwarding]", `domain = "srs.panel.example"`, "any_sender = true", "bounces_per_day = 0", `rotation = "0s"`, "wrong_addresses = 5")
 	l.steps(nil,
 		step{args: "config check", stdout: filepath.Join(l.data, "panelmail.toml") + ": ok\n"},
 		step{args: "config show --changed", stdout: `forwarding.any_sender = true
 forwarding.bounces_per_day = 0
 forwarding.domain = "srs.panel.example"
+forwarding.rotation = "0s"
 forwarding.wrong_addresses = 5
 hostname = "mail.panel.example"
 `},
@@ -28,7 +29,7 @@ hostname = "mail.panel.example"
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (mailcore.Forwarding{Domain: "srs.panel.example", AnySender: true, BouncesPerDay: -1, WrongAddresses: 5}); config.Forwarding != want {
+	if want := (mailcore.Forwarding{Domain: "srs.panel.example", Rotation: -1, AnySender: true, BouncesPerDay: -1, WrongAddresses: 5}); config.Forwarding != want {
 		t.Errorf("%+v, want %+v", config.Forwarding, want)
 	}
 	srv, err := mailcore.Open(t.Context(), filepath.Join(l.data, "panelmail.db"), config)
