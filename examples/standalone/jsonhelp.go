@@ -42,6 +42,7 @@ tls list, set            site key level match ca min ciphers
 tls list --cached        domain id mode mx[] fetched expires
 tls report               day domain policy policy_text[] success failure
                          failures[].kind .host .address .sessions .detail
+template convert         file panel text report[]{file line rule text fix}
 template list, set       site name syntax size changed; show has text too
 dns validate             file valid records zones[] problems[]
                          {file line column rule text fix record}

@@ -19,6 +19,7 @@ import (
 func templateCommands() []command {
 	return []command{
 		{name: "template set", args: "default|SITE FILE [--syntax go|blade]", short: "take the template of DNS records in FILE for a site, or for all that have none of their own; FILE - is standard input", run: templateSet, prepare: readTemplate},
+		{name: "template convert", args: "PANEL FILE", short: "make a template of that of another panel (cpanel, directadmin, hestia, ispconfig, openpanel, plesk), and warn of what is lost; FILE - is standard input", here: templateConvert},
 		{name: "template list", short: "the templates of DNS records", run: templateList},
 		{name: "template show", args: "default|SITE", short: "the text of a template", run: templateShow},
 		{name: "template delete", args: "default|SITE", short: "delete a template", run: templateDelete},
