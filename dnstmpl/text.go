@@ -259,15 +259,21 @@ func (m *marker) circles() {
 	}
 }
 
+// What the errors of text/template begin with.
+var (
+	whereabouts = regexp.MustCompile(`^template: ` + inside + `:(\d+):(?:(\d+):)? `)
+	executing   = regexp.MustCompile(`^executing "[^"]*" `)
+)
+
 // textProblem makes a problem of an error of text/template, whose text begins with
 // the line, and with the column in octets from 0 if it is known.
 func textProblem(err error) error {
 	var ours Problem
 	known := errors.As(err, &ours)
 	p := Problem{Rule: RuleSyntax, Text: err.Error()}
-	at := regexp.MustCompile(`^template: ` + inside + `:(\d+):(?:(\d+):)? `).FindStringSubmatch(p.Text)
+	at := whereabouts.FindStringSubmatch(p.Text)
 	if at != nil {
-		p.Text = strings.TrimPrefix(p.Text[len(at[0]):], `executing "`+inside+`" `)
+		p.Text = executing.ReplaceAllString(p.Text[len(at[0]):], "")
 		p.Line, _ = strconv.Atoi(at[1])
 		if column, err := strconv.Atoi(at[2]); err == nil {
 			p.Column = column + 1

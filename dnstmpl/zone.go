@@ -67,6 +67,9 @@ func readZone(out *output, d Data) (Zone, Problems) {
 			from = append(from, source{cursor.place(offset), line})
 		}
 		offset += len(raw)
+		if len(problems) == maxProblems {
+			break
+		}
 	}
 	problems = append(problems, together(z, from)...)
 	slices.SortStableFunc(problems, func(a, b Problem) int { return a.Line - b.Line })
