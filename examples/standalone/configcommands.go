@@ -84,14 +84,20 @@ func help(_ context.Context, a *app, args []string) error {
 	name := strings.Join(args, " ")
 	var lines strings.Builder
 	for _, c := range commands() {
-		if strings.HasPrefix(c.name, name) {
-			fmt.Fprintf(&lines, "  %s %s\t%s\n", c.name, c.args, c.short)
+		switch {
+		case name == "":
+			fmt.Fprintf(&lines, "  %s \t%s\n", c.name, c.short)
+		case strings.HasPrefix(c.name, name):
+			fmt.Fprintf(&lines, "  %s\n      %s\n", strings.TrimSpace(c.name+" "+c.args), c.short)
 		}
 	}
 	if lines.Len() == 0 {
 		return usagef("unknown command %q", name)
 	}
-	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
+	if name == "" {
+		fmt.Fprintf(&lines, "\npanelmail help COMMAND tells the arguments of a command, or of a group of them.\n")
+	}
+	w := tabwriter.NewWriter(a.stdout, 0, 8, 1, ' ', 0)
 	fmt.Fprintf(w, "usage: panelmail [--data DIR] [--config FILE] [--json] COMMAND …\n%s", lines.String())
 	return w.Flush()
 }
