@@ -413,3 +413,19 @@ func TestLargeMessageIsSignedInConstantMemory(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkSign(b *testing.B) {
+	msg := plain + strings.Repeat("a line of an honest message of common length, as people write\r\n", 60)
+	for _, alg := range []Algorithm{RSA2048, Ed25519} {
+		b.Run(string(alg), func(b *testing.B) {
+			s := &Signer{Keys: keys(generate(b, "example.com", "s1", alg))}
+			b.SetBytes(int64(len(msg)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := s.Sign(b.Context(), "example.com", strings.NewReader(msg)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
