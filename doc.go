@@ -89,13 +89,16 @@
 //	RFC 6152  8BITMIME                 yes; 8-bit mail is never re-encoded on the way out
 //	RFC 6409  submission               yes
 //	RFC 6531  SMTPUTF8                 yes; no downgrading
-//	RFC 6376  DKIM                     no
+//	RFC 6376  DKIM                     relaxed, without l=; what others signed is verified on request (dkim.Verify)
 //	RFC 7208  SPF                      forwarded mail passes (SRS); that of others is not evaluated
 //	RFC 7505  null MX                  yes
 //	RFC 7672  DANE                     yes, with a resolver that validates
 //	RFC 8314  implicit TLS             yes
+//	RFC 8301  DKIM algorithms          RSA of 2,048 to 4,096 bits, SHA-256
 //	RFC 8460  TLS reports              failures are counted; no reports are sent
 //	RFC 8461  MTA-STS                  yes
+//	RFC 8463  DKIM with Ed25519        yes, as a second signature
+//	RFC 8601  results                  DKIM, by dkim.AuthenticationResults
 //	RFC 8689  REQUIRETLS               yes
 //	RFC 9422  LIMITS                   those of other hosts are kept
 package panelmail
