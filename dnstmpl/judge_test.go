@@ -73,19 +73,34 @@ func TestNameServersReadAZoneAsItWasMeant(t *testing.T) {
 		return r.Type() == "SOA" || r.Type() == "NS" || r.Name == "ns.example.com."
 	})
 	judged(t, everything)
-	tmpl, err := dnstmpl.Parse("hosting.tmpl", hosting)
+	for _, tmpl := range []*dnstmpl.Template{
+		parsed(t, dnstmpl.Parse, hosting),
+		parsed(t, dnstmpl.ParseBlade, apiscp),
+		parsed(t, dnstmpl.ParseBlade, strings.Replace(apiscp, "mx ?all", "mx include:relay.mailchannels.net ?all", 1)),
+		dnstmpl.Default(),
+	} {
+		for _, subdomain := range []string{"", "shop", "a.b-c.2024"} {
+			data := example()
+			data.Subdomain = subdomain
+			data.DKIM = []dnstmpl.DKIM{{Name: "s._domainkey.example.com", Text: "v=DKIM1; k=rsa; p=" + strings.Repeat("A", 392)}}
+			data.MTASTS, data.TLSRPT = "20260101", []string{"mailto:tls@example.com"}
+			data.Services = []dnstmpl.Service{{Name: "_submissions._tcp", Weight: 1, Port: 465, Target: "mail.example.com"}, {Name: "_pop3._tcp", Target: "."}}
+			z, err := tmpl.Render(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			judged(t, z)
+		}
+	}
+}
+
+func parsed(t *testing.T, parse func(name, text string) (*dnstmpl.Template, error), text string) *dnstmpl.Template {
+	t.Helper()
+	tmpl, err := parse("template", text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, subdomain := range []string{"", "shop", "a.b-c.2024"} {
-		data := example()
-		data.Subdomain = subdomain
-		z, err := tmpl.Render(data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		judged(t, z)
-	}
+	return tmpl
 }
 
 // Octets that have a meaning somewhere on the way to a name server.
