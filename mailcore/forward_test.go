@@ -164,6 +164,7 @@ func TestForwardAndSubmitDoNotShareAKey(t *testing.T) {
 		m := func() mailcore.Message {
 			m := received("shop", "", "bob@shop.example", "y@out.example")
 			m.Key = "once"
+			m.Content = strings.NewReader("From: bob@shop.example\nDate: Mon, 2 Mar 2026 10:00:00 +0000\nMessage-ID: <1@shop.example>\n\nx\n")
 			return m
 		}
 		first, err := r.srv.Forward(t.Context(), m())

@@ -157,6 +157,7 @@ func TestAForwardedCopyPassesSPFAndItsBounceFindsTheAuthor(t *testing.T) {
 			if _, err := r.srv.Sites().RotateSRS(t.Context(), ""); err != nil {
 				t.Fatal(err)
 			}
+			r.srv = lab.Restart()
 			lab.Wait(7 * 24 * time.Hour)
 		}
 		if reply := r.receive("", m.ReversePath, "From: MAILER-DAEMON@out.example"); !strings.HasPrefix(reply, "250 ") {
@@ -177,7 +178,7 @@ func TestAForwardedCopyPassesSPFAndItsBounceFindsTheAuthor(t *testing.T) {
 
 func TestOnlyWhatAnAliasSendsOnForAStrangerIsRewritten(t *testing.T) {
 	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
-		r := newRelayed(t, lab, mailcore.Config{Postmaster: "x@out.example"})
+		r := newRelayed(t, lab, mailcore.Config{Origin: "panel.example", Postmaster: "x@out.example"})
 		store := lab.Exchanger("store.example")
 		addSite(t, r.srv, "other", "other.example", "bücher.example")
 		box := func(address string) {
@@ -206,6 +207,7 @@ func TestOnlyWhatAnAliasSendsOnForAStrangerIsRewritten(t *testing.T) {
 			{"two aliases: the last sends it out", authorAddr, "hop@shop.example", "-", "author.example=alice@other.example"},
 			{"an alias in U-labels", authorAddr, "idn@bücher.example", "-", "author.example=alice@xn--bcher-kva.example"},
 			{"an alias of the host itself", authorAddr, "root@mail.panel.example", "-", "author.example=alice@mail.panel.example"},
+			{"the same, by its origin", authorAddr, "root@panel.example", "-", "author.example=alice@mail.panel.example"},
 			{"the postmaster of the host", authorAddr, "postmaster", "-", "author.example=alice@mail.panel.example"},
 			{"the postmaster of a site", authorAddr, "postmaster@shop.example", "-", "author.example=alice@shop.example"},
 			{"the null reverse-path", "", "fwd@shop.example", "-", ""},
