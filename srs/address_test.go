@@ -171,6 +171,7 @@ func TestSendersThatAreNoAddressesAreRefused(t *testing.T) {
 	for _, sender := range []string{
 		"noatsign", "postmaster", "@x.test", "a@", "a@b@c", "a b@x.test", `"a"b@x.test`, "a@x y", "<a@x.test>", "a@x.test\r\n", "a@-x.test",
 		"SRS1=x@one.test", "SRS1=x=first.test@one.test", "SRS1=x=first.test=rest@one.test", "SRS1@",
+		"SRS1=x=0==HHHH=TT=a.test=b@one.test", "SRS1=x=-.test==HHHH=TT=a.test=b@one.test",
 	} {
 		if got, err := r.Forward(sender); got != "" || !errors.Is(err, ErrMalformed) || errors.Is(err, ErrHash) {
 			t.Errorf("%q: %q, %v", sender, got, err)

@@ -67,6 +67,9 @@ func (r *Rewriter) local(s settings, now time.Time, user, host string) (string, 
 		if !ok {
 			return "", fmt.Errorf("%w: a field of SRS1 is missing", ErrMalformed)
 		}
+		if _, err := address.Parse(address.Address{Local: tag0 + rest, Domain: first}.String()); err != nil {
+			return "", fmt.Errorf("%w: the first forwarder: %w", ErrMalformed, err)
+		}
 		return tag1 + separator + signs.sign(s.hash, first, rest) + "=" + first + "=" + rest, nil
 	}
 	day := stamp(now)
