@@ -253,6 +253,18 @@ func TestWithoutAuthoritativeServersTheRecursiveOnesAreCompared(t *testing.T) {
 	})
 }
 
+func TestWhatServersAnswerInPartOnlyIsUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		names := world(wanted...)
+		names.Fault(first, transporttest.NoAAAA)
+		names.Fault(second, transporttest.NoAAAA)
+		r := check(t, names, wanted)
+		if len(r.Operations) > 0 || !slices.Equal(r.Unknown, []string{"mail.x.test."}) || len(r.Troubles) != 2 || len(r.Right) != 4 {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
 func TestWhereNothingAnswersEverythingIsUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		names := world(wanted...)

@@ -18,10 +18,11 @@ type view struct {
 	own     []dnstmpl.Record // at the name itself, an alias included
 	target  string           // the end of the alias; empty: there is none
 	behind  []dnstmpl.Record // at the target, under its name
-	answers int              // types that were answered
+	answers int              // how many types were answered
 }
 
-// views are the complete ones: those in which each type was answered.
+// views are the complete ones: those in which each type was answered, or an alias is
+// there where one is wanted, for beside that there is nothing.
 func (n *wantedName) views() []view {
 	type key struct{ first, last string }
 	all := map[key]*view{}
@@ -44,7 +45,7 @@ func (n *wantedName) views() []view {
 	}
 	var complete []view
 	for _, k := range sortedKeys(all, func(a, b key) int { return cmp.Or(cmp.Compare(a.first, b.first), cmp.Compare(a.last, b.last)) }) {
-		if all[k].answers == len(n.publications) {
+		if all[k].answers == len(n.publications) || n.isAlias() && all[k].isAlias() {
 			complete = append(complete, *all[k])
 		}
 	}
@@ -74,6 +75,10 @@ func (n *wantedName) leaves(p transport.Publication, a transport.ServerAnswer) [
 // isAlias reports whether an alias is wanted.
 func (n *wantedName) isAlias() bool {
 	return slices.ContainsFunc(n.records, func(r dnstmpl.Record) bool { return r.Type() == "CNAME" })
+}
+
+func (v *view) isAlias() bool {
+	return slices.ContainsFunc(v.own, func(r dnstmpl.Record) bool { return r.Type() == "CNAME" })
 }
 
 // place identifies a server.

@@ -27,6 +27,7 @@ const (
 	Silent
 	Closed  // connections are refused
 	NoRoute // there is no way to it
+	NoAAAA  // SERVFAIL to questions for AAAA records, as of some load balancers
 	Garbled
 )
 
@@ -180,7 +181,10 @@ func (n *Names) Answer(addr netip.Addr, q *dns.Msg) (m *dns.Msg, say bool) {
 		m.Rcode = dns.RcodeRefused
 	default:
 		s.answer(m)
-		m.Authoritative = m.Authoritative && s.fault == Healthy
+		m.Authoritative = m.Authoritative && s.fault != Hearsay
+		if s.fault == NoAAAA && question.Qtype == dns.TypeAAAA {
+			m = new(dns.Msg).SetRcode(q, dns.RcodeServerFailure)
+		}
 	}
 	return m, true
 }
