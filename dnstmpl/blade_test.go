@@ -86,6 +86,25 @@ func TestTheMailTemplateOfApisCPMakesItsRecords(t *testing.T) {
 	}
 }
 
+func TestNameServersReadWhatABladeTemplateMakes(t *testing.T) {
+	mailchannels := strings.Replace(apiscp, "mx ?all", "mx include:relay.mailchannels.net ?all", 1)
+	for _, text := range []string{apiscp, mailchannels} {
+		tmpl, err := dnstmpl.ParseBlade("email.blade.php", text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, subdomain := range []string{"", "shop", "a.b-c.2024"} {
+			data := example()
+			data.Subdomain = subdomain
+			z, err := tmpl.Render(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			judged(t, z)
+		}
+	}
+}
+
 func TestABladeTemplateSeesAllOfTheData(t *testing.T) {
 	const text = `@foreach ($mx as $x)
 {{ $domain }}. {{ $ttl }} IN MX {{ $x['preference'] }} {{ $x['host'] }}.

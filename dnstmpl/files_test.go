@@ -50,7 +50,7 @@ func TestTemplatesAreRenderedForATrace(t *testing.T) {
 	if os.Getenv("PANELMAIL_TRACED") == "" {
 		t.Skip("is run by another test")
 	}
-	texts := slices.Clone(hostile)
+	texts := slices.Concat(hostile, hostileBlade)
 	for _, test := range broken {
 		texts = append(texts, test.text)
 	}
