@@ -30,6 +30,9 @@
 // says so. A template has a limited number of steps and a limited size of output, so
 // that a stranger's template costs a stranger's patience at most.
 //
+// [ParseBlade] reads the templates of a panel that writes them in Laravel's Blade, and
+// [Import] makes templates for [Parse] of those of other panels.
+//
 // # From records to everything else
 //
 // A zone is printed as zone text ([Zone.String]), as JSON, and as what a customer types

@@ -122,7 +122,7 @@ type (
 		x      expr
 	}
 
-	// A count is ++ or --, before or behind a variable.
+	// An increment is ++ or --, before or behind a variable.
 	increment struct {
 		at
 		target expr
