@@ -89,7 +89,7 @@
 //	RFC 6152  8BITMIME                 yes; 8-bit mail is never re-encoded on the way out
 //	RFC 6409  submission               yes
 //	RFC 6531  SMTPUTF8                 yes; no downgrading
-//	RFC 6376  DKIM                     relaxed, without l=; what others signed is verified on request (dkim.Verify)
+//	RFC 6376  DKIM                     submitters' mail and reports are signed, relaxed, without l=; dkim.Verify verifies
 //	RFC 7208  SPF                      forwarded mail passes (SRS); that of others is not evaluated
 //	RFC 7505  null MX                  yes
 //	RFC 7672  DANE                     yes, with a resolver that validates

@@ -63,4 +63,18 @@
 // refused if it has bare carriage returns, line feeds or NUL. All mail gets a
 // Received field and loses Return-Path. The author of a From that was missing is
 // the reverse-path as it was given.
+//
+// # What is signed
+//
+// Mail of our own submitters is signed with DKIM while it is read, before it is stored,
+// if the domain of its author (From, whatever the envelope says) has keys that sign:
+// see [sites.Sites.GenerateDKIM]. A site has its mail signed with the keys of its own
+// domains alone, and a RelayNetwork has none signed but what it sends as the site. What
+// could be read in two ways, with two From fields or malformed ones, is refused then.
+// Mail of strangers is not signed, nor is what is forwarded. Reports of failure are
+// signed with the keys of Hostname's domain. Mail for next hops alone that sign by
+// themselves ([sites.Sites.AddDKIMSigner]) is left to them.
+//
+// [Server.Run] looks after the keys: it asks the authoritative servers for their
+// records, and replaces those whose time has come.
 package mailcore

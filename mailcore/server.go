@@ -146,6 +146,10 @@ func (s *Server) Run(ctx context.Context, listeners ...Listener) error {
 		s.rotateSecrets(ctx)
 		return nil
 	})
+	group.Go(func() error {
+		s.keepKeys(ctx)
+		return nil
+	})
 	if s.current().config.Maildrop != "" {
 		group.Go(func() error { return s.drainMaildrop(ctx) })
 	}

@@ -46,7 +46,7 @@ type command struct {
 func commands() []command {
 	var all []command
 	for _, group := range [][]command{
-		serverCommands(), queueCommands(), ruleCommands(), trailCommands(), postfixCommands(), routingCommands(), senderRouteCommands(), importCommands(), transportCommands(), sourceCommands(), relayCommands(), probeCommands(), tlsCommands(), templateCommands(), dnsCommands(), siteCommands(), mailboxCommands(), aliasCommands(), loginCommands(), srsCommands(), configCommands(),
+		serverCommands(), queueCommands(), ruleCommands(), trailCommands(), postfixCommands(), routingCommands(), senderRouteCommands(), importCommands(), transportCommands(), sourceCommands(), relayCommands(), probeCommands(), tlsCommands(), templateCommands(), dnsCommands(), siteCommands(), mailboxCommands(), aliasCommands(), loginCommands(), srsCommands(), dkimCommands(), configCommands(),
 	} {
 		all = append(all, group...)
 	}

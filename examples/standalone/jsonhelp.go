@@ -64,13 +64,20 @@ login list, add          name site
 srs forward, reverse     address rewritten, address original
 srs list, rotate         id site created replaced until
 srs share                site
+dkim list, generate, import, rotate
+               domain selector algorithm state name record target created seen
+               begins signing stopped drained retired rotate checked trouble
+dkim check     the same, and problems[]
+dkim record    name type text target state
+dkim signer list, add, delete
+               nexthop
 transport list, show, set
                name base built_in concurrency initial processes rate rate_delay
                recipients cohorts attempts retry_min retry_max lifetime
                connect_timeout helo_timeout tls; 0 and "" are the defaults
 
-Times are seconds since 1970, but those of certificates, templates and MTA-STS
-policies RFC 3339; delays seconds, sizes octets. A field that has
+Times are seconds since 1970, but those of certificates, templates, DKIM keys
+and MTA-STS policies RFC 3339; delays seconds, sizes octets. A field that has
 nothing to say is left out, except those of postqueue -j and numbers that count.
 The events of trail are queued, delivered, deferred, uncertain, failed, expired,
 held, released, requeued and removed; seq is the cursor for --after.

@@ -42,10 +42,12 @@ type DKIMKey struct {
 	Target string `json:"target,omitempty"`
 
 	// When the key came to each state; zero: it has not, or is not in it any more.
-	// Drained is since when no message in the queue is signed with a key that stopped,
-	// and Rotate when a key that signs is due to be replaced; zero: never.
+	// Begins is when one that was seen is to sign, Drained since when no message in the
+	// queue is signed with one that stopped, and Rotate when one that signs is due to be
+	// replaced; zero: never.
 	Created time.Time `json:"created"`
 	Seen    time.Time `json:"seen,omitzero"`
+	Begins  time.Time `json:"begins,omitzero"`
 	Signing time.Time `json:"signing,omitzero"`
 	Stopped time.Time `json:"stopped,omitzero"`
 	Drained time.Time `json:"drained,omitzero"`
@@ -55,10 +57,26 @@ type DKIMKey struct {
 	Checked time.Time `json:"checked,omitzero"` // when the servers were last asked
 	Trouble string    `json:"trouble,omitempty"`
 
-	id   int64
-	good time.Time     // since when all servers that answer have the record; zero: they have not
-	wait time.Duration // how long anybody may remember what was there before
-	next time.Time     // when to look after it
+	id    int64
+	first bool          // nothing of the domain was signed when it was made, and nobody had asked for its name
+	good  time.Time     // since when all servers that answer have the record; zero: they have not
+	wait  time.Duration // how long anybody may remember what was there before
+	next  time.Time     // when to look after it
+}
+
+// Since is when the key came to its state.
+func (k *DKIMKey) Since() time.Time {
+	switch k.State {
+	case DKIMSeen:
+		return k.Seen
+	case DKIMSigning:
+		return k.Signing
+	case DKIMStopped:
+		return k.Stopped
+	case DKIMRetired:
+		return k.Retired
+	}
+	return k.Created
 }
 
 // Live reports whether the record of the key must be published.
@@ -76,6 +94,7 @@ CREATE TABLE panelmail_dkim (
 	record    TEXT    NOT NULL,
 	target    TEXT    NOT NULL,                  -- where a CNAME leads; '': there is none
 	private   TEXT    NOT NULL,                  -- PEM
+	first     INTEGER NOT NULL CHECK (first IN (0, 1)), -- 1: nothing of the domain was signed when it was made
 	created   INTEGER NOT NULL,
 	seen      INTEGER NOT NULL DEFAULT 0,
 	signing   INTEGER NOT NULL DEFAULT 0,
@@ -104,13 +123,13 @@ CREATE TABLE panelmail_dkim_signer (
 ) STRICT, WITHOUT ROWID;
 `
 
-const dkimColumns = `id, domain, selector, algorithm, state, record, target,
+const dkimColumns = `id, domain, selector, algorithm, state, record, target, first,
 	created, seen, signing, stopped, drained, retired, checked, trouble, good, wait, next,
 	coalesce((SELECT every FROM panelmail_dkim_policy AS p WHERE p.domain = k.domain), 0)`
 
 func scanDKIM(row interface{ Scan(...any) error }) (k DKIMKey, err error) {
 	var created, seen, signing, stopped, drained, retired, checked, good, wait, next, every int64
-	err = row.Scan(&k.id, &k.Domain, &k.Selector, &k.Algorithm, &k.State, &k.Record, &k.Target,
+	err = row.Scan(&k.id, &k.Domain, &k.Selector, &k.Algorithm, &k.State, &k.Record, &k.Target, &k.first,
 		&created, &seen, &signing, &stopped, &drained, &retired, &checked, &k.Trouble, &good, &wait, &next, &every)
 	if err != nil {
 		return DKIMKey{}, err
@@ -119,6 +138,9 @@ func scanDKIM(row interface{ Scan(...any) error }) (k DKIMKey, err error) {
 	k.Created, k.Seen, k.Signing, k.Stopped = instant(created), instant(seen), instant(signing), instant(stopped)
 	k.Drained, k.Retired, k.Checked = instant(drained), instant(retired), instant(checked)
 	k.good, k.wait, k.next = instant(good), time.Duration(wait)*time.Microsecond, instant(next)
+	if k.State == DKIMSeen {
+		k.Begins = k.Seen.Add(k.settle())
+	}
 	if k.State == DKIMSigning && every > 0 {
 		k.Rotate = k.Signing.Add(time.Duration(every) * time.Microsecond)
 	}
@@ -167,7 +189,7 @@ func dkimOf(tx *sql.Tx, domain string) ([]DKIMKey, error) {
 		SELECT `+dkimColumns+` FROM panelmail_dkim AS k WHERE ?1 IN ('', domain) ORDER BY domain, id`, domain))
 }
 
-// RemoveDKIM removes a key at once, whatever is signed with it: one that somebody
+// RemoveDKIM retires a key at once, whatever is signed with it: one that somebody
 // else has got hold of. Take its record out of the DNS as well.
 func (s *Sites) RemoveDKIM(ctx context.Context, domain, selector string) error {
 	folded, err := foldDomain(domain)
@@ -175,7 +197,11 @@ func (s *Sites) RemoveDKIM(ctx context.Context, domain, selector string) error {
 		return invalid("domain", domain, "%v", err)
 	}
 	return s.change(ctx, func(tx *sql.Tx) error {
-		res, err := tx.Exec(`DELETE FROM panelmail_dkim WHERE domain = ? AND selector = ?`, folded, selector)
+		now := time.Now()
+		res, err := tx.Exec(`
+			UPDATE panelmail_dkim SET state = 'retired', private = '', trouble = '', retired = ?, next = ?
+			WHERE domain = ? AND selector = ? AND state <> 'retired'`,
+			now.UnixMicro(), now.Add(dkimForget).UnixMicro(), folded, selector)
 		return affected(res, err, notFound("DKIM key", dkimName(folded, selector)))
 	})
 }

@@ -132,3 +132,14 @@ func loadDKIM(tx *sql.Tx, snap *Snapshot) error {
 	}
 	return rows.Err()
 }
+
+// CheckDKIM compares the texts of the TXT records under the name of a key with the key,
+// and says what is wrong: see [dkim.Key.CheckRecord]. One that was retired cannot be
+// compared.
+func (s *Sites) CheckDKIM(ctx context.Context, k DKIMKey, published []string) error {
+	private, err := s.signingKey(ctx, k.id)
+	if err != nil {
+		return fmt.Errorf("sites: DKIM key %s: %w", k.Name, err)
+	}
+	return private.CheckRecord(published)
+}

@@ -30,8 +30,9 @@ type DKIMSighting struct {
 	// or none, and give no answer that counts.
 	Good, Bad, Mute int
 
-	// Wait is the longest that anybody may remember one of the answers.
-	Wait time.Duration
+	// Wait is the longest that anybody may remember one of the answers, also that there
+	// was nothing; Other the same of another record.
+	Wait, Other time.Duration
 
 	// Trouble says, for people, what is wrong; "": nothing.
 	Trouble string
@@ -63,7 +64,7 @@ func (k *DKIMKey) advance(g DKIMSighting, now time.Time) {
 
 // await looks whether a record that is to be published is on all servers.
 func (k *DKIMKey) await(g DKIMSighting, now time.Time) {
-	k.wait = max(k.wait, g.Wait)
+	k.remember(g)
 	switch {
 	case g.Good == 0 || g.Bad > 0:
 		k.good = time.Time{}
@@ -73,12 +74,13 @@ func (k *DKIMKey) await(g DKIMSighting, now time.Time) {
 	}
 	if g.Mute == 0 || now.Sub(k.good) >= dkimMute {
 		k.State, k.Seen = DKIMSeen, now
+		k.confirm(g, now)
 	}
 }
 
 // confirm looks whether the caches of the world can have it as well.
 func (k *DKIMKey) confirm(g DKIMSighting, now time.Time) {
-	k.wait = max(k.wait, g.Wait)
+	k.remember(g)
 	switch {
 	case g.Bad > 0:
 		k.back()
@@ -92,8 +94,24 @@ func (k *DKIMKey) back() {
 	k.State, k.Seen, k.Signing, k.good = DKIMPending, time.Time{}, time.Time{}, time.Time{}
 }
 
-// settle is how long caches are waited for.
-func (k *DKIMKey) settle() time.Duration { return min(max(k.wait, dkimLeast), dkimMost) }
+// remember notes for how long caches may have something else.
+func (k *DKIMKey) remember(g DKIMSighting) {
+	if k.first {
+		k.wait = max(k.wait, g.Other)
+	} else {
+		k.wait = max(k.wait, g.Other, g.Wait)
+	}
+}
+
+// settle is how long caches are waited for. The first key of a domain need not wait for
+// those that remember that there was nothing: nobody has asked for its name, and until
+// it signs there is no signature at all.
+func (k *DKIMKey) settle() time.Duration {
+	if k.first {
+		return min(k.wait, dkimMost)
+	}
+	return min(max(k.wait, dkimLeast), dkimMost)
+}
 
 // stop is for a key whose successor begins to sign.
 func (k *DKIMKey) stop(now time.Time) {

@@ -91,6 +91,21 @@ func TestAKeySignsNoSoonerThanAllHaveItsRecord(t *testing.T) {
 	}
 }
 
+func TestTheFirstKeyOfADomainWaitsOnlyForAnotherRecord(t *testing.T) {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	k := DKIMKey{State: DKIMPending, Created: start, first: true}
+	k.advance(DKIMSighting{Bad: 2, Wait: 24 * time.Hour}, start)
+	if k.advance(DKIMSighting{Good: 2, Wait: 24 * time.Hour}, start.Add(time.Minute)); k.State != DKIMSigning {
+		t.Errorf("after nothing: %s", k.State)
+	}
+	k = DKIMKey{State: DKIMPending, Created: start, first: true}
+	k.advance(DKIMSighting{Bad: 2, Wait: time.Hour, Other: time.Hour}, start)
+	k.advance(DKIMSighting{Good: 2, Wait: time.Hour}, start.Add(time.Minute))
+	if k.State != DKIMSeen || !k.next.Equal(start.Add(61*time.Minute)) {
+		t.Errorf("after another record: %s until %v", k.State, k.next)
+	}
+}
+
 func TestAKeyIsRetiredAWeekAfterItsLastMessage(t *testing.T) {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	k := DKIMKey{State: DKIMSigning, Created: start}

@@ -101,7 +101,11 @@ func (s *Sites) ImportDKIM(ctx context.Context, p DKIMPolicy, selector string, p
 		} else if err != nil {
 			return err
 		}
-		made, err = insertDKIM(tx, key, "")
+		there, err := dkimOf(tx, p.Domain)
+		if err != nil {
+			return err
+		}
+		made, err = insertDKIM(tx, key, "", there)
 		return err
 	})
 	return made, err
@@ -148,7 +152,7 @@ func addDKIM(tx *sql.Tx, p DKIMPolicy, fresh []dkim.Key, standsIn func(DKIMKey) 
 		if k, err = named(k, selector); err != nil {
 			return nil, err
 		}
-		stored, err := insertDKIM(tx, k, target)
+		stored, err := insertDKIM(tx, k, target, there)
 		if err != nil {
 			return nil, err
 		}
@@ -195,26 +199,27 @@ func (p *DKIMPolicy) place(a dkim.Algorithm, there []DKIMKey) (selector, target 
 	return "", "", fmt.Errorf("sites: every selector of %s for today %w", p.Domain, ErrInUse)
 }
 
-// insertDKIM stores a key that is to be published.
-func insertDKIM(tx *sql.Tx, key dkim.Key, target string) (DKIMKey, error) {
+// insertDKIM stores a key that is to be published, beside those of its domain that are
+// there.
+func insertDKIM(tx *sql.Tx, key dkim.Key, target string, there []DKIMKey) (DKIMKey, error) {
 	pem, err := key.MarshalPEM()
 	if err != nil {
 		return DKIMKey{}, err
 	}
-	var taken int
-	err = tx.QueryRow(`SELECT count(*) FROM panelmail_dkim WHERE domain = ? AND selector = ? AND state <> 'retired'`,
-		key.Domain(), key.Selector()).Scan(&taken)
-	if err != nil {
-		return DKIMKey{}, err
-	}
-	if taken > 0 {
-		return DKIMKey{}, exists("DKIM key", key.RecordName())
+	first := target == ""
+	for _, k := range there {
+		if k.Selector == key.Selector() && k.Live() {
+			return DKIMKey{}, exists("DKIM key", key.RecordName())
+		}
+		if k.State == DKIMSigning || k.State == DKIMStopped || k.Selector == key.Selector() {
+			first = false
+		}
 	}
 	now := time.Now().UnixMicro()
 	res, err := tx.Exec(`
-		INSERT INTO panelmail_dkim (domain, selector, algorithm, state, record, target, private, created, next)
-		VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?)`,
-		key.Domain(), key.Selector(), key.Algorithm(), key.Record(), target, string(pem), now, now)
+		INSERT INTO panelmail_dkim (domain, selector, algorithm, state, record, target, private, first, created, next)
+		VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?)`,
+		key.Domain(), key.Selector(), key.Algorithm(), key.Record(), target, string(pem), first, now, now)
 	if err != nil {
 		return DKIMKey{}, err
 	}

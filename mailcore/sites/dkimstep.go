@@ -42,7 +42,7 @@ func (s *Sites) NextDKIM(ctx context.Context) (time.Time, error) {
 //
 // Nothing is signed with a key before all servers of its domain that give an answer with
 // authority have had its record for as long as others may be remembered, three hours at
-// least. A server that gives none holds it up for seven days. A record must be published
+// least; but at once with the first key of a domain, under a name that had no record. A server that gives none holds it up for seven days. A record must be published
 // until its key is retired, which is no sooner than seven days after the last message
 // in the queue that was signed with it has left.
 func (s *Sites) AdvanceDKIM(ctx context.Context, key DKIMKey, seen DKIMSighting) (k DKIMKey, err error) {

@@ -27,6 +27,13 @@
 // A [MapReader] reads the tables of a Postfix, and [Sites.Import] stores what it has
 // read, all or nothing.
 //
+// # Keys for signing
+//
+// The keys of DKIM go through a life, see [DKIMState]: nothing is signed with one that a
+// receiver could fail to find, and none is forgotten while mail signed with it is under
+// way. A [DKIMPolicy] says of a domain how often they are replaced. [Sites] is the
+// dkim.KeyStore that signs with them.
+//
 // # Isolation
 //
 // A row keyed by a site, or by an address or domain that a site has, counts for
@@ -40,5 +47,5 @@
 // Passwords of logins are stored as argon2id hashes (bcrypt hashes made
 // elsewhere are verified too) and never read back. Passwords for smart hosts
 // have to be stored as they are: keep the file private, as the queue does for
-// files it makes. So have secrets of SRS. No listing, error or printed value holds one.
+// files it makes. So have secrets of SRS, and private keys until they are retired. No listing, error or printed value holds one.
 package sites
