@@ -53,7 +53,7 @@ func (s *Server) CheckDKIM(ctx context.Context, domain string) ([]DKIMCheck, err
 		if !k.Live() {
 			continue
 		}
-		found, err := s.lookAfter(ctx, k, signed)
+		found, err := s.lookAfter(ctx, k, signed, false)
 		if errors.Is(err, sites.ErrNotFound) {
 			continue // removed meanwhile
 		}

@@ -49,7 +49,8 @@ func publishIn(names *transporttest.Names, records ...string) {
 func TestAKeyIsMadePublishedCheckedAndSignsThroughTheCommands(t *testing.T) {
 	names := transporttest.NewNames()
 	publishIn(names)
-	l := newLab(t, `delivery.resolver = "`+world(t, names)+`"`)
+	l := newLab(t)
+	l.configure(`hostname = "mail.panel.example"`, `delivery.resolver = "`+world(t, names)+`"`)
 	l.do("", "site", "add", "shop")
 	l.do("", "domain", "add", "shop.example", "--site", "shop")
 	expect := func(a answer, status int, patterns ...string) {

@@ -148,11 +148,8 @@ func (k *DKIMKey) nextLook(now time.Time) time.Time {
 			next = k.Rotate
 		}
 		return next
-	case DKIMStopped:
-		if !k.Drained.IsZero() {
-			return now.Add(6 * time.Hour)
-		}
-		return now.Add(time.Hour)
+	case DKIMStopped: // often at first; mail may be on hold for long
+		return now.Add(min(max(now.Sub(k.Stopped)/8, time.Hour), 24*time.Hour))
 	}
 	return k.Retired.Add(dkimForget)
 }
