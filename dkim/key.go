@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 )
 
@@ -135,9 +134,6 @@ func (k Key) String() string {
 	}
 	return fmt.Sprintf("%s (%s)", k.RecordName(), k.Algorithm())
 }
-
-// Format writes String for every verb and flag.
-func (k Key) Format(f fmt.State, _ rune) { io.WriteString(f, k.String()) }
 
 // LogValue is String.
 func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
