@@ -34,7 +34,7 @@ func MergeSPF(published, wanted string) string {
 func addMechanisms(have, want []string) (terms []string, changed bool) {
 	terms = slices.Clone(have)
 	for _, w := range want {
-		if slices.ContainsFunc(terms, func(h string) bool { return covers(h, w) }) {
+		if holds(terms, w) {
 			continue
 		}
 		changed = true
@@ -46,6 +46,21 @@ func addMechanisms(have, want []string) (terms []string, changed bool) {
 		terms = slices.Insert(terms, end, w)
 	}
 	return terms, changed
+}
+
+// holds reports whether terms say what a mechanism says, and no network in front of
+// that says something else of a part of it.
+func holds(terms []string, w string) bool {
+	narrow, network := spfNetwork(spfMechanism(w))
+	for _, h := range terms {
+		if covers(h, w) {
+			return true
+		}
+		if wide, ok := spfNetwork(spfMechanism(h)); ok && network && wide.Overlaps(narrow) && spfQualifier(h) != spfQualifier(w) {
+			return false
+		}
+	}
+	return false
 }
 
 // covers reports whether one mechanism says what another says, of a whole network

@@ -1,7 +1,14 @@
 package dnstmpl_test
 
 import (
+	"context"
+	"net"
+	"net/netip"
+	"strings"
 	"testing"
+
+	evaluator "blitiri.com.ar/go/spf"
+	"pgregory.net/rapid"
 
 	"github.com/panelmail/panelmail/dnstmpl"
 )
@@ -36,3 +43,41 @@ func TestMergeSPFAddsWhatIsMissingAndLeavesTheRest(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatIsMergedLetsThroughWhatEitherDid(t *testing.T) {
+	networks := []string{"ip4:192.0.2.0/24", "ip4:192.0.2.1", "ip4:192.0.2.128/25", "ip4:198.51.100.7", "ip6:2001:db8::/32", "ip6:2001:db8::1"}
+	term := rapid.Custom(func(t *rapid.T) string {
+		return rapid.SampledFrom([]string{"", "", "", "+", "-", "~", "?"}).Draw(t, "qualifier") + rapid.SampledFrom(networks).Draw(t, "network")
+	})
+	ips := addrs("192.0.2.1", "192.0.2.2", "192.0.2.200", "198.51.100.7", "2001:db8::1", "2001:db8::2", "203.0.113.1")
+	rapid.Check(t, func(t *rapid.T) {
+		published := "v=spf1 " + strings.Join(rapid.SliceOfN(term, 0, 5).Draw(t, "published"), " ") + rapid.SampledFrom([]string{"", " -all", " ~all", " ?all"}).Draw(t, "end")
+		wanted := "v=spf1 " + strings.Join(rapid.SliceOfNDistinct(rapid.SampledFrom(networks), 0, 3, rapid.ID).Draw(t, "wanted"), " ") + " ~all"
+		merged := dnstmpl.MergeSPF(published, wanted)
+		if again := dnstmpl.MergeSPF(merged, wanted); again != merged {
+			t.Fatalf("a second time %q becomes %q", merged, again)
+		}
+		for _, ip := range ips {
+			before, ours, after := evaluated(published, ip), evaluated(wanted, ip), evaluated(merged, ip)
+			if after != evaluator.Pass && (before == evaluator.Pass || ours == evaluator.Pass) || after == evaluator.Pass && before != evaluator.Pass && ours != evaluator.Pass {
+				t.Fatalf("%s: %q gives %s, %q gives %s, %q gives %s", ip, published, before, wanted, ours, merged, after)
+			}
+		}
+	})
+}
+
+// evaluated is what a receiver makes of an SPF record for mail from an address.
+func evaluated(record string, ip netip.Addr) evaluator.Result {
+	result, _ := evaluator.CheckHostWithSender(ip.AsSlice(), "mail.example.com", "a@example.com", evaluator.WithResolver(oneRecord(record)))
+	return result
+}
+
+// oneRecord is a DNS in which every name has this text and nothing else.
+type oneRecord string
+
+func (r oneRecord) LookupTXT(context.Context, string) ([]string, error) {
+	return []string{string(r)}, nil
+}
+func (r oneRecord) LookupMX(context.Context, string) ([]*net.MX, error)        { return nil, nil }
+func (r oneRecord) LookupAddr(context.Context, string) ([]string, error)       { return nil, nil }
+func (r oneRecord) LookupIPAddr(context.Context, string) ([]net.IPAddr, error) { return nil, nil }
