@@ -55,7 +55,7 @@ func zoneText(t *testing.T, lines ...string) dnstmpl.Zone {
 	return zone
 }
 
-func spf(text string) string { return `shop.example. TXT "v=spf1 ` + text + `"` }
+func spfRecord(text string) string { return `shop.example. TXT "v=spf1 ` + text + `"` }
 
 func TestLintSaysWhatMakesRecordsWorthless(t *testing.T) {
 	long := strings.Repeat(" ip4:192.0.2.1", 31)
@@ -66,47 +66,47 @@ func TestLintSaysWhatMakesRecordsWorthless(t *testing.T) {
 		world internet
 		want  []string // "rule: part of the text"
 	}{
-		{name: "nothing is wrong", lines: []string{spf("ip4:192.0.2.1 a:x.example ip6:2001:db8::/32 -all"), `_dmarc.shop.example. TXT "v=DMARC1; p=none; rua=mailto:d@shop.example"`},
+		{name: "nothing is wrong", lines: []string{spfRecord("ip4:192.0.2.1 a:x.example ip6:2001:db8::/32 -all"), `_dmarc.shop.example. TXT "v=DMARC1; p=none; rua=mailto:d@shop.example"`},
 			world: internet{addrs: map[string][]netip.Addr{"x.example": addrs("192.0.2.9")}}},
-		{name: "everybody passes", lines: []string{spf("+all")}, want: []string{"spf-all: lets everybody pass"}},
-		{name: "all without a sign", lines: []string{spf("a all")}, want: []string{"spf-all: lets everybody pass"},
+		{name: "everybody passes", lines: []string{spfRecord("+all")}, want: []string{"spf-all: lets everybody pass"}},
+		{name: "all without a sign", lines: []string{spfRecord("a all")}, want: []string{"spf-all: lets everybody pass"},
 			world: internet{addrs: map[string][]netip.Addr{"shop.example": addrs("192.0.2.9")}}},
-		{name: "neutral", lines: []string{spf("ip4:192.0.2.1 ?all")}, want: []string{"spf-all: is neutral about everybody else"}},
-		{name: "no end", lines: []string{spf("ip4:192.0.2.1")}, want: []string{"spf-all: says nothing of everybody else"}},
-		{name: "a redirect is an end", lines: []string{spf("ip4:192.0.2.1 redirect=y.example")},
+		{name: "neutral", lines: []string{spfRecord("ip4:192.0.2.1 ?all")}, want: []string{"spf-all: is neutral about everybody else"}},
+		{name: "no end", lines: []string{spfRecord("ip4:192.0.2.1")}, want: []string{"spf-all: says nothing of everybody else"}},
+		{name: "a redirect is an end", lines: []string{spfRecord("ip4:192.0.2.1 redirect=y.example")},
 			world: internet{text: map[string][]string{"y.example": {"v=spf1 -all"}}}},
-		{name: "a wide network", lines: []string{spf("ip4:0.0.0.0/1 ip6:2000::/3 -all")}, want: []string{"spf-all: 0.0.0.0/1 lets", "spf-all: 2000::/3 lets"}},
-		{name: "terms behind all", lines: []string{spf("-all ip4:192.0.2.1 exp=e.example")}, want: []string{"spf: nobody looks at ip4"}},
-		{name: "not in the form", lines: []string{spf("ipv4:192.0.2.1 -all")}, want: []string{`spf: "ipv4:192.0.2.1": there is no mechanism "ipv4"`}},
-		{name: "eleven look-ups, of which some are in what is included", lines: []string{spf("include:y.example a mx exists:%{i}.z.example ptr -all"), "shop.example. MX 10 mx.far.example."},
+		{name: "a wide network", lines: []string{spfRecord("ip4:0.0.0.0/1 ip6:2000::/3 -all")}, want: []string{"spf-all: 0.0.0.0/1 lets", "spf-all: 2000::/3 lets"}},
+		{name: "terms behind all", lines: []string{spfRecord("-all ip4:192.0.2.1 exp=e.example")}, want: []string{"spf: nobody looks at ip4"}},
+		{name: "not in the form", lines: []string{spfRecord("ipv4:192.0.2.1 -all")}, want: []string{`spf: "ipv4:192.0.2.1": there is no mechanism "ipv4"`}},
+		{name: "eleven look-ups, of which some are in what is included", lines: []string{spfRecord("include:y.example a mx exists:%{i}.z.example ptr -all"), "shop.example. MX 10 mx.far.example."},
 			world: internet{
 				text: map[string][]string{"y.example": {"some text", "v=spf1 a:1.example a:2.example a:3.example include:z.example -all"},
 					"z.example": {"v=spf1 a:1.example a:2.example ~all a:not.example"}},
 				addrs: map[string][]netip.Addr{"1.example": addrs("192.0.2.1"), "2.example": addrs("192.0.2.1"), "3.example": addrs("192.0.2.1"),
 					"shop.example": addrs("192.0.2.1"), "mx.far.example": addrs("192.0.2.1")}},
 			want: []string{"lookups: takes 11 look-ups, and with more than 10 it counts for nothing (RFC 7208 section 4.6.4): include:y.example 7, a:shop.example 1, mx:shop.example 1, exists:%{i}.z.example 1, ptr:shop.example 1"}},
-		{name: "ten look-ups", lines: []string{spf("include:y.example a -all")},
+		{name: "ten look-ups", lines: []string{spfRecord("include:y.example a -all")},
 			world: internet{text: map[string][]string{"y.example": {"v=spf1 a a:y.example a:y.example a:y.example a:y.example a:y.example a:y.example a:y.example ~all"}},
 				addrs: map[string][]netip.Addr{"y.example": addrs("192.0.2.1"), "shop.example": addrs("192.0.2.1")}}},
-		{name: "records that include one another", lines: []string{spf("include:y.example -all")},
+		{name: "records that include one another", lines: []string{spfRecord("include:y.example -all")},
 			world: internet{text: map[string][]string{"y.example": {"v=spf1 include:z.example -all"}, "z.example": {"v=spf1 include:y.example -all"}}},
 			want:  []string{"lookups: takes 100 look-ups"}},
-		{name: "an include without a record", lines: []string{spf("include:y.example -all")}, world: internet{text: map[string][]string{"y.example": {"x"}}},
+		{name: "an include without a record", lines: []string{spfRecord("include:y.example -all")}, world: internet{text: map[string][]string{"y.example": {"x"}}},
 			want: []string{"spf: include:y.example has 0 SPF records"}},
-		{name: "an include of a broken record", lines: []string{spf("include:y.example -all")}, world: internet{text: map[string][]string{"y.example": {"v=spf1 ip4:1.2.3"}}},
+		{name: "an include of a broken record", lines: []string{spfRecord("include:y.example -all")}, world: internet{text: map[string][]string{"y.example": {"v=spf1 ip4:1.2.3"}}},
 			want: []string{"spf: the SPF record behind include:y.example counts for nothing"}},
-		{name: "no answer about an include", lines: []string{spf("include:y.example -all")}, world: internet{broken: map[string]bool{"y.example": true}},
+		{name: "no answer about an include", lines: []string{spfRecord("include:y.example -all")}, world: internet{broken: map[string]bool{"y.example": true}},
 			want: []string{"no-answer: there was no answer about y.example: servfail"}},
-		{name: "three void look-ups", lines: []string{spf("a:1.example mx:2.example exists:3.example -all")}, want: []string{"void: asks for 3 names that have no records"}},
-		{name: "two void look-ups", lines: []string{spf("a:1.example mx:2.example -all")}},
-		{name: "too many exchangers", lines: []string{spf("mx:y.example -all")}, world: internet{mx: map[string][]string{"y.example": strings.Split("abcdefghijk", "")}},
+		{name: "three void look-ups", lines: []string{spfRecord("a:1.example mx:2.example exists:3.example -all")}, want: []string{"void: asks for 3 names that have no records"}},
+		{name: "two void look-ups", lines: []string{spfRecord("a:1.example mx:2.example -all")}},
+		{name: "too many exchangers", lines: []string{spfRecord("mx:y.example -all")}, world: internet{mx: map[string][]string{"y.example": strings.Split("abcdefghijk", "")}},
 			want: []string{"lookups: mx:y.example has 11 mail exchangers"}},
 		{name: "a long answer", lines: []string{`shop.example. TXT "v=spf1` + long[:220] + `" "` + long[220:] + ` -all"`}, want: []string{"answer: are 457 octets"}},
-		{name: "a long answer, of several records", lines: []string{spf("-all"), `shop.example. TXT "` + strings.Repeat("x", 250) + `" "` + strings.Repeat("x", 177) + `"`},
+		{name: "a long answer, of several records", lines: []string{spfRecord("-all"), `shop.example. TXT "` + strings.Repeat("x", 250) + `" "` + strings.Repeat("x", 177) + `"`},
 			want: []string{"answer: are 450 octets"}},
-		{name: "an answer that just fits", lines: []string{spf("-all"), `shop.example. TXT "` + strings.Repeat("x", 250) + `" "` + strings.Repeat("x", 176) + `"`}},
-		{name: "what is included ends as it likes", lines: []string{spf("include:_spf1.shop.example -all"), `_spf1.shop.example. TXT "v=spf1 ip4:192.0.2.1 ?all"`}},
-		{name: "an exchanger without an address", lines: []string{spf("-all"), "shop.example. MX 10 mx.far.example.", "shop.example. MX 20 mx.shop.example.", "mx.shop.example. A 192.0.2.1"},
+		{name: "an answer that just fits", lines: []string{spfRecord("-all"), `shop.example. TXT "` + strings.Repeat("x", 250) + `" "` + strings.Repeat("x", 176) + `"`}},
+		{name: "what is included ends as it likes", lines: []string{spfRecord("include:_spf1.shop.example -all"), `_spf1.shop.example. TXT "v=spf1 ip4:192.0.2.1 ?all"`}},
+		{name: "an exchanger without an address", lines: []string{spfRecord("-all"), "shop.example. MX 10 mx.far.example.", "shop.example. MX 20 mx.shop.example.", "mx.shop.example. A 192.0.2.1"},
 			want: []string{"exchanger: the mail exchanger mx.far.example. has no address"}},
 
 		{name: "a DMARC record that is none", lines: []string{`_dmarc.shop.example. TXT "v=DMARC1; p=nothing; sp=x; aspf=q; pct=101; rua=d@shop.example"`},
@@ -123,7 +123,7 @@ func TestLintSaysWhatMakesRecordsWorthless(t *testing.T) {
 			data: dnstmpl.Data{Relays: []dnstmpl.Relay{{Host: "email-smtp.eu-west-1.amazonaws.com"}, {Host: "out.corp.example", Include: []string{"x.example"}, OwnReversePath: true}}},
 			want: []string{"alignment: mail through email-smtp.eu-west-1.amazonaws.com", "alignment: mail through out.corp.example"}},
 
-		{name: "smart hosts of which only the name is known", lines: []string{spf("-all")},
+		{name: "smart hosts of which only the name is known", lines: []string{spfRecord("-all")},
 			data: dnstmpl.Data{Hostname: "mail.panel.example", Relays: []dnstmpl.Relay{{Host: "smtp.sendgrid.net"}, {Host: "out.example"}, {Host: "10.0.0.1"}, {Host: "mail.panel.example"}}},
 			want: []string{"relay: the smart host out.example is let through by", "relay: the smart host 10.0.0.1 has an address that nobody else sees"}},
 		{name: "name, address and PTR do not agree", lines: []string{"out.shop.example. A 192.0.2.1", "out.shop.example. A 192.0.2.3", "out.shop.example. A 192.0.2.4"},
@@ -161,12 +161,12 @@ func TestLintSaysWhatMakesRecordsWorthless(t *testing.T) {
 }
 
 func TestLintWithoutTheDNSReportsWhatTheZoneShows(t *testing.T) {
-	zone := zoneText(t, spf("include:y.example mx a:z.example -all"), "shop.example. MX 10 mx.far.example.")
+	zone := zoneText(t, spfRecord("include:y.example mx a:z.example -all"), "shop.example. MX 10 mx.far.example.")
 	d := dnstmpl.Data{Zone: "shop.example", HELO: []dnstmpl.Identity{{Name: "out.example", Addrs: addrs("192.0.2.1")}}}
 	if got := zone.Lint(t.Context(), d, nil); got != nil {
 		t.Errorf("%v", got)
 	}
-	zone = zoneText(t, spf("include:1 a:2 a:3 a:4 a:5 a:6 a:7 a:8 a:9 a:10 a:11 -all"))
+	zone = zoneText(t, spfRecord("include:1 a:2 a:3 a:4 a:5 a:6 a:7 a:8 a:9 a:10 a:11 -all"))
 	got := zone.Lint(t.Context(), d, nil)
 	if len(got) != 1 || !strings.Contains(got[0].Text, "takes at least 11 look-ups") {
 		t.Errorf("%v", got)
