@@ -4,9 +4,10 @@
 // # From text to records
 //
 // [Parse] reads a template in the language of text/template, [ParseBlade] one in that
-// of ApisCP. [Default] is a template that makes everything the data has. A panel that
-// needs no template of its own fills [Data] and renders that one. [Template.Render]
-// executes a template; what it writes is one record a line,
+// of ApisCP, and [Import] makes one for Parse of that of another panel. [Default] is a
+// template that makes everything the data has: a panel that needs no template of its
+// own fills [Data] and renders that one. [Template.Render] executes a template; what
+// it writes is one record a line,
 //
 //	name TTL class type data
 //
@@ -29,9 +30,6 @@
 // Nothing here opens a file, asks the network or runs a program because a template
 // says so. A template has a limited number of steps and a limited size of output, so
 // that a stranger's template costs a stranger's patience at most.
-//
-// [ParseBlade] reads the templates of a panel that writes them in Laravel's Blade, and
-// [Import] makes templates for [Parse] of those of other panels.
 //
 // # From records to everything else
 //

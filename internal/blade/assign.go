@@ -148,8 +148,12 @@ func (m *machine) enter(fn *closure, args []value) (value, error) {
 	if len(args) < len(fn.arrow.params) {
 		return nil, m.src.errorf(fn.arrow.place(), "a function of %d variables is given %d", len(fn.arrow.params), len(args))
 	}
+	if m.calls == MaxNesting {
+		return nil, over("functions call functions more than %d levels deep", MaxNesting)
+	}
+	m.calls++
 	outer := m.vars
-	defer func() { m.vars = outer }()
+	defer func() { m.vars, m.calls = outer, m.calls-1 }()
 	m.vars = make(map[string]value, len(fn.vars)+len(args))
 	for name, v := range fn.vars {
 		m.vars[name] = v

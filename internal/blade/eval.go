@@ -12,9 +12,10 @@ type machine struct {
 	src   *source
 	vars  map[string]value
 	steps int
+	calls int // of arrow functions, inside one another
 	write func(Written) error
-	loop  *loop // the innermost @foreach
-	names map[string]function
+	loop  *loop               // the innermost @foreach
+	names map[string]function // that may be called by name
 }
 
 // eval evaluates an expression and counts it.

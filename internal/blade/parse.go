@@ -60,7 +60,7 @@ func (p *parser) accept(mark string) bool {
 
 func (p *parser) expect(mark string) error {
 	if !p.accept(mark) {
-		return p.unexpected(p.peek(), ""+mark)
+		return p.unexpected(p.peek(), mark)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ const (
 type Error struct {
 	Line   int  // from 1
 	Column int  // in octets, from 1
-	Limit  bool // the template is not wrong, but more than one may be
+	Limit  bool // it is about one of the limits
 	Text   string
 	Fix    string // the rest of "write …", or ""
 }
