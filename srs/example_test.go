@@ -28,3 +28,33 @@ func Example() {
 	fmt.Println(original, err)
 	// Output: alice@example.com <nil>
 }
+
+// Addresses that postsrsd has made, with its usual four characters of hash, are still
+// understood for the three weeks that they are good for. After that both the old secret
+// and MinHashLength go.
+func Example_migration() {
+	old, current := []byte("first line of /etc/postsrsd.secret"), make([]byte, 32)
+	rand.Read(current)
+
+	before, err := srs.New("fwd.example.net", old)
+	if err != nil {
+		log.Fatal(err)
+	}
+	before.HashLength = 4
+	made, err := before.Forward("alice@example.com")
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	r, err := srs.New("fwd.example.net", current, old)
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = r.Reverse(made)
+	fmt.Println(err)
+	r.MinHashLength = 4
+	fmt.Println(r.Reverse(made))
+	// Output:
+	// srs: the hash is not of any secret
+	// alice@example.com <nil>
+}
