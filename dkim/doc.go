@@ -29,7 +29,7 @@
 // What two verifiers might read in two ways is not signed: a header without From or
 // with two, with a blank before a colon, without its blank line, or with a
 // continuation line on top; a bare CR and NUL. Neither is a header above 102,400 octets or
-// 1,000 fields, more than 100,000 blank lines in a row, or fields repeated until h=
+// 1,000 fields, more than 100,000 line ends in a row, or fields repeated until h=
 // does not fit on a line. Each of these is an error of this package that answers
 // SMTPReply with the reply for whoever submitted the message.
 package dkim

@@ -24,8 +24,8 @@ var signedIfThere = [...]string{
 // 998 (RFC 5322 section 2.1.1).
 const maxSigned = 990
 
-// signedFields is the list of names for h=: a name that is there n times is signed n
-// times, from the bottom up, and stands there once more to stay the last.
+// signedFields is the list of names for h=. A field that is there n times is named n
+// times, and those that must not be added once more.
 func (m *message) signedFields() ([]string, error) {
 	var names []string
 	size := 0

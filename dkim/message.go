@@ -93,14 +93,14 @@ func (in *intake) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// maxBlankLines is how many lines without text may follow one another in a body. They
-// have to be kept in memory until it is known whether text follows.
+// maxBlankLines is how many line ends may follow one another in a body with nothing but
+// blanks between. They have to be kept in memory until it is known whether text follows.
 const maxBlankLines = 100_000
 
 // A blankCounter ends a body with ErrBlankLines at too many blank lines in a row.
 type blankCounter struct {
 	r     io.Reader
-	lines int // since the last octet that is not blank
+	lines int // line ends since the last octet that is not blank
 }
 
 func (c *blankCounter) Read(p []byte) (int, error) {
