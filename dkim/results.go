@@ -56,22 +56,19 @@ func (v Verification) properties() []string {
 
 func notBase64(r rune) bool { return !isAlphanumeric(r) && !strings.ContainsRune("+/=", r) }
 
-// maxReason is the greatest length of a reason, in octets.
-const maxReason = 100
-
-// reason is why a signature is not good, as text that fits into quotes.
+// reason is why a signature is not good, as text that fits into quotes. Details, which may
+// come from the signature or the DNS, stay out of it.
 func (v Verification) reason() string {
 	if v.Err == nil {
 		return ""
 	}
-	text := strings.TrimPrefix(v.Err.Error(), "dkim: ")
-	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' || r == '"' || r == '\\' {
+	text, _, _ := strings.Cut(strings.TrimPrefix(v.Err.Error(), "dkim: "), ": ")
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || strings.ContainsRune(`"\()`, r) {
 			return -1
 		}
 		return r
 	}, text)
-	return text[:min(len(text), maxReason)]
 }
 
 // ClaimsToBe reports whether the value of an Authentication-Results field that came with
