@@ -78,6 +78,9 @@ func TestAFaultInATemplateIsToldWithItsPlace(t *testing.T) {
 		{"too long", strings.Repeat("\n", 256<<10+1), `mail.tmpl:262145:1: a template has 262144 octets at most; write a shorter one`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			if slow := strings.Contains(test.message, "limited") || strings.Contains(test.message, "more than"); slow && testing.Short() {
+				t.Skip("it takes its time to reach the limit; not with -short")
+			}
 			tmpl, err := dnstmpl.Parse("mail.tmpl", test.text)
 			if err == nil {
 				_, err = tmpl.Render(example())
@@ -90,6 +93,9 @@ func TestAFaultInATemplateIsToldWithItsPlace(t *testing.T) {
 }
 
 func TestATemplateThatIsAllNestingEnds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("spends its time in text/template; not with -short")
+	}
 	for _, text := range []string{
 		strings.Repeat("{{if 1}}", 5_000) + strings.Repeat("{{end}}", 5_000),
 		strings.Repeat("{{with 1}}{{range 2}}", 20) + strings.Repeat("{{end}}{{end}}", 20),
