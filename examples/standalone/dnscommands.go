@@ -69,15 +69,31 @@ func dnsCheck(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	answer := checkedDNS{Report: report}
+	data, err := c.server.DNSData(ctx, words[0])
+	if err != nil {
+		return err
+	}
+	answer.Warnings = c.server.LintDNS(ctx, report.After(zone), data)
 	if c.json {
-		err = c.object(report)
+		err = c.object(answer)
 	} else {
 		printReport(c.stdout, report)
+		for _, w := range answer.Warnings {
+			fmt.Fprintf(c.stdout, "warning: %s\n", printable(w.Error()))
+		}
 	}
 	if err == nil && !report.Done() {
 		return errNo
 	}
 	return err
+}
+
+// A checkedDNS is the answer of dns check. Warnings are about what is wanted, and do not
+// count for the exit status.
+type checkedDNS struct {
+	dnscheck.Report
+	Warnings dnstmpl.Problems `json:"warnings,omitempty"`
 }
 
 // printReport writes what to do, first with records, then with servers.

@@ -50,6 +50,7 @@ dns render               name ttl class type data value{}
 dns check                zone operations[]{op have want why alias} waiting[]{name right[]
                          behind[] operations[]} troubles[]{zone server address status detail
                          names[]} unknown[] right[] recursive
+                         warnings[]{rule text fix record}
 site list, add           name uids contact suspended removing
 site suspend, resume     name suspended
 site rename              name previous

@@ -276,6 +276,21 @@ func TestWhereNothingAnswersEverythingIsUnknown(t *testing.T) {
 	})
 }
 
+func TestAfterTheOperationsTheCustomersSPFIsInTheZone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := check(t, world(`x.test. 60 IN TXT "v=spf1 include:news.test -all"`, `x.test. 60 IN TXT "other"`), wanted)
+		z, err := dnstmpl.ParseZone("wanted", "x.test", strings.Join(wanted, "\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		after := r.After(z)
+		want := dnstmpl.TXT{Text: "v=spf1 include:news.test ip4:192.0.2.25 -all"}
+		if after.Records[1].Value != want || z.Records[1].Value == want || len(after.Records) != len(z.Records) {
+			t.Errorf("after:\n%s", after)
+		}
+	})
+}
+
 func TestADMARCRecordIsCompletedAndNeverWeakened(t *testing.T) {
 	const rua = "; rua=mailto:dmarc@panel.test"
 	for _, row := range []struct{ published, wanted, want string }{

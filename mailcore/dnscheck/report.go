@@ -3,6 +3,7 @@ package dnscheck
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/panelmail/panelmail/dnstmpl"
@@ -42,6 +43,22 @@ func (r Report) Done() bool {
 		}
 	}
 	return len(r.Operations) == 0 && len(r.Waiting) == 0 && len(r.Unknown) == 0
+}
+
+// After is what was wanted with what is published beside it in the same records, as in
+// an SPF record of the customer's: the zone that there is after the operations.
+func (r Report) After(want dnstmpl.Zone) dnstmpl.Zone {
+	want.Records = slices.Clone(want.Records)
+	for _, o := range r.Operations {
+		text, ok := o.Want.Value.(dnstmpl.TXT)
+		for i, w := range want.Records {
+			old, also := w.Value.(dnstmpl.TXT)
+			if ok && also && w.Name == o.Want.Name && (isSPF(text.Text) && isSPF(old.Text) || isDMARC(text.Text) && isDMARC(old.Text)) {
+				want.Records[i].Value = text
+			}
+		}
+	}
+	return want
 }
 
 // An Operation is a change of what is published.
