@@ -38,6 +38,16 @@
 // compares it with what is published, and completes an SPF record that is there
 // ([MergeSPF]) where it would replace it.
 //
+// # Records that follow from where mail leaves
+//
+// [Default] is the template for domains that need nothing of their own. The SPF record
+// in it ([Data.SPFRecords], for other templates too) lets pass what the data says of
+// the egress and nothing else: addresses, joined to networks and spread over included
+// records where one answer does not hold them, and smart hosts, by what is known of
+// their providers ([MailServices]). [Zone.Lint] says what receivers would make of a
+// zone: look-ups of SPF, policies that catch nobody, DMARC without alignment, names and
+// addresses that do not agree.
+//
 // # Functions of templates
 //
 // Besides the actions of text/template (if, range, with, variables) there are and, or,
