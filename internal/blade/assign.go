@@ -127,9 +127,7 @@ func (x *arrow) eval(m *machine) (value, error) {
 
 // apply calls what array_map and the like were given.
 func (m *machine) apply(fn value, args []value) (value, error) {
-	if m.steps++; m.steps > MaxSteps {
-		return nil, over(tooManySteps, MaxSteps)
-	}
+	m.steps++
 	switch fn := fn.(type) {
 	case string:
 		f, ok := m.names[lower(fn)]
@@ -149,7 +147,7 @@ func (m *machine) enter(fn *closure, args []value) (value, error) {
 		return nil, m.src.errorf(fn.arrow.place(), "a function of %d variables is given %d", len(fn.arrow.params), len(args))
 	}
 	if m.calls == MaxNesting {
-		return nil, over("functions call functions more than %d levels deep", MaxNesting)
+		return nil, m.src.limitf(fn.arrow.place(), "functions call functions more than %d levels deep", MaxNesting)
 	}
 	m.calls++
 	outer := m.vars

@@ -22,6 +22,7 @@ func (x *binary) eval(m *machine) (value, error) {
 
 // operate applies an operator.
 func (m *machine) operate(op string, a, b value) (value, error) {
+	m.weigh(a, b)
 	switch op {
 	case ".":
 		return m.concatenate(a, b)

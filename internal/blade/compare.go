@@ -81,6 +81,9 @@ func (m *machine) order(a, b value) (int, error) {
 	_, bBool := b.(bool)
 	x, aText := a.(string)
 	y, bText := b.(string)
+	if err := m.spend((len(x) + len(y)) / 64); err != nil {
+		return 0, err
+	}
 	switch {
 	case aText && bText:
 		return orderStrings(x, y), nil

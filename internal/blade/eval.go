@@ -50,6 +50,15 @@ func (m *machine) made(v value) (value, error) {
 	return v, nil
 }
 
+// weigh counts values that are about to be read: strings by their size.
+func (m *machine) weigh(values ...value) {
+	for _, v := range values {
+		if s, ok := v.(string); ok {
+			m.steps += len(s) / 64
+		}
+	}
+}
+
 // text evaluates an expression as a string.
 func (m *machine) text(x expr) (string, error) {
 	v, err := m.eval(x)
@@ -245,6 +254,7 @@ func (x *cast) eval(m *machine) (value, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.weigh(v)
 	switch x.to {
 	case "string":
 		v, err = toText(v)
@@ -272,6 +282,7 @@ func (x *unary) eval(m *machine) (value, error) {
 	if x.op == "!" {
 		return !truth(v), nil
 	}
+	m.weigh(v)
 	factor := int64(1)
 	if x.op == "-" {
 		factor = -1

@@ -61,6 +61,7 @@ type callee struct {
 
 // call calls a function with as many arguments as it takes.
 func (m *machine) call(name string, fn function, args []value) (value, error) {
+	m.weigh(args...)
 	c := &callee{m: m, name: name, args: args}
 	v := fn.call(c)
 	if c.err != nil {
@@ -77,9 +78,15 @@ func (c *callee) fail(format string, args ...any) value {
 	return nil
 }
 
-// refuse notes an error of an argument.
+// refuse notes an error of an argument. One that has its place already is from
+// inside of a function that was given, and stays as it is.
 func (c *callee) refuse(i int, err error) {
-	if err != nil && c.err == nil {
+	var placed *Error
+	switch {
+	case err == nil || c.err != nil:
+	case errors.As(err, &placed):
+		c.err = placed
+	default:
 		c.err = fmt.Errorf("%s(), argument %d: %w", c.name, i+1, err)
 	}
 }
