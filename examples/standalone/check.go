@@ -53,6 +53,7 @@ func (s settings) check() (problems []problem) {
 	s.Limits.check(complain)
 	s.Auth.check(complain)
 	s.Forwarding.check(complain)
+	s.DNS.check(complain)
 	if lower, upper := s.Queue.BackoffMin, s.Queue.BackoffMax; upper > 0 && upper < lower {
 		complain("queue.backoff_max", fmt.Errorf("%v is below queue.backoff_min, %v", upper, lower))
 	}

@@ -88,6 +88,8 @@ type settings struct {
 	Auth authSettings `toml:"auth"`
 
 	Forwarding forwardingSettings `toml:"forwarding"`
+
+	DNS dnsSettings `toml:"dns"`
 }
 
 // defaults are the settings of a server without a configuration file.
@@ -112,7 +114,7 @@ func defaults() settings {
 	s.Queue.DelayWarning, s.Queue.Workers, s.Queue.MinFree = duration(4*time.Hour), 200, 64<<20
 	s.Limits.MessageSize, s.Limits.DestinationConcurrency, s.Limits.InitialConcurrency = 50<<20, 20, 5
 	s.Limits.ClientLimits = defaultClientLimits()
-	s.Auth, s.Forwarding = defaultAuth(), defaultForwarding()
+	s.Auth, s.Forwarding, s.DNS = defaultAuth(), defaultForwarding(), defaultDNS()
 	return s
 }
 
@@ -239,6 +241,7 @@ func (s settings) library() (mailcore.Config, []problem) {
 		},
 		InitialConcurrency: s.Limits.InitialConcurrency,
 		Forwarding:         s.Forwarding.library(),
+		DNS:                s.DNS.library(),
 	}
 	if c.Retry.DelayWarning == 0 {
 		c.Retry.DelayWarning = -1
