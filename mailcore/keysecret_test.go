@@ -110,6 +110,9 @@ func TestPrivateKeysAndSecretsOfSRSShowNowhere(t *testing.T) {
 			text += content(t, srv, id)
 		}
 		text += fmt.Sprintf("%v %+v %#v %s %+v %#v", srv, srv, srv, srv.Sites(), srv.Sites().Snapshot(), srv.Sites().Snapshot())
+		if err := srv.Close(); err != nil { // now all is logged
+			t.Fatal(err)
+		}
 		for what, s := range secrets {
 			if s.shownIn(text) || s.shownIn(shown.String()) {
 				t.Errorf("%s is shown", what)
@@ -117,9 +120,6 @@ func TestPrivateKeysAndSecretsOfSRSShowNowhere(t *testing.T) {
 		}
 		if !strings.Contains(text, "DKIM-Signature:") || !strings.Contains(text, "SRS0=") || shown.Len() == 0 {
 			t.Errorf("nothing was shown at all: %s", text)
-		}
-		if err := srv.Close(); err != nil {
-			t.Fatal(err)
 		}
 		info, err := os.Stat(path)
 		if err != nil || info.Mode().Perm() != 0o600 {
