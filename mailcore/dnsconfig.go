@@ -36,8 +36,8 @@ type DNS struct {
 	DMARC string
 
 	// MTASTS is the mode of [Server.MTASTSPolicy], which has to be served under a name
-	// of each domain: until it is, it counts for nothing. If empty, testing; none is
-	// for no policy and no records.
+	// of each domain: until it is, it counts for nothing. none is for no policy and no
+	// records. If empty, testing if there is a PolicyHost, and none if not.
 	MTASTS transport.STSMode
 
 	// PolicyHost is a host that serves the policy; records lead the names there. If

@@ -219,9 +219,12 @@ func (s *desk) takesMail(ctx context.Context, settings *sites.Snapshot, d sites.
 // stsPolicy is the MTA-STS policy for the domains whose mail comes here (RFC 8461
 // section 3.2); "" for none.
 func (s *desk) stsPolicy() string {
-	mode := cmp.Or(s.config.DNS.MTASTS, transport.STSTesting)
-	if mode == transport.STSNone {
+	mode := s.config.DNS.MTASTS
+	switch {
+	case mode == transport.STSNone, mode == "" && s.config.DNS.PolicyHost == "":
 		return ""
+	case mode == "":
+		mode = transport.STSTesting
 	}
 	return fmt.Sprintf("version: STSv1\r\nmode: %s\r\nmx: %s\r\nmax_age: %d\r\n", mode, s.config.Hostname, stsMaxAge)
 }

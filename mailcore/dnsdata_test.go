@@ -115,7 +115,8 @@ func source(key, ip string) sites.Source {
 
 func TestTheDNSOfADomainKnowsItsZoneAndWhoTakesItsMail(t *testing.T) {
 	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
-		srv := lab.Server(mailcore.Config{Hostname: "mail.panel.example", Forwarding: mailcore.Forwarding{Domain: "srs.panel.example"}})
+		srv := lab.Server(mailcore.Config{Hostname: "mail.panel.example", Forwarding: mailcore.Forwarding{Domain: "srs.panel.example"},
+			DNS: mailcore.DNS{PolicyHost: "policy.panel.example"}})
 		addSite(t, srv, "shop", "shop.example")
 		addSite(t, srv, "other", "other.example")
 		s := srv.Sites()
@@ -230,4 +231,33 @@ func TestTheDNSOfADomainHasTheRecordsOfAllItsKeysUntilTheyRetire(t *testing.T) {
 			t.Errorf("removed: %+v", got)
 		}
 	})
+}
+
+// TestAPolicyOfMTASTSIsAnnouncedWhereItIsServed: senders that find the record and no
+// policy behind it take it for trouble.
+func TestAPolicyOfMTASTSIsAnnouncedWhereItIsServed(t *testing.T) {
+	for _, row := range []struct {
+		dns  mailcore.DNS
+		want string // its mode
+	}{
+		{mailcore.DNS{}, ""},
+		{mailcore.DNS{MTASTS: transport.STSNone, PolicyHost: "policy.panel.example"}, ""},
+		{mailcore.DNS{PolicyHost: "policy.panel.example"}, "mode: testing"},
+		{mailcore.DNS{MTASTS: transport.STSEnforce}, "mode: enforce"},
+	} {
+		mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
+			srv := lab.Server(mailcore.Config{Hostname: "mail.panel.example", DNS: row.dns})
+			addSite(t, srv, "shop")
+			if err := srv.Sites().AddDomain(t.Context(), sites.Domain{Name: "shop.example", Site: "shop", Class: sites.Alias}); err != nil {
+				t.Fatal(err)
+			}
+			data, err := srv.DNSData(t.Context(), "shop.example")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if policy := srv.MTASTSPolicy(); (row.want == "") != (policy == "") || !strings.Contains(policy, row.want) || (data.MTASTS != "") != (policy != "") {
+				t.Errorf("%+v: record %q, policy %q", row.dns, data.MTASTS, policy)
+			}
+		})
+	}
 }

@@ -14,13 +14,13 @@ type dnsSettings struct {
 	Addresses  []string `toml:"addresses"`   // of this host as others see them; []: SPF names the host
 	SPF        string   `toml:"spf"`         // ~all or -all
 	DMARC      string   `toml:"dmarc"`       // the record, or none
-	MTASTS     string   `toml:"mta_sts"`     // none, testing or enforce
+	MTASTS     string   `toml:"mta_sts"`     // none, testing or enforce; "": testing with a policy_host, else none
 	PolicyHost string   `toml:"policy_host"` // that serves the policy
 	Autoconfig string   `toml:"autoconfig"`  // host for mail programs
 }
 
 func defaultDNS() dnsSettings {
-	return dnsSettings{Addresses: []string{}, SPF: "~all", DMARC: dnstmpl.DefaultDMARC, MTASTS: string(transport.STSTesting)}
+	return dnsSettings{Addresses: []string{}, SPF: "~all", DMARC: dnstmpl.DefaultDMARC}
 }
 
 // check finds what is wrong with the settings.
