@@ -35,6 +35,10 @@ func (s *Server) Submit(ctx context.Context, m Message) (id string, err error) {
 // or tx must have begun immediate; the content is bounded to the queue's limit
 // for transactions, 1 MiB. Call [Server.Wake] after the commit to have it leave
 // at once. See queue.EnqueueTx for what it needs.
+//
+// The first copy of all that is sent on needs a secret of SRS, which is stored beside
+// tx: if tx has begun immediate, the message gets 451. [Server.Rewriter] makes the
+// secret before.
 func (s *Server) SubmitTx(ctx context.Context, tx *sql.Tx, m Message) (id string, err error) {
 	desk := s.current()
 	d, err := desk.draft(ctx, m)
