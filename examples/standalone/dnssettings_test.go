@@ -8,7 +8,7 @@ import (
 
 func TestTheRecordsOfADomainHaveWhatTheConfigurationSaysOfThisHost(t *testing.T) {
 	l := newLab(t)
-	l.configure(`hostname = "mail.panel.example"`, "[dns]", `addresses = ["192.0.2.1", "2001:db8::1"]`, `spf = "-all"`, `dmarc = "none"`,)
+	l.configure(`hostname = "mail.panel.example"`, "[dns]", `addresses = ["192.0.2.1", "2001:db8::1"]`, `spf = "-all"`, `dmarc = "none"`)
 	l.steps(nil, step{args: "config check", stdout: filepath.Join(l.data, "panelmail.toml") + ": ok\n"})
 	l.do("", "site", "add", "shop")
 	l.do("", "domain", "add", "shop.example", "--site", "shop", "--class", "alias")
