@@ -113,11 +113,7 @@ type credentialRow struct {
 
 func loadCredentials(tx *sql.Tx, snap *Snapshot) error {
 	rows, err := tx.Query(`SELECT key, domain, login, password, oauth FROM panelmail_credential`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	return eachRow(rows, err, func() error {
 		var key string
 		var row credentialRow
 		var c transport.Credential
@@ -126,6 +122,6 @@ func loadCredentials(tx *sql.Tx, snap *Snapshot) error {
 		}
 		row.credential = func() transport.Credential { return c }
 		snap.credentials[key] = row
-	}
-	return rows.Err()
+		return nil
+	})
 }

@@ -118,19 +118,15 @@ func (p *privateKeys) keepOnly(signing map[string][]int64) {
 
 func loadDKIM(tx *sql.Tx, snap *Snapshot) error {
 	rows, err := tx.Query(`SELECT domain, id FROM panelmail_dkim WHERE state = 'signing' ORDER BY id`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	return eachRow(rows, err, func() error {
 		var domain string
 		var id int64
 		if err := rows.Scan(&domain, &id); err != nil {
 			return err
 		}
 		snap.dkim[domain] = append(snap.dkim[domain], id)
-	}
-	return rows.Err()
+		return nil
+	})
 }
 
 // CheckDKIM compares the texts of the TXT records under the name of a key with the key,

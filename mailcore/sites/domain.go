@@ -140,17 +140,28 @@ func siteDomains(tx *sql.Tx, site string) ([]string, error) {
 
 // texts reads rows of one text each.
 func texts(rows *sql.Rows, err error) ([]string, error) {
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
 	all := []string{}
-	for rows.Next() {
+	err = eachRow(rows, err, func() error {
 		var text string
 		if err := rows.Scan(&text); err != nil {
-			return nil, err
+			return err
 		}
 		all = append(all, text)
+		return nil
+	})
+	return all, err
+}
+
+// eachRow calls take for each row of a query, which is to scan it.
+func eachRow(rows *sql.Rows, err error, take func() error) error {
+	if err != nil {
+		return err
 	}
-	return all, rows.Err()
+	defer rows.Close()
+	for rows.Next() {
+		if err := take(); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }

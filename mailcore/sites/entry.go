@@ -131,11 +131,7 @@ func (t entryTable[E]) page(ctx context.Context, s *Sites, snap *Snapshot, domai
 	err = s.db.View(ctx, func(tx *sql.Tx) error {
 		page = page[:0]
 		rows, err := tx.Query(query+` ORDER BY key LIMIT ?2`, args...)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
+		return eachRow(rows, err, func() error {
 			var e E
 			key, of, err := t.scan(rows, &e)
 			if err != nil {
@@ -143,8 +139,8 @@ func (t entryTable[E]) page(ctx context.Context, s *Sites, snap *Snapshot, domai
 			}
 			t.setSite(&e, snap.domains[of].Site)
 			page, last = append(page, e), key
-		}
-		return rows.Err()
+			return nil
+		})
 	})
 	return page, last, err
 }

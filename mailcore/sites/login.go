@@ -175,18 +175,14 @@ func (s *Sites) loginPage(ctx context.Context, site, after string) (page []Login
 			SELECT name, site FROM panelmail_login
 			WHERE name > ?1 AND (?2 = '' OR site = ?2)
 			ORDER BY name LIMIT ?3`, after, site, listPage)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
+		return eachRow(rows, err, func() error {
 			var l Login
 			if err := rows.Scan(&l.Name, &l.Site); err != nil {
 				return err
 			}
 			page = append(page, l)
-		}
-		return rows.Err()
+			return nil
+		})
 	})
 	return page, err
 }

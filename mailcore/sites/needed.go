@@ -89,35 +89,22 @@ func (g *going) neededKeys(tx *sql.Tx, configured string) (string, error) {
 		if column == "" {
 			continue
 		}
-		rows, err := tx.Query(`
+		nexthops, err := texts(tx.Query(`
 			SELECT DISTINCT `+column+` FROM `+b.table+`
 			WHERE EXISTS (SELECT 1 FROM (SELECT value AS one_of FROM json_each(?3)) WHERE instr(lower(`+column+`), one_of) > 0)
-			AND NOT (`+b.going()+`)`, g.args()...)
+			AND NOT (`+b.going()+`)`, g.args()...))
 		if err != nil {
 			return "", err
 		}
-		if needed, err = addNeeded(needed, rows, column != "nexthop"); err != nil {
-			return "", err
+		for _, nexthop := range nexthops {
+			if column != "nexthop" {
+				_, nexthop, _ = strings.Cut(nexthop, ":")
+			}
+			needed = nexthopKeys(needed, nexthop)
 		}
 	}
 	list, err := json.Marshal(needed)
 	return string(list), err
-}
-
-// addNeeded adds the keys for the next hops in rows, and closes them.
-func addNeeded(keys []string, rows *sql.Rows, routes bool) ([]string, error) {
-	defer rows.Close()
-	for rows.Next() {
-		var nexthop string
-		if err := rows.Scan(&nexthop); err != nil {
-			return nil, err
-		}
-		if routes {
-			_, nexthop, _ = strings.Cut(nexthop, ":")
-		}
-		keys = nexthopKeys(keys, nexthop)
-	}
-	return keys, rows.Err()
 }
 
 // nexthopKeys adds the keys for a next hop or a list, and for each element of that.

@@ -204,11 +204,7 @@ func (s *Sites) Receipts(ctx context.Context, name string) (all []Receipt, err e
 		rows, err := tx.Query(`
 			SELECT name, removed_by, at, removed, oldest, newest FROM panelmail_receipt
 			WHERE ?1 IN ('', name) ORDER BY id`, name)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
+		return eachRow(rows, err, func() error {
 			var r Receipt
 			var at, oldest, newest int64
 			var removed string
@@ -220,8 +216,8 @@ func (s *Sites) Receipts(ctx context.Context, name string) (all []Receipt, err e
 			}
 			r.Time, r.Oldest, r.Newest = instant(at), instant(oldest), instant(newest)
 			all = append(all, r)
-		}
-		return rows.Err()
+			return nil
+		})
 	})
 	if err != nil {
 		return nil, ours(err)

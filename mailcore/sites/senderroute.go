@@ -100,11 +100,7 @@ type senderRouteRow struct {
 
 func loadSenderRoutes(tx *sql.Tx, snap *Snapshot) error {
 	rows, err := tx.Query(`SELECT key, domain, value FROM panelmail_sender_route`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	return eachRow(rows, err, func() error {
 		var key string
 		var row senderRouteRow
 		if err := rows.Scan(&key, &row.domain, &row.value); err != nil {
@@ -114,8 +110,8 @@ func loadSenderRoutes(tx *sql.Tx, snap *Snapshot) error {
 			return err
 		}
 		snap.senderRoutes[key] = row
-	}
-	return rows.Err()
+		return nil
+	})
 }
 
 // SenderRoute is what a planner's Defaults asks: by which transport the mail of the

@@ -127,11 +127,7 @@ func (r smartHostRow) authenticates(nexthop string) bool {
 func loadSmartHosts(tx *sql.Tx, snap *Snapshot) error {
 	rows, err := tx.Query(`
 		SELECT key, domain, nexthop, login, password FROM panelmail_smarthost`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	return eachRow(rows, err, func() error {
 		var row smartHostRow
 		var c transport.Credential
 		if err := rows.Scan(&row.key, &row.domain, &row.nexthop, &c.User, &c.Password); err != nil {
@@ -139,6 +135,6 @@ func loadSmartHosts(tx *sql.Tx, snap *Snapshot) error {
 		}
 		row.credential = func() transport.Credential { return c }
 		snap.smartHosts[row.key] = row
-	}
-	return rows.Err()
+		return nil
+	})
 }

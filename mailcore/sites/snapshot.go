@@ -153,27 +153,19 @@ func load(tx *sql.Tx, before *Snapshot) (*Snapshot, error) {
 
 func loadSites(tx *sql.Tx, snap *Snapshot) error {
 	rows, err := tx.Query(`SELECT name, contact, suspended, removing FROM panelmail_site`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	return eachRow(rows, err, func() error {
 		var site Site
 		if err := rows.Scan(&site.Name, &site.Contact, &site.Suspended, &site.Removing); err != nil {
 			return err
 		}
 		snap.sites[site.Name] = site
-	}
-	return rows.Err()
+		return nil
+	})
 }
 
 func loadUIDs(tx *sql.Tx, snap *Snapshot) error {
 	rows, err := tx.Query(`SELECT uid, site FROM panelmail_site_uid ORDER BY uid`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	return eachRow(rows, err, func() error {
 		var uid int
 		var name string
 		if err := rows.Scan(&uid, &name); err != nil {
@@ -183,22 +175,18 @@ func loadUIDs(tx *sql.Tx, snap *Snapshot) error {
 		site := snap.sites[name]
 		site.UIDs = append(site.UIDs, uid)
 		snap.sites[name] = site
-	}
-	return rows.Err()
+		return nil
+	})
 }
 
 func loadDomains(tx *sql.Tx, snap *Snapshot) error {
 	rows, err := tx.Query(`SELECT name, site, class, listed FROM panelmail_domain`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	return eachRow(rows, err, func() error {
 		var d Domain
 		if err := rows.Scan(&d.Name, &d.Site, &d.Class, &d.Listed); err != nil {
 			return err
 		}
 		snap.domains[d.Name] = d
-	}
-	return rows.Err()
+		return nil
+	})
 }

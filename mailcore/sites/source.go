@@ -233,11 +233,7 @@ type sourceRow struct {
 func loadSources(tx *sql.Tx, snap *Snapshot) error {
 	rows, err := tx.Query(`
 		SELECT key, domain, site, ipv4, ipv6, helo, prefer, weight FROM panelmail_source ORDER BY key, ipv4, ipv6`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	return eachRow(rows, err, func() error {
 		var key, v4, v6 string
 		var row sourceRow
 		if err := rows.Scan(&key, &row.domain, &row.site, &v4, &v6, &row.source.HELO, &row.source.Prefer, &row.weight); err != nil {
@@ -251,8 +247,8 @@ func loadSources(tx *sql.Tx, snap *Snapshot) error {
 			return err
 		}
 		snap.sources[key] = append(snap.sources[key], row)
-	}
-	return rows.Err()
+		return nil
+	})
 }
 
 func parseAddr(s string) (netip.Addr, error) {

@@ -120,11 +120,7 @@ func loadSRS(tx *sql.Tx, snap *Snapshot) error {
 	rows, err := tx.Query(`
 		SELECT id, site, secret, created, replaced FROM panelmail_srs_secret
 		ORDER BY site, replaced <> 0, replaced DESC, id DESC`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	return eachRow(rows, err, func() error {
 		var r srsSecret
 		var secret []byte
 		var created, replaced int64
@@ -137,6 +133,6 @@ func loadSRS(tx *sql.Tx, snap *Snapshot) error {
 		}
 		r.secret = func() []byte { return secret }
 		snap.secrets[r.Site] = append(snap.secrets[r.Site], r)
-	}
-	return rows.Err()
+		return nil
+	})
 }

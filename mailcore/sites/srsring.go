@@ -185,19 +185,7 @@ func signing(tx *sql.Tx, site string) (id int64, err error) {
 }
 
 // signingSince are the rings whose secret was made at an instant or before.
-func signingSince(tx *sql.Tx, at time.Time) (sites []string, err error) {
-	rows, err := tx.Query(`
-		SELECT site FROM panelmail_srs_secret WHERE replaced = 0 AND created <= ? ORDER BY site`, at.UnixMicro())
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var site string
-		if err := rows.Scan(&site); err != nil {
-			return nil, err
-		}
-		sites = append(sites, site)
-	}
-	return sites, rows.Err()
+func signingSince(tx *sql.Tx, at time.Time) ([]string, error) {
+	return texts(tx.Query(`
+		SELECT site FROM panelmail_srs_secret WHERE replaced = 0 AND created <= ? ORDER BY site`, at.UnixMicro()))
 }

@@ -65,18 +65,14 @@ func (s *Sites) ListSTS(ctx context.Context, after string, limit int) (list []tr
 		rows, err := tx.Query(`
 			SELECT domain, id, policy, fetched, used FROM panelmail_sts
 			WHERE domain > ? ORDER BY domain LIMIT ?`, after, limit)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
+		return eachRow(rows, err, func() error {
 			e, err := scanSTS(rows)
 			if err != nil {
 				return err
 			}
 			list = append(list, e)
-		}
-		return rows.Err()
+			return nil
+		})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sites: MTA-STS policies: %w", err)

@@ -148,18 +148,14 @@ func (s *Sites) ListTemplates(ctx context.Context) (list []Template, err error) 
 		rows, err := tx.Query(`
 			SELECT site, name, syntax, '', length(CAST(text AS BLOB)), changed
 			FROM panelmail_template ORDER BY site`)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
+		return eachRow(rows, err, func() error {
 			t, err := scanTemplate(rows)
 			if err != nil {
 				return err
 			}
 			list = append(list, t)
-		}
-		return rows.Err()
+			return nil
+		})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sites: templates: %w", err)

@@ -121,11 +121,7 @@ func (s *Sites) ListTLSPolicies(ctx context.Context) ([]TLSPolicy, error) {
 // default, beside which the policy that a domain publishes counts.
 func loadTLS(tx *sql.Tx, snap *Snapshot) error {
 	rows, err := tx.Query(`SELECT site, key, level, match, ca, min, ciphers FROM panelmail_tls`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	return eachRow(rows, err, func() error {
 		var key tlsRowKey
 		var p transport.TLSPolicy
 		if err := rows.Scan(&key.site, &key.key, &p.Level, &p.Match, &p.CA, &p.MinVersion, &p.Ciphers); err != nil {
@@ -133,6 +129,6 @@ func loadTLS(tx *sql.Tx, snap *Snapshot) error {
 		}
 		p.Published = key.key == anyNexthop
 		snap.tls[key] = p
-	}
-	return rows.Err()
+		return nil
+	})
 }

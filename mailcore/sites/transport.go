@@ -81,8 +81,8 @@ func inUse(kind, name string, users []string, err error) error {
 const maxUsers = 20
 
 // usersOf names the rows that name a transport, the first of them at least.
-func usersOf(tx *sql.Tx, name string) (users []string, err error) {
-	rows, err := tx.Query(`
+func usersOf(tx *sql.Tx, name string) ([]string, error) {
+	users, err := texts(tx.Query(`
 		SELECT 'route ' || pattern FROM panelmail_route
 		WHERE trim(substr(value, 1, instr(value || ':', ':') - 1)) = ?1
 		UNION ALL
@@ -91,22 +91,11 @@ func usersOf(tx *sql.Tx, name string) (users []string, err error) {
 		UNION ALL
 		SELECT 'mailbox ' || key FROM panelmail_mailbox
 		WHERE trim(substr(deliver, 1, instr(deliver || ':', ':') - 1)) = ?1
-		LIMIT ?2`, name, maxUsers+1)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var user string
-		if err := rows.Scan(&user); err != nil {
-			return nil, err
-		}
-		users = append(users, user)
-	}
+		LIMIT ?2`, name, maxUsers+1))
 	if len(users) > maxUsers {
 		users[maxUsers] = "others"
 	}
-	return users, rows.Err()
+	return users, err
 }
 
 // ListTransports returns the transports kept here in order of name.
