@@ -113,15 +113,11 @@ func readAliasFile(a *app, cmd command, args []string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := a.stdin
-	if name != "-" {
-		file, err := os.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close()
-		in = file
+	in, err := openInput(a.stdin, name)
+	if err != nil {
+		return nil, err
 	}
+	defer in.Close()
 	a.stdin, err = aliasText(name, in)
 	return args, err
 }

@@ -67,17 +67,21 @@ func readTemplate(a *app, cmd command, args []string) ([]string, error) {
 	return args, err
 }
 
+// openInput opens a file; - is standard input.
+func openInput(stdin io.Reader, name string) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(stdin), nil
+	}
+	return os.Open(name)
+}
+
 // readFile reads a file of at most so many octets; - is standard input.
 func readFile(stdin io.Reader, name string, most int64) ([]byte, error) {
-	in := stdin
-	if name != "-" {
-		file, err := os.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close()
-		in = file
+	in, err := openInput(stdin, name)
+	if err != nil {
+		return nil, err
 	}
+	defer in.Close()
 	text, err := io.ReadAll(io.LimitReader(in, most+1))
 	if err == nil && int64(len(text)) > most {
 		err = fmt.Errorf("%s: larger than %d octets", name, most)

@@ -46,14 +46,7 @@ zone %q { type primary; file %q; };
 	if err := p.startUntil(t.Context(), func(ctx context.Context) error { return serves(ctx, addr, zone) }); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := p.Stop(); err != nil {
-			t.Error(err)
-		}
-		if t.Failed() {
-			t.Logf("named: %s", p.Log())
-		}
-	})
+	StopAfter(t, p)
 	return addr
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+	"testing"
 	"time"
 )
 
@@ -82,6 +83,21 @@ func (p *Process) Kill() error {
 
 // PID is the process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// StopAfter stops a program at the end of a test, and shows the log of one that failed.
+func StopAfter(t testing.TB, p interface {
+	Stop() error
+	Log() string
+}) {
+	t.Cleanup(func() {
+		if err := p.Stop(); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("log of %T:\n%s", p, p.Log())
+		}
+	})
+}
 
 // Log is everything the program has printed.
 func (p *Process) Log() string {

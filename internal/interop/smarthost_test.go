@@ -27,14 +27,7 @@ func newRelay(t *testing.T, sink *interop.Sink) *panel {
 		Settings: []string{`queue.backoff_min = "1h"`, `delivery.tls = "may"`},
 	}}
 	p.start(t)
-	t.Cleanup(func() {
-		if err := p.Stop(); err != nil {
-			t.Error(err)
-		}
-		if t.Failed() {
-			t.Logf("log of the server:\n%s", p.Log())
-		}
-	})
+	interop.StopAfter(t, p)
 	return p
 }
 

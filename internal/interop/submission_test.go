@@ -60,14 +60,7 @@ func newPanel(t *testing.T, settings ...string) *panel {
 		}, settings...),
 	}
 	p.start(t)
-	t.Cleanup(func() {
-		if err := p.Stop(); err != nil {
-			t.Error(err)
-		}
-		if t.Failed() {
-			t.Logf("log of the server:\n%s", p.Log())
-		}
-	})
+	interop.StopAfter(t, p)
 	p.do(t, "", "site", "add", "shop", "--uid", fmt.Sprint(customer))
 	p.do(t, "", "domain", "add", "shop.example", "--site", "shop")
 	p.do(t, "secret\n", "login", "add", "me@shop.example", "--site", "shop")

@@ -68,14 +68,7 @@ func Unbound(t testing.TB, zones ...Zone) string {
 	if err := p.startOpen(t.Context(), addr); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := p.Stop(); err != nil {
-			t.Error(err)
-		}
-		if t.Failed() {
-			t.Logf("unbound: %s", p.Log())
-		}
-	})
+	StopAfter(t, p)
 	return addr
 }
 
