@@ -22,7 +22,7 @@ const defaultText = `
 
 {{- /* TLS on the way to its mail exchangers */ -}}
 {{if .MX}}{{if .MTASTS}}{{fqdn "_mta-sts" $domain}} {{$ttl}} IN TXT {{txt "v=STSv1; id=" .MTASTS}}
-{{if .PolicyHost}}{{fqdn "mta-sts" $domain}} {{$ttl}} IN CNAME {{fqdn .PolicyHost}}
+{{$policy := fqdn "mta-sts" $domain}}{{if and .PolicyHost (ne (fqdn .PolicyHost) $policy)}}{{$policy}} {{$ttl}} IN CNAME {{fqdn .PolicyHost}}
 {{end}}{{end -}}
 {{if .TLSRPT}}{{fqdn "_smtp._tls" $domain}} {{$ttl}} IN TXT {{txt "v=TLSRPTv1; rua=" (join "," .TLSRPT)}}
 {{end}}{{end -}}
@@ -31,8 +31,8 @@ const defaultText = `
 {{range .Services}}{{fqdn .Name $domain}} {{$ttl}} IN SRV {{.Priority}} {{.Weight}} {{.Port}} {{if eq .Target "."}}.{{else}}{{fqdn .Target}}{{end}}
 {{end -}}
 {{if .Autoconfig}}{{$host := fqdn .Autoconfig -}}
-{{fqdn "autoconfig" $domain}} {{$ttl}} IN CNAME {{$host}}
-{{fqdn "autodiscover" $domain}} {{$ttl}} IN CNAME {{$host}}
+{{range list "autoconfig" "autodiscover"}}{{$name := fqdn . $domain}}{{if ne $name $host}}{{$name}} {{$ttl}} IN CNAME {{$host}}
+{{end}}{{end -}}
 {{fqdn "_autodiscover._tcp" $domain}} {{$ttl}} IN SRV 0 0 443 {{$host}}
 {{end -}}
 
@@ -47,7 +47,8 @@ const defaultText = `
 // domain it makes MX, SPF ([Data.SPFRecords]), DKIM for all keys of the data, DMARC,
 // MTA-STS and TLS-RPT; SRV and autoconfig records if the data has services and a host
 // for them; and addresses for the hosts that the data puts into the zone ([Data.Hosts]),
-// with an SPF record for those that mail says HELO with (RFC 7208 section 2.3).
+// with an SPF record for those that mail says HELO with (RFC 7208 section 2.3). A policy
+// or autoconfig host that has the very name which would lead to it gets no alias.
 func Default() *Template {
 	t, err := Parse("default", defaultText)
 	if err != nil {

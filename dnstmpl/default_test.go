@@ -71,6 +71,15 @@ out.example.com. 60 IN TXT "v=spf1 a -all"
 		}, `
 example.com. 60 IN TXT "v=spf1 a:mx.panel.example ~all"
 `},
+		{"the domain that has the policy and autoconfig hosts of all", dnstmpl.Data{
+			Zone: "panel.example", TTL: 60, Hostname: "mx.far.example", DMARC: "none", SPF: "-all", MTASTS: "1", PolicyHost: "mta-sts.panel.example", Autoconfig: "autoconfig.panel.example",
+		}, `
+panel.example. 60 IN MX 10 mx.far.example.
+panel.example. 60 IN TXT "v=spf1 a:mx.far.example -all"
+_mta-sts.panel.example. 60 IN TXT "v=STSv1; id=1"
+autodiscover.panel.example. 60 IN CNAME autoconfig.panel.example.
+_autodiscover._tcp.panel.example. 60 IN SRV 0 0 443 autoconfig.panel.example.
+`},
 		{"a HELO name that is the domain has addresses of its own", dnstmpl.Data{
 			Zone: "example.com", TTL: 60, SendOnly: true, DMARC: "none",
 			Egress: addrs("192.0.2.1"), HELO: []dnstmpl.Identity{{Name: "example.com", Addrs: addrs("192.0.2.1")}},

@@ -140,46 +140,53 @@ none.example.com. 3600 IN MX 0 .
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `DNS records for example.com. @ means the domain itself; some forms want the whole name instead.
+	want := `DNS records for example.com. A name is relative to example.com, and @ is that domain itself. Where the form is for another domain, such as one above it, give the full name.
 
-Type:      MX
-Name:      @
-Priority:  10
-Value:     mail.example.com
-TTL:       3600
+Type:       MX
+Name:       @
+Full name:  example.com
+Priority:   10
+Value:      mail.example.com
+TTL:        3600
 
-Type:   A
-Name:   mail
-Value:  192.0.2.1
-TTL:    3600
+Type:       A
+Name:       mail
+Full name:  mail.example.com
+Value:      192.0.2.1
+TTL:        3600
 
 Type:       TXT
 Name:       s._domainkey
+Full name:  s._domainkey.example.com
 Value:      ` + long + `
 In pieces:  "` + long[:255] + `" "` + long[255:] + `"
 TTL:        3600
 
-Type:      SRV
-Name:      _imaps._tcp
-Priority:  0
-Value:     1 993 mail.example.com
-TTL:       3600
+Type:       SRV
+Name:       _imaps._tcp
+Full name:  _imaps._tcp.example.com
+Priority:   0
+Value:      1 993 mail.example.com
+TTL:        3600
 
-Type:   CNAME
-Name:   autoconfig
-Value:  panel.example.net
-TTL:    3600
+Type:       CNAME
+Name:       autoconfig
+Full name:  autoconfig.example.com
+Value:      panel.example.net
+TTL:        3600
 
-Type:   TXT
-Name:   binary
-Value:  "\010"
-TTL:    3600
+Type:       TXT
+Name:       binary
+Full name:  binary.example.com
+Value:      "\010"
+TTL:        3600
 
-Type:      MX
-Name:      none
-Priority:  0
-Value:     .
-TTL:       3600
+Type:       MX
+Name:       none
+Full name:  none.example.com
+Priority:   0
+Value:      .
+TTL:        3600
 `
 	if diff := cmp.Diff(want, z.Paste()); diff != "" {
 		t.Error(diff)

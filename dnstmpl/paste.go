@@ -70,13 +70,15 @@ func printable(text string) bool {
 }
 
 // Paste is the zone as text for a customer whose DNS is elsewhere: of each record
-// the fields that a form asks for, one a line, ready to be copied.
+// the fields that a form asks for, one a line, ready to be copied. The full name is
+// always among them: whose form it is, and so what a name is relative to there, is not
+// known.
 func (z Zone) Paste() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "DNS records for %s. @ means the domain itself; some forms want the whole name instead.\n", strings.TrimSuffix(z.Name, "."))
+	fmt.Fprintf(&b, "DNS records for %[1]s. A name is relative to %[1]s, and @ is that domain itself. Where the form is for another domain, such as one above it, give the full name.\n", strings.TrimSuffix(z.Name, "."))
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, e := range z.Entries() {
-		fmt.Fprintf(w, "\nType:\t%s\nName:\t%s\n", e.Type, e.Name)
+		fmt.Fprintf(w, "\nType:\t%s\nName:\t%s\nFull name:\t%s\n", e.Type, e.Name, e.FullName)
 		if e.Priority != "" {
 			fmt.Fprintf(w, "Priority:\t%s\n", e.Priority)
 		}
