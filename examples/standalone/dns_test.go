@@ -49,7 +49,7 @@ func TestDNSRenderPrintsTheRecordsOfTheTemplateInForce(t *testing.T) {
 		step{args: "dns render nobody.example", status: 1, stderr: "not found"},
 		step{args: "dns render", status: 2, stderr: "usage: panelmail dns render DOMAIN"},
 	)
-	if got := l.do("", "dns", "render", "shop.example", "--paste"); !strings.Contains(got, "mx.own.example\n") || !strings.Contains(got, "Priority:  5\n") {
+	if got := l.do("", "dns", "render", "shop.example", "--paste"); !strings.Contains(got, "mx.own.example\n") || !strings.Contains(got, "Full name:  shop.example\n") {
 		t.Errorf("to paste:\n%s", got)
 	}
 	l.do("", "template", "delete", "shop")
