@@ -43,7 +43,8 @@ func (c Change) String() string {
 // alias. Everything else is somebody else's. TTLs make no change.
 //
 // An SPF record that is there is not replaced but completed, by [MergeSPF], because
-// the customer may send from elsewhere too. Tags of DKIM, DMARC and their like are
+// the customer may send from elsewhere too; but for the parts that [Data.SPFRecords] puts
+// below a domain, which are ours alone. Tags of DKIM, DMARC and their like are
 // compared as tags, whatever blanks are between them. Where published has an alias
 // and, at the same name, what the alias leads to, the latter counts.
 func (z Zone) Diff(published Zone) []Change {
@@ -105,7 +106,7 @@ func groupOf(r Record) group {
 // compare gives the changes of one group.
 func compare(wanted, published index, g group) []Change {
 	want, have := wanted.groups[g], published.groups[g]
-	if g.kind == "SPF" && len(have) > 0 && len(want) > 0 {
+	if g.kind == "SPF" && len(have) > 0 && len(want) > 0 && !isPart(g.name, append(slices.Clone(have), want...)) {
 		want = []Record{completed(want[0], have)}
 	}
 	left := slices.Clone(have)

@@ -61,6 +61,13 @@ func TestDiffTellsWhatToAddChangeAndRemove(t *testing.T) {
 			[]string{`@ TXT "V=SPF1 a ip4:192.0.2.0/24 -all"`}, nil},
 		{"tags with other blanks", []string{`_dmarc TXT "v=DMARC1; p=none"`, `s._domainkey TXT "v=DKIM1; k=rsa; p=AAAA"`},
 			[]string{`_dmarc TXT "v=DMARC1;p=none;"`, `s._domainkey TXT "v=DKIM1; p=AA AA"`}, nil},
+		{"blanks in a version", []string{`_dmarc TXT "v=DMARC1; p=reject"`}, []string{`_dmarc TXT "v = DMARC1; p=none"`},
+			[]string{`change TXT "v = DMARC1; p=none" to TXT "v=DMARC1; p=reject"`}},
+		{"parts of ours", []string{`@ TXT "v=spf1 include:_spf1.example.com ~all"`, `_spf1 TXT "v=spf1 ip4:192.0.2.1 ip4:192.0.2.3 -all"`},
+			[]string{`@ TXT "v=spf1 include:_spf1.example.com ~all"`, `_spf1 TXT "v=spf1 ip4:192.0.2.1 ip4:192.0.2.2 -all"`},
+			[]string{`change TXT "v=spf1 ip4:192.0.2.1 ip4:192.0.2.2 -all" to TXT "v=spf1 ip4:192.0.2.1 ip4:192.0.2.3 -all"`}},
+		{"a part that others use", []string{`_spf1 TXT "v=spf1 ip4:192.0.2.1 -all"`}, []string{`_spf1 TXT "v=spf1 include:one.test -all"`},
+			[]string{`change TXT "v=spf1 include:one.test -all" to TXT "v=spf1 include:one.test ip4:192.0.2.1 -all"`}},
 		{"another DKIM key", []string{`s._domainkey TXT "v=DKIM1; k=rsa; p=AAAA"`}, []string{`s._domainkey TXT "v=DKIM1; k=rsa; p=BBBB"`},
 			[]string{`change TXT "v=DKIM1; k=rsa; p=BBBB" to TXT "v=DKIM1; k=rsa; p=AAAA"`}},
 	} {

@@ -57,6 +57,28 @@ func spread(domain string, terms []string) []Text {
 	return parts
 }
 
+// isPart reports whether records of a name are what spread makes: SPF of addresses alone.
+func isPart(name string, records []Record) bool {
+	label, _, _ := strings.Cut(name, ".")
+	if n, ok := strings.CutPrefix(label, "_spf"); !ok || n == "" || strings.Trim(n, "0123456789") != "" {
+		return false
+	}
+	for _, r := range records {
+		text, _ := r.Value.(TXT)
+		terms, err := parseSPF(text.Text)
+		last := len(terms) - 1
+		if err != nil || last < 0 || terms[last].name != "all" || terms[last].qualifier != '-' {
+			return false
+		}
+		for _, t := range terms[:last] {
+			if !t.network.IsValid() || t.qualifier != '+' {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 func fits(name, text string) bool { return len(name)+len(text) < maxAnswer }
 
 func spfText(terms []string, all string) string {

@@ -147,7 +147,7 @@ func textKind(owner, text string) string {
 	switch {
 	case hasVersion(text, "v=spf1", " "):
 		return "SPF" // RFC 7208 section 4.5
-	case label == "_dmarc" && hasVersion(text, "v=DMARC1", "; \t"):
+	case label == "_dmarc" && isDMARC(text):
 		return "DMARC" // RFC 7489 section 6.6.3
 	case label == "_mta-sts" && hasVersion(text, "v=STSv1", "; \t"):
 		return "MTA-STS" // RFC 8461 section 3.1
@@ -157,6 +157,13 @@ func textKind(owner, text string) string {
 		return "DKIM" // RFC 6376 section 3.6.2.2
 	}
 	return ""
+}
+
+// isDMARC reports whether text is a DMARC record: blanks may be around the equals sign
+// of its version (RFC 7489 section 6.4).
+func isDMARC(text string) bool {
+	name, value, _ := strings.Cut(text, "=")
+	return strings.EqualFold(strings.Trim(name, " \t"), "v") && hasVersion(strings.TrimLeft(value, " \t"), "DMARC1", "; \t")
 }
 
 // hasVersion reports whether text begins with a version tag, and then ends or goes on

@@ -17,6 +17,8 @@ func because(c dnstmpl.Change) string {
 		return dkimReason(have.Text, want.Text)
 	case c.Op == dnstmpl.Modify && published && isDMARC(have.Text):
 		return "the DMARC record that is published does not say all that is wanted; what it says beside stays"
+	case c.Op == dnstmpl.Modify && published && isSPF(have.Text) && dnstmpl.MergeSPF(have.Text, want.Text) != want.Text:
+		return "the SPF record that is published has other addresses than those that mail leaves from"
 	case c.Op == dnstmpl.Modify && published && isSPF(have.Text):
 		return "the SPF record that is published does not let all mail of this server through; what it says beside stays"
 	case c.Op == dnstmpl.Remove && published && isSPF(have.Text):

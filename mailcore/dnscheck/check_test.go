@@ -302,6 +302,15 @@ func TestADMARCRecordIsCompletedAndNeverWeakened(t *testing.T) {
 		{"v=DMARC1; p=reject", "v=DMARC1; p=none; sp=none" + rua, "v=DMARC1; p=reject" + rua},
 		{"v=DMARC1; p=rejct", "v=DMARC1; p=none", "v=DMARC1; p=none"},
 		{"v=DMARC1", "v=DMARC1; p=none", "v=DMARC1; p=none"},
+		{"v=DMARC1; rua=mailto:x@x.test", "v=DMARC1; p=none", "v=DMARC1; p=none; rua=mailto:x@x.test"},
+		{"v=DMARC1; p=rejct; rua=mailto:x@x.test", "v=DMARC1; p=quarantine" + rua, "v=DMARC1; p=quarantine; rua=mailto:x@x.test,mailto:dmarc@panel.test"},
+		{"v=DMARC1; p=none", "v=DMARC1; p=none; adkim=s; aspf=r; fo=1; pct=20", "v=DMARC1; p=none; adkim=s; fo=1"},
+		{"v=DMARC1; p=reject; aspf=s; fo=0", "v=DMARC1; p=none; aspf=r; fo=1", ""},
+		{"v=DMARC1; p=none; pct=50", "v=DMARC1; p=reject", "v=DMARC1; p=reject"},
+		{"v=DMARC1; p=none", "v=DMARC1; p=quarantine; pct=20", "v=DMARC1; p=quarantine; pct=20"},
+		{"v = DMARC1; p=none", "v=DMARC1; p=reject", "v=DMARC1; p=reject"},
+		{"v=dmarc1; p=reject", "v=DMARC1; p=none", "v=DMARC1; p=reject"},
+		{"v=DMARC1; p=quarantine; pct=0; p=reject", "v=DMARC1; p=none", "v=DMARC1; p=reject; pct=0"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			r := check(t, world(`_dmarc.x.test. 60 IN TXT "`+row.published+`"`), []string{`_dmarc.x.test. 60 IN TXT "` + row.wanted + `"`})
@@ -314,4 +323,37 @@ func TestADMARCRecordIsCompletedAndNeverWeakened(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestOfSeveralDMARCRecordsTheStrictestStays(t *testing.T) {
+	const strict, lax = `_dmarc.x.test. 60 IN TXT "v=DMARC1; p=reject; rua=mailto:a@x.test"`, `_dmarc.x.test. 60 IN TXT "v=DMARC1; p=none; pct=5; rua=mailto:b@x.test"`
+	want := []string{`_dmarc.x.test. 60 IN TXT "v=DMARC1; p=none"`}
+	const merged = `"v=DMARC1; p=reject; rua=mailto:a@x.test,mailto:b@x.test"`
+	for _, published := range [][]string{{strict, lax}, {lax, strict}} {
+		synctest.Test(t, func(t *testing.T) {
+			left := len(published)
+			for _, o := range check(t, world(published...), want).Operations {
+				switch {
+				case o.Op == dnstmpl.Remove:
+					left--
+				case o.Want.Value.String() != merged:
+					t.Errorf("%s: %s", o.Op, o.Want)
+				}
+			}
+			if left != 1 {
+				t.Errorf("%d records are left", left)
+			}
+		})
+	}
+}
+
+func TestPartsOfTheSPFRecordThatAreOursAreReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := check(t, world(`_spf1.x.test. 60 IN TXT "v=spf1 ip4:192.0.2.1 ip4:192.0.2.7 -all"`), []string{`_spf1.x.test. 60 IN TXT "v=spf1 ip4:192.0.2.1 ip4:192.0.2.9 -all"`})
+		want := []string{`change _spf1.x.test. TXT "v=spf1 ip4:192.0.2.1 ip4:192.0.2.7 -all" _spf1.x.test. TXT "v=spf1 ip4:192.0.2.1 ip4:192.0.2.9 -all": ` +
+			"the SPF record that is published has other addresses than those that mail leaves from"}
+		if d := cmp.Diff(want, told(r)); d != "" {
+			t.Errorf("(-want +got):\n%s", d)
+		}
+	})
 }
