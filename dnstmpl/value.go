@@ -71,7 +71,7 @@ func (v *values) value() Value {
 	case "AAAA":
 		return AAAA{v.addr(false)}
 	case "CAA":
-		return CAA{uint8(v.number(8)), strings.ToLower(v.word()), v.str()}
+		return CAA{uint8(v.number(8)), v.tag(), v.str()}
 	case "CNAME":
 		return CNAME{v.name(aliasName)}
 	case "DNAME":
@@ -81,7 +81,7 @@ func (v *values) value() Value {
 	case "MX":
 		return v.mx()
 	case "NAPTR":
-		return NAPTR{uint16(v.number(16)), uint16(v.number(16)), v.str(), v.str(), v.str(), v.nameOrRoot(aliasName)}
+		return NAPTR{uint16(v.number(16)), uint16(v.number(16)), v.flags(), v.str(), v.substitution(), v.nameOrRoot(aliasName)}
 	case "NS":
 		return NS{v.name(hostName)}
 	case "PTR":
@@ -124,6 +124,20 @@ func (v *values) word() string {
 		v.fail(f, f.text, "quotes where %s has none", v.typ)
 	}
 	return f.text
+}
+
+// tag is the property of a CAA record, of letters and digits (RFC 8659 section 4.1).
+func (v *values) tag() string {
+	at := v.next
+	tag := strings.ToLower(v.word())
+	if v.bad == nil && !alphanumeric(tag) {
+		v.fail(v.list[at], "issue, issuewild or iodef", "the tag %.40q of CAA is not of letters and digits", tag)
+	}
+	return tag
+}
+
+func alphanumeric(s string) bool {
+	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == ""
 }
 
 func (v *values) number(bits int) uint32 {
@@ -213,8 +227,9 @@ func (v *values) tlsa() Value {
 }
 
 // str is one string of up to 255 octets.
-func (v *values) str() string {
-	f := v.field()
+func (v *values) str() string { return v.limited(v.field()) }
+
+func (v *values) limited(f field) string {
 	if len(f.text) > maxCharacterString {
 		v.failAs(RuleTextLength, f, "strings of up to 255 octets, each in quotes", "a string has %d octets; 255 is the most", len(f.text))
 	}
