@@ -153,7 +153,7 @@ func textKind(owner, text string) string {
 		return "MTA-STS" // RFC 8461 section 3.1
 	case label == "_smtp" && strings.HasPrefix(rest, "_tls.") && hasVersion(text, "v=TLSRPTv1", "; \t"):
 		return "TLS-RPT" // RFC 8460 section 3
-	case strings.HasPrefix(rest, "_domainkey."):
+	case strings.HasPrefix(rest, "_domainkey.") && isKey(text):
 		return "DKIM" // RFC 6376 section 3.6.2.2
 	}
 	return ""
@@ -164,6 +164,20 @@ func textKind(owner, text string) string {
 func isDMARC(text string) bool {
 	name, value, _ := strings.Cut(text, "=")
 	return strings.EqualFold(strings.Trim(name, " \t"), "v") && hasVersion(strings.TrimLeft(value, " \t"), "DMARC1", "; \t")
+}
+
+// isKey reports whether text is a DKIM key record, or was meant for one (RFC 6376 section
+// 3.6.1): other text is there by a wildcard, and nobody's key.
+func isKey(text string) bool {
+	if hasVersion(text, "v=DKIM1", "; \t") {
+		return true
+	}
+	for part := range strings.SplitSeq(text, ";") {
+		if name, _, ok := strings.Cut(part, "="); ok && strings.Trim(name, " \t\r\n") == "p" {
+			return true
+		}
+	}
+	return false
 }
 
 // hasVersion reports whether text begins with a version tag, and then ends or goes on

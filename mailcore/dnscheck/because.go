@@ -2,6 +2,7 @@ package dnscheck
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/panelmail/panelmail/dnstmpl"
@@ -43,7 +44,9 @@ func dkimReason(have, want string) string {
 	h, w := tagsOf(have), tagsOf(want)
 	key := func(l tagList) string { return strings.Join(strings.Fields(l.value("p")), "") }
 	switch {
-	case key(h) == "" && len(h) > 0:
+	case !slices.ContainsFunc(h, func(tag [2]string) bool { return tag[0] == "p" }):
+		return "the record that is published has no key in it: it has no p="
+	case key(h) == "":
 		return "the record that is published revokes the key: its p= is empty"
 	case key(h) == key(w):
 		return "the key is right, and the terms beside it are not what is wanted"

@@ -28,7 +28,8 @@ type Recursive interface {
 func Check(ctx context.Context, d DNS, want dnstmpl.Zone) (Report, error) {
 	names := wanted(want)
 	questions := questionsOf(names)
-	found, err := d.Published(ctx, questions...)
+	ask := asker(d.Published)
+	found, err := ask(ctx, questions...)
 	if err != nil {
 		return Report{}, fmt.Errorf("dnscheck: %w", err)
 	}
@@ -39,7 +40,7 @@ func Check(ctx context.Context, d DNS, want dnstmpl.Zone) (Report, error) {
 			return Report{}, fmt.Errorf("dnscheck: %w", err)
 		}
 		if anyAnswer(resolved) {
-			found, r.Recursive = resolved, true
+			found, ask, r.Recursive = resolved, other.Resolved, true
 		}
 	}
 	hosts := mailHosts(want)
@@ -47,6 +48,11 @@ func Check(ctx context.Context, d DNS, want dnstmpl.Zone) (Report, error) {
 		n.isMailHost = slices.Contains(hosts, n.name)
 		n.publications = found[:len(n.types())]
 		found = found[len(n.types()):]
+	}
+	if err := findWildcards(ctx, ask, names); err != nil {
+		return Report{}, fmt.Errorf("dnscheck: %w", err)
+	}
+	for _, n := range names {
 		r.compare(n)
 	}
 	return r, nil
@@ -58,6 +64,7 @@ type wantedName struct {
 	records      []dnstmpl.Record
 	isMailHost   bool // MX or SRV records point at it, so that it may be no alias
 	publications []transport.Publication
+	wildcards    []wildcard // above it, if an alias at the name is in the way
 }
 
 // wanted cuts a zone into its names, in the order of its records.

@@ -100,7 +100,10 @@ func check(t *testing.T, names *transporttest.Names, want []string) dnscheck.Rep
 }
 
 func TestCheckTellsWhatToDoInEachStateOfAZone(t *testing.T) {
-	const notThere = "it is not published"
+	const (
+		notThere = "it is not published"
+		noKey    = "the public key is not published: signatures with this selector cannot be verified"
+	)
 	for state, test := range map[string]struct {
 		published []string
 		provider  []string // beside its SOA and NS
@@ -149,9 +152,18 @@ func TestCheckTellsWhatToDoInEachStateOfAZone(t *testing.T) {
 			provider: []string{`x.provider.test. 60 IN TXT "v=DKIM1; k=rsa; p=CCCCDDDD"`}, want: []string{
 				`change x.provider.test. TXT "v=DKIM1; k=rsa; p=CCCCDDDD" x.provider.test. TXT "v=DKIM1; k=rsa; p=AAAABBBB" for s1._domainkey.x.test.: ` +
 					"the key that is published is another one: signatures with this selector fail"}},
-		"selector delegated to nothing": {published: without("_domainkey", "s1._domainkey.x.test. 60 IN CNAME x.provider.test."), want: []string{
-			`add x.provider.test. TXT "v=DKIM1; k=rsa; p=AAAABBBB" for s1._domainkey.x.test.: ` +
+		"selector delegated to nothing": {published: without("_domainkey", "s1._domainkey.x.test. 60 IN CNAME x._domainkey.provider.test."), want: []string{
+			`add x._domainkey.provider.test. TXT "v=DKIM1; k=rsa; p=AAAABBBB" for s1._domainkey.x.test.: ` +
 				"the public key is not published: signatures with this selector cannot be verified"}},
+		"selector as the alias of a host": {published: without("_domainkey", "s1._domainkey.x.test. 60 IN CNAME web.provider.test."),
+			provider: []string{`web.provider.test. 60 IN TXT "site-verification"`}, want: []string{
+				"remove s1._domainkey.x.test. CNAME web.provider.test.: beside an alias s1._domainkey.x.test. may not have other data",
+				`add s1._domainkey.x.test. TXT "v=DKIM1; k=rsa; p=AAAABBBB": ` + noKey}},
+		"selector with text that is no key": {published: without("_domainkey", `s1._domainkey.x.test. 60 IN TXT "site-verification"`), want: []string{
+			`add s1._domainkey.x.test. TXT "v=DKIM1; k=rsa; p=AAAABBBB": ` + noKey}},
+		"selector without a key in it": {published: without("_domainkey", `s1._domainkey.x.test. 60 IN TXT "v=DKIM1; k=rsa"`), want: []string{
+			`change s1._domainkey.x.test. TXT "v=DKIM1; k=rsa" s1._domainkey.x.test. TXT "v=DKIM1; k=rsa; p=AAAABBBB": ` +
+				"the record that is published has no key in it: it has no p="}},
 		"selector delegated in a circle": {published: without("_domainkey", "s1._domainkey.x.test. 60 IN CNAME round.x.test.", "round.x.test. 60 IN CNAME s1._domainkey.x.test."), want: []string{
 			"s1._domainkey.x.test.: no answer can be had: the aliases lead in a circle", "unknown: s1._domainkey.x.test."}},
 		"mail host as an alias": {published: without("mail.x.test. 3600 IN A", "mail.x.test. 60 IN CNAME host.provider.test."),

@@ -1,7 +1,9 @@
 package dnscheck
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/panelmail/panelmail/dnstmpl"
 )
@@ -9,14 +11,14 @@ import (
 // operations are what makes of a view what is wanted.
 func (n *wantedName) operations(v view) []Operation {
 	if v.target == "" {
-		return n.changes(v.own)
+		return n.atName(v)
 	}
 	behind := under(v.behind, n.name)
 	if !n.isMailHost && len(n.changes(slices.Concat(v.own, behind))) == 0 {
 		return nil // delegated, and right there
 	}
-	if !n.onlyText() {
-		return n.changes(v.own)
+	if n.wildcardOf(v) != "" || !n.onlyText() || !n.delegated(v.target, behind) {
+		return n.atName(v)
 	}
 	all := n.changes(behind)
 	for i := range all {
@@ -28,6 +30,32 @@ func (n *wantedName) operations(v view) []Operation {
 		}
 	}
 	return all
+}
+
+// atName are the operations at the name itself. An alias that a wildcard makes cannot be
+// removed there, and need not: it goes when there is a record.
+func (n *wantedName) atName(v view) []Operation {
+	all, from := n.changes(v.own), n.wildcardOf(v)
+	if from == "" || len(all) == 0 {
+		return all
+	}
+	all = n.changes(nil)
+	for i := range all {
+		all[i].Why = fmt.Sprintf("%s; %s is an alias by the wildcard %s alone: a record of its own takes the place of that, and nothing else has to go",
+			all[i].Why, n.name, from)
+	}
+	return all
+}
+
+// delegated reports whether text is left to the place that an alias leads to: one for such
+// text, by an underscore in its name or by text of the same use there. The domain itself
+// is none, nor is a host: aliases lead there for a web site's sake.
+func (n *wantedName) delegated(target string, behind []dnstmpl.Record) bool {
+	if strings.HasSuffix(n.name, "."+target) {
+		return false
+	}
+	return strings.HasPrefix(target, "_") || strings.Contains(target, "._") ||
+		!slices.ContainsFunc(n.changes(behind), func(o Operation) bool { return o.Op == dnstmpl.Add })
 }
 
 // onlyText reports whether all that is wanted is text: then an alias stays, and the
