@@ -41,9 +41,10 @@ type Forwarding struct {
 	// only what has the null reverse-path is taken, as bounces have.
 	AnySender bool
 
-	// BouncesPerDay is how many messages are taken for one author, at rewritten
+	// BouncesPerDay is how many copies are taken for one author, at rewritten
 	// addresses of ours; more are deferred, for they are likely to be an address
-	// that somebody has found and writes to. If zero, 20; if negative, any number.
+	// that somebody has found and writes to. A message that names several such
+	// addresses of one author counts for each. If zero, 20; if negative, any number.
 	BouncesPerDay int
 
 	// WrongAddresses is how many rewritten addresses that we did not make a client

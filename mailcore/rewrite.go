@@ -84,7 +84,7 @@ func (x *expansion) reverse(ctx context.Context, a address.Address, p place) err
 		return nil
 	}
 	key := authorKeyOf(original)
-	if !watch.hasRoom(forwarding.BouncesPerDay, key) {
+	if !watch.hasRoom(forwarding.BouncesPerDay, key, x.draft.authors, x.authors) {
 		return tooManyBounces(x.to)
 	}
 	x.authors = append(x.authors, key)

@@ -41,23 +41,40 @@ func newRewrittenWatch() *rewrittenWatch {
 	return &rewrittenWatch{bounces: tally[authorKey]{}, guesses: tally[netip.Addr]{}}
 }
 
-// hasRoom reports whether a limit of messages a day lets one more in for an author.
-func (w *rewrittenWatch) hasRoom(limit int, author authorKey) bool {
+// hasRoom reports whether a limit of copies a day lets one more in for an author, of a
+// message that has some for given already.
+func (w *rewrittenWatch) hasRoom(limit int, author authorKey, given ...[]authorKey) bool {
+	if limit < 0 {
+		return true
+	}
+	n := 1
+	for _, authors := range given {
+		for _, a := range authors {
+			if a == author {
+				n++
+			}
+		}
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return limit < 0 || w.bounces.count(author, bounceWindow/time.Duration(limit), time.Now()) < limit
+	return w.bounces.count(author, bounceWindow/time.Duration(limit), time.Now())+n <= limit
 }
 
-// take counts a message for authors, if there is room with all of them.
+// take counts the copies of a message for authors, one for each time that an author is
+// among them, if there is room for all.
 func (w *rewrittenWatch) take(limit int, authors []authorKey) bool {
 	if limit < 0 {
 		return true
 	}
+	copies := map[authorKey]int{}
+	for _, author := range authors {
+		copies[author]++
+	}
 	cost, now := bounceWindow/time.Duration(limit), time.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, author := range authors {
-		if w.bounces.count(author, cost, now) >= limit {
+	for author, n := range copies {
+		if w.bounces.count(author, cost, now)+n > limit {
 			return false
 		}
 	}

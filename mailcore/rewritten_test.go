@@ -199,6 +199,40 @@ func TestARewrittenAddressTakesSoManyBouncesADay(t *testing.T) {
 	})
 }
 
+func TestOneMessageHasNoMoreCopiesForAnAuthorThanADayHas(t *testing.T) {
+	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
+		r := newRelayed(t, lab, mailcore.Config{Forwarding: mailcore.Forwarding{Secrets: ringOf("secret"), BouncesPerDay: 4}})
+		good := rewrittenAt(t, "shop.example", authorAddr)
+		hash := good[len("SRS0="):][:8]
+		lines := []string{"EHLO mx.out.example", "MAIL FROM:<>"}
+		const spellings = 10
+		for i := range spellings { // what stands behind the hash is not looked at
+			lines = append(lines, fmt.Sprintf("RCPT TO:<%s>", strings.Replace(good, hash, fmt.Sprintf("%sZ%d", hash, i), 1)))
+		}
+		replies := dialogue(t, lab, 25, append(lines, "DATA", "Subject: x\r\n\r\nx\r\n.")...)
+		taken := 0
+		for _, reply := range replies[3:][:spellings] {
+			switch {
+			case strings.HasPrefix(reply, "250 "):
+				taken++
+			case !strings.HasPrefix(reply, "450 4.7.1 "):
+				t.Error(reply)
+			}
+		}
+		lab.Drain(time.Minute)
+		copies := 0
+		for _, m := range r.author.Messages() {
+			copies += len(m.Recipients)
+		}
+		if taken != 4 || copies != 4 {
+			t.Errorf("%d addresses were taken, %d copies went on", taken, copies)
+		}
+		if reply := rcpt(t, lab, "", good); !strings.HasPrefix(reply, "450 4.7.1 ") {
+			t.Errorf("one more: %s", reply)
+		}
+	})
+}
+
 func TestBouncesThatComeTogetherAreCountedWhenTheyAreStored(t *testing.T) {
 	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
 		r := newRelayed(t, lab, mailcore.Config{Forwarding: mailcore.Forwarding{Secrets: ringOf("secret"), BouncesPerDay: 1}})

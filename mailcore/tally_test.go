@@ -151,3 +151,25 @@ func TestNobodyWaitsForATurnForEver(t *testing.T) {
 		}
 	})
 }
+
+func TestAMessageIsTakenWhenThereIsRoomForAllOfItsCopies(t *testing.T) {
+	a, b := authorKey{1}, authorKey{2}
+	w := newRewrittenWatch()
+	for i, tt := range []struct {
+		authors []authorKey
+		want    bool
+	}{
+		{[]authorKey{a, a}, true},
+		{[]authorKey{b, a, a}, false}, // a has room for one, and b is not counted
+		{[]authorKey{b, b, b}, true},
+		{[]authorKey{a}, true},
+		{[]authorKey{a}, false},
+	} {
+		if got := w.take(3, tt.authors); got != tt.want {
+			t.Errorf("message %d: %t, want %t", i, got, tt.want)
+		}
+	}
+	if !w.take(-1, []authorKey{a, a}) {
+		t.Error("there is a limit where none is wanted")
+	}
+}
