@@ -19,7 +19,7 @@ const (
 func (l *linter) spf(rec Record, text string) {
 	terms, err := parseSPF(text)
 	if err != nil {
-		l.add(RuleSPF, rec.String(), "", "the SPF record of %s counts for nothing: %v (RFC 7208 section 4.6)", rec.Name, err)
+		l.noSPF(rec, err)
 		return
 	}
 	l.answerSize(rec)
@@ -27,6 +27,12 @@ func (l *linter) spf(rec Record, text string) {
 		return
 	}
 	l.spfEnd(rec, terms)
+	l.evaluation(rec, terms)
+}
+
+// evaluation reports what makes receivers give up on an SPF record, however it is
+// written.
+func (l *linter) evaluation(rec Record, terms []spfTerm) {
 	w := &spfWalk{linter: l, record: rec.String()}
 	w.terms(rec.Name, terms)
 	if w.lookups > maxLookups {
@@ -39,6 +45,11 @@ func (l *linter) spf(rec Record, text string) {
 			"the SPF record of %s asks for %d names that have no records, and with more than %d it counts for nothing (RFC 7208 section 4.6.4): %s",
 			rec.Name, len(w.voids), maxVoidLookups, strings.Join(w.voids, ", "))
 	}
+}
+
+// noSPF reports that a record is not in the form.
+func (l *linter) noSPF(rec Record, err error) {
+	l.add(RuleSPF, rec.String(), "", "the SPF record of %s counts for nothing: %v (RFC 7208 section 4.6)", rec.Name, err)
 }
 
 // helps reports whether a record is included by another one of the zone. What it says of

@@ -68,13 +68,13 @@ func TestDNSCheckSaysWhatToDoAndItsStatusWhetherAnything(t *testing.T) {
 		step{args: "dns check shop.example", status: 1, stdout: "- shop.example. 60 IN MX 5 old.example.\n  remove: mail for shop.example. would go to 5 old.example. too, which is not in force\n" +
 			"- shop.example. 60 IN TXT \"v=spf1 include:news.example -all\"\n+ shop.example. 3600 IN TXT \"v=spf1 include:news.example ip4:192.0.2.25 -all\"\n" +
 			"  change: the SPF record that is published does not let all mail of this server through; what it says beside stays\n" +
-			"warning: include:news.example has 0 SPF records where there must be one: the whole record counts for nothing (RFC 7208 section 5.2); write a domain that has one\n"},
+			"include:news.example has 0 SPF records where there must be one: the whole record counts for nothing (RFC 7208 section 5.2); write a domain that has one\n"},
 		step{args: "dns check shop.example --json", status: 1, stdout: `{"zone":"shop.example.","operations":[` +
 			`{"op":"remove","have":{"name":"shop.example.","ttl":60,"class":"IN","type":"MX","data":"5 old.example.","value":{"preference":5,"host":"old.example."}},"why":"mail for shop.example. would go to 5 old.example. too, which is not in force"},` +
 			`{"op":"change","have":{"name":"shop.example.","ttl":60,"class":"IN","type":"TXT","data":"\"v=spf1 include:news.example -all\"","value":{"text":"v=spf1 include:news.example -all"}},` +
 			`"want":{"name":"shop.example.","ttl":3600,"class":"IN","type":"TXT","data":"\"v=spf1 include:news.example ip4:192.0.2.25 -all\"","value":{"text":"v=spf1 include:news.example ip4:192.0.2.25 -all"}},` +
 			`"why":"the SPF record that is published does not let all mail of this server through; what it says beside stays"}],` +
-			`"warnings":[{"rule":"spf","text":"include:news.example has 0 SPF records where there must be one: the whole record counts for nothing (RFC 7208 section 5.2)",` +
+			`"faults":[{"rule":"spf","text":"include:news.example has 0 SPF records where there must be one: the whole record counts for nothing (RFC 7208 section 5.2)",` +
 			`"fix":"a domain that has one","record":"shop.example. 3600 IN TXT \"v=spf1 include:news.example ip4:192.0.2.25 -all\""}]}` + "\n"})
 	serveShop(names, mx, spf)
 	l.steps(nil,

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,7 +75,9 @@ func dnsCheck(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	answer.Warnings = c.server.LintDNS(ctx, report.After(zone), data)
+	answer.Warnings = slices.DeleteFunc(c.server.LintDNS(ctx, report.After(zone), data), func(w dnstmpl.Problem) bool {
+		return slices.ContainsFunc(report.Faults, func(f dnstmpl.Problem) bool { return f.Rule == w.Rule && f.Text == w.Text })
+	})
 	if c.json {
 		err = c.object(answer)
 	} else {
@@ -115,6 +118,9 @@ func printReport(w io.Writer, r dnscheck.Report) {
 	}
 	for _, name := range r.Unknown {
 		fmt.Fprintf(w, "%s: nobody knows what is published\n", name)
+	}
+	for _, f := range r.Faults {
+		fmt.Fprintf(w, "%s\n", printable(f.Error()))
 	}
 	if r.Done() {
 		fmt.Fprintf(w, "%s: all %d names are published as they are to be\n", r.Zone, len(r.Right))

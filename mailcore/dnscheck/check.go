@@ -24,7 +24,8 @@ type Recursive interface {
 // compared: they are not mail's.
 //
 // Where no authoritative server can be found at all and d is [Recursive] too, what the
-// recursive servers say is compared.
+// recursive servers say is compared. What SPF records include is asked of d, if it is a
+// [transport.ClientResolver].
 func Check(ctx context.Context, d DNS, want dnstmpl.Zone) (Report, error) {
 	names := wanted(want)
 	questions := questionsOf(names)
@@ -55,6 +56,7 @@ func Check(ctx context.Context, d DNS, want dnstmpl.Zone) (Report, error) {
 	for _, n := range names {
 		r.compare(n)
 	}
+	r.Faults = r.After(want).SPFFaults(ctx, resolverOf(d))
 	return r, nil
 }
 
@@ -154,8 +156,10 @@ func (r *Report) compare(n *wantedName) {
 		r.Unknown = append(r.Unknown, n.name)
 	case len(opinions) == 1 && right == 0:
 		r.Right = append(r.Right, n.name)
+		r.published = append(r.published, opinions[right].text...)
 	case right >= 0:
 		w := Waiting{Name: n.name, Right: distinct(opinions[right].servers)}
+		r.published = append(r.published, opinions[right].text...)
 		for _, o := range slices.Delete(opinions, right, right+1) {
 			w.Behind = append(w.Behind, o.servers...)
 			w.Operations = append(w.Operations, o.operations...)
@@ -172,6 +176,7 @@ func (r *Report) compare(n *wantedName) {
 type opinion struct {
 	operations []Operation
 	servers    []string
+	text       []dnstmpl.Record // that one of them shows
 }
 
 func (n *wantedName) opinions() (all []opinion) {
@@ -181,7 +186,7 @@ func (n *wantedName) opinions() (all []opinion) {
 		at := slices.IndexFunc(all, func(o opinion) bool { return fmt.Sprint(o.operations) == text })
 		if at < 0 {
 			at = len(all)
-			all = append(all, opinion{operations: operations})
+			all = append(all, opinion{operations: operations, text: v.text(n.name)})
 		}
 		all[at].servers = append(all[at].servers, v.server)
 	}

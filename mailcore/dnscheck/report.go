@@ -30,9 +30,15 @@ type Report struct {
 	// Right are the names with nothing to do.
 	Right []string `json:"right,omitempty"`
 
+	// Faults are why SPF records count for nothing, though they say what is wanted:
+	// those that are published, and those that the operations make.
+	Faults dnstmpl.Problems `json:"faults,omitempty"`
+
 	// Recursive says that no authoritative server could be found: what the recursive
 	// servers say was compared, which may be old.
 	Recursive bool `json:"recursive,omitempty"`
+
+	published []dnstmpl.Record // text at names with nothing to do, as it is
 }
 
 // Done reports whether nothing has to be done, by anybody.
@@ -42,18 +48,22 @@ func (r Report) Done() bool {
 			return false
 		}
 	}
-	return len(r.Operations) == 0 && len(r.Waiting) == 0 && len(r.Unknown) == 0
+	return len(r.Operations)+len(r.Waiting)+len(r.Unknown)+len(r.Faults) == 0
 }
 
 // After is what was wanted with what is published beside it in the same records, as in
 // an SPF record of the customer's: the zone that there is after the operations.
 func (r Report) After(want dnstmpl.Zone) dnstmpl.Zone {
 	want.Records = slices.Clone(want.Records)
+	there := slices.Clone(r.published)
 	for _, o := range r.Operations {
-		text, ok := o.Want.Value.(dnstmpl.TXT)
+		there = append(there, o.Want)
+	}
+	for _, p := range there {
+		text, ok := p.Value.(dnstmpl.TXT)
 		for i, w := range want.Records {
 			old, also := w.Value.(dnstmpl.TXT)
-			if ok && also && w.Name == o.Want.Name && (isSPF(text.Text) && isSPF(old.Text) || isDMARC(text.Text) && isDMARC(old.Text)) {
+			if ok && also && w.Name == p.Name && (isSPF(text.Text) && isSPF(old.Text) || isDMARC(text.Text) && isDMARC(old.Text)) {
 				want.Records[i].Value = text
 			}
 		}

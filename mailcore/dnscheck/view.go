@@ -103,6 +103,16 @@ func (v *view) add(name string, first, leaf transport.ServerAnswer) {
 	}
 }
 
+// text is the text that is seen at the name.
+func (v view) text(name string) (text []dnstmpl.Record) {
+	for _, r := range slices.Concat(v.own, under(v.behind, name)) {
+		if r.Type() == "TXT" {
+			text = append(text, r)
+		}
+	}
+	return text
+}
+
 func appendNew(list []dnstmpl.Record, r dnstmpl.Record) []dnstmpl.Record {
 	known := slices.ContainsFunc(list, func(other dnstmpl.Record) bool { return other.Name == r.Name && other.Value == r.Value })
 	if r.Value == nil || known {

@@ -1,0 +1,64 @@
+package dnscheck_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/panelmail/panelmail/dnstmpl"
+	"github.com/panelmail/panelmail/transport/transporttest"
+)
+
+// txt is a TXT record in a line.
+func txt(name, text string) string { return name + ` 60 IN TXT "` + text + `"` }
+
+// withProvider has provider.test serve records.
+func withProvider(names *transporttest.Names, lines ...string) *transporttest.Names {
+	names.Serve(provider, "provider.test.", append([]string{"provider.test. 60 IN SOA ns3.test. x. 1 60 60 60 60", "provider.test. 60 IN NS ns3.test."}, lines...)...)
+	return names
+}
+
+func TestAPublishedSPFRecordThatCountsForNothingIsNotDone(t *testing.T) {
+	var many []string
+	for _, host := range strings.Fields("a b c d e f g h i j k") {
+		many = append(many, "a:"+host+".provider.test")
+	}
+	for _, row := range []struct{ published, fault string }{
+		{"v=spf1 ip4:192.0.2.25 ~all", ""},
+		{"v=spf1 ip4:192.0.2.25 include:_spf.provider.test ~all", ""},
+		{"v=spf1 ip4:192.0.2.25 include:nothing.provider.test ~all", "has 0 SPF records where there must be one"},
+		{"v=spf1 ip4:192.0.2.25 include:broken.provider.test ~all", "the SPF record behind include:broken.provider.test counts for nothing"},
+		{"v=spf1 ip4:192.0.2.25 " + strings.Join(many, " ") + " ~all", "takes 11 look-ups"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := check(t, withProvider(world(txt("x.test.", row.published)), txt("_spf.provider.test.", "v=spf1 ip4:192.0.2.31 -all"), txt("broken.provider.test.", "v=spf1 ipv4:192.0.2.31 -all"),
+				"*.provider.test. 60 IN A 192.0.2.77"), []string{txt("x.test.", "v=spf1 ip4:192.0.2.25 ~all")})
+			if len(r.Operations) > 0 || r.Done() != (row.fault == "") || row.fault != "" && !strings.Contains(r.Faults.Error(), row.fault) {
+				t.Errorf("%s: done: %v, %v, faults %v", row.published, r.Done(), told(r), r.Faults)
+			}
+		})
+	}
+}
+
+func TestWhatIsPublishedAtNamesWithNothingToDoIsInTheZoneAfterwards(t *testing.T) {
+	const spf, dmarc = "v=spf1 include:_spf.provider.test ip4:192.0.2.25 -all", "v=DMARC1; p=reject; sp=none"
+	want := []string{txt("x.test.", "v=spf1 ip4:192.0.2.25 ~all"), txt("_dmarc.x.test.", "v=DMARC1; p=none")}
+	synctest.Test(t, func(t *testing.T) {
+		names := world(txt("x.test.", spf), txt("x.test.", "other"), txt("_dmarc.x.test.", dmarc))
+		serve(names, second, txt("x.test.", spf)) // behind with _dmarc
+		z, err := dnstmpl.ParseZone("wanted", "x.test", strings.Join(want, "\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		after := check(t, names, want).After(z)
+		if d := cmp.Diff(z.Records[0].Value, dnstmpl.Value(dnstmpl.TXT{Text: "v=spf1 ip4:192.0.2.25 ~all"})); d != "" {
+			t.Errorf("what was wanted is changed (-got +want):\n%s", d)
+		}
+		got := []dnstmpl.Value{after.Records[0].Value, after.Records[1].Value}
+		if d := cmp.Diff([]dnstmpl.Value{dnstmpl.TXT{Text: spf}, dnstmpl.TXT{Text: dmarc}}, got); d != "" {
+			t.Errorf("(-want +got):\n%s", d)
+		}
+	})
+}
