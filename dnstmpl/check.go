@@ -79,6 +79,7 @@ func (c *dataCheck) lists(d *Data) {
 	for i, id := range d.HELO {
 		d.HELO[i] = Identity{c.name("HELO", id.Name, hostName, true), c.addrs("HELO", id.Addrs)}
 	}
+	c.hosts(d)
 	d.DKIM = slices.Clone(d.DKIM)
 	for i, k := range d.DKIM {
 		d.DKIM[i].Name = c.name("DKIM.Name", k.Name, aliasName, true)
@@ -92,6 +93,18 @@ func (c *dataCheck) lists(d *Data) {
 			d.Services[i].Target = c.name("Services.Target", s.Target, hostName, true)
 		}
 	}
+}
+
+func (c *dataCheck) hosts(d *Data) {
+	d.Hosts = slices.Clone(d.Hosts)
+	for i, h := range d.Hosts {
+		d.Hosts[i] = Host{c.name("Hosts", h.Name, hostName, true), c.addrs("Hosts", h.Addrs), slices.Clone(h.SPF)}
+		for j, t := range h.SPF {
+			d.Hosts[i].SPF[j].Name = c.name("Hosts.SPF", t.Name, aliasName, true)
+			c.text("Hosts.SPF", t.Text)
+		}
+	}
+	d.Hosts = d.hosts()
 }
 
 func (c *dataCheck) add(format string, args ...any) {

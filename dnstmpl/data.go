@@ -27,6 +27,7 @@ type Data struct {
 	Relays   []Relay        // smart hosts that the domain's mail leaves through
 	SPF      string         // the last mechanism, ~all or -all; if "", ~all
 	HELO     []Identity     // names that the addresses of Egress greet with
+	Hosts    []Host         // hosts of the mail system; if nil, those of HELO, and Hostname with IPs
 
 	DKIM       []DKIM    // keys to be published: active, and pending until they are seen
 	DMARC      string    // the text of the DMARC record; if "", DefaultDMARC; none for none
@@ -60,6 +61,15 @@ type Relay struct {
 type Identity struct {
 	Name  string
 	Addrs []netip.Addr // of the hosts that give it
+}
+
+// A Host is a host of the mail system. Templates see those in the zone, without the apex
+// and the mail domain. One with SPF records is a name in HELO (RFC 7208 section 2.3), and
+// that may be a name of other hosts too: [Zone.Diff] removes no addresses from it.
+type Host struct {
+	Name  string
+	Addrs []netip.Addr
+	SPF   []Text // as of [Data.SPFRecords]
 }
 
 // A DKIM key as it is published.

@@ -38,17 +38,15 @@ const defaultText = `
 
 {{- /* the hosts of all this that are in the zone */ -}}
 {{range $host := .Hosts}}{{range .Addrs}}{{fqdn $host.Name}} {{$ttl}} IN {{rrtype .}} {{.}}
+{{end}}{{range .SPF}}{{fqdn .Name}} {{$ttl}} IN TXT {{txt .Text}}
 {{end}}{{end -}}
-{{range .Greeters}}{{fqdn .Name}} {{$ttl}} IN TXT "v=spf1 a -all"
-{{end -}}
 `
 
 // Default is the template for mail domains that need nothing of their own. For the
 // domain it makes MX, SPF ([Data.SPFRecords]), DKIM for all keys of the data, DMARC,
 // MTA-STS and TLS-RPT; SRV and autoconfig records if the data has services and a host
-// for them; and addresses for the hosts that the data puts into the zone ([Data.Hosts]),
-// with an SPF record for those that mail says HELO with (RFC 7208 section 2.3). A policy
-// or autoconfig host that has the very name which would lead to it gets no alias.
+// for them; and addresses and SPF records for the hosts of the mail system in the zone. A
+// policy or autoconfig host that has the very name which would lead to it gets no alias.
 func Default() *Template {
 	t, err := Parse("default", defaultText)
 	if err != nil {
@@ -57,31 +55,35 @@ func Default() *Template {
 	return t
 }
 
-// Hosts are the hosts that a template gives addresses to: the names of HELO, and
-// Hostname with the addresses of IPs, as far as they are in the zone. The apex and the
-// mail domain itself are not among them: their addresses are those of a web site.
-func (d Data) Hosts() []Identity {
-	var hosts []Identity
-	for _, h := range append(slices.Clone(d.HELO), Identity{d.Hostname, d.IPs}) {
-		if h.Name == d.Zone || h.Name == d.Domain() || !within(h.Name, d.Zone) || len(h.Addrs) == 0 {
-			continue
-		}
-		i := slices.IndexFunc(hosts, func(o Identity) bool { return o.Name == h.Name })
-		if i < 0 {
-			i, hosts = len(hosts), append(hosts, Identity{Name: h.Name})
-		}
-		hosts[i].Addrs = append(hosts[i].Addrs, h.Addrs...)
+// hosts are those of Hosts that have records in the zone. The apex and the mail domain
+// itself have other ones: their addresses are those of a web site.
+func (d Data) hosts() []Host {
+	hosts := d.Hosts
+	if hosts == nil {
+		hosts = d.greeters()
 	}
-	for i := range hosts {
-		slices.SortFunc(hosts[i].Addrs, netip.Addr.Compare)
-		hosts[i].Addrs = slices.Compact(hosts[i].Addrs)
-	}
-	return hosts
+	return slices.DeleteFunc(hosts, func(h Host) bool {
+		return h.Name == d.Zone || h.Name == d.Domain() || !within(h.Name, d.Zone) || len(h.Addrs)+len(h.SPF) == 0
+	})
 }
 
-// Greeters are those of [Data.Hosts] that are names of HELO.
-func (d Data) Greeters() []Identity {
-	return slices.DeleteFunc(d.Hosts(), func(h Identity) bool {
-		return !slices.ContainsFunc(d.HELO, func(id Identity) bool { return id.Name == h.Name })
-	})
+// greeters are the names of HELO, and Hostname with the addresses of IPs.
+func (d Data) greeters() []Host {
+	var hosts []Host
+	for _, id := range append(slices.Clone(d.HELO), Identity{d.Hostname, d.IPs}) {
+		i := slices.IndexFunc(hosts, func(h Host) bool { return h.Name == id.Name })
+		if i < 0 {
+			i, hosts = len(hosts), append(hosts, Host{Name: id.Name})
+		}
+		hosts[i].Addrs = append(hosts[i].Addrs, id.Addrs...)
+	}
+	for i := range hosts {
+		h := &hosts[i]
+		slices.SortFunc(h.Addrs, netip.Addr.Compare)
+		h.Addrs = slices.Compact(h.Addrs)
+		if i < len(d.HELO) && len(h.Addrs) > 0 {
+			h.SPF = []Text{{h.Name, "v=spf1 a -all"}}
+		}
+	}
+	return hosts
 }

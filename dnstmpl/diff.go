@@ -39,7 +39,7 @@ func (c Change) String() string {
 //
 // Of the published zone only that is touched which answers the questions that z
 // answers: the record sets of a name and a type that are in z, A and AAAA of a name
-// being one set; text of the same use, such as SPF; and what may not be beside an
+// being one set, which at a name of Shared is only added to; text of the same use, such as SPF; and what may not be beside an
 // alias. Everything else is somebody else's. TTLs make no change.
 //
 // An SPF record that is there is not replaced but completed, by [MergeSPF], because
@@ -52,7 +52,7 @@ func (z Zone) Diff(published Zone) []Change {
 	var changes []Change
 	removed := map[Record]bool{}
 	for _, g := range want.order {
-		for _, c := range compare(want, have, g) {
+		for _, c := range compare(want, have, g, g.typ == "A" && slices.Contains(z.Shared, g.name)) {
 			if c.Op == Remove && removed[c.Have] {
 				continue
 			}
@@ -103,8 +103,8 @@ func groupOf(r Record) group {
 	return g
 }
 
-// compare gives the changes of one group.
-func compare(wanted, published index, g group) []Change {
+// compare gives the changes of one group. If it is shared, others have records in it.
+func compare(wanted, published index, g group, shared bool) []Change {
 	want, have := wanted.groups[g], published.groups[g]
 	if g.kind == "SPF" && len(have) > 0 && len(want) > 0 && !isPart(g.name, append(slices.Clone(have), want...)) {
 		want = []Record{completed(want[0], have)}
@@ -117,6 +117,9 @@ func compare(wanted, published index, g group) []Change {
 		} else {
 			missing = append(missing, w)
 		}
+	}
+	if shared {
+		left = nil
 	}
 	var changes []Change
 	if len(missing) > 0 {

@@ -187,3 +187,15 @@ func apply(t interface{ Fatalf(string, ...any) }, z dnstmpl.Zone, changes []dnst
 	}
 	return z
 }
+
+func TestDiffTakesNoAddressesFromANameThatIsOthersToo(t *testing.T) {
+	want, published := zone(t, "mail A 192.0.2.1"), zone(t, "mail A 192.0.2.2", "mail AAAA 2001:db8::2")
+	want.Shared = []string{"mail.example.com."}
+	var got []string
+	for _, c := range want.Diff(published) {
+		got = append(got, brief(c))
+	}
+	if diff := cmp.Diff([]string{"add A 192.0.2.1"}, got); diff != "" {
+		t.Error(diff)
+	}
+}

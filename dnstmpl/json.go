@@ -52,11 +52,18 @@ func (z Zone) MarshalJSON() ([]byte, error) {
 	if z.Records == nil {
 		z.Records = []Record{}
 	}
-	return json.Marshal(zoneJSON(z))
+	return json.Marshal(zoneJSON{z.Name, z.Records})
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.
-func (z *Zone) UnmarshalJSON(b []byte) error { return json.Unmarshal(b, (*zoneJSON)(z)) }
+func (z *Zone) UnmarshalJSON(b []byte) error {
+	var in zoneJSON
+	if err := json.Unmarshal(b, &in); err != nil {
+		return err
+	}
+	*z = Zone{Name: in.Name, Records: in.Records}
+	return nil
+}
 
 type zoneJSON struct {
 	Name    string   `json:"zone"`

@@ -10,6 +10,10 @@ import (
 type Zone struct {
 	Name    string // the zone's apex: absolute, in lower case
 	Records []Record
+
+	// Shared are the names that hosts say in HELO, and other hosts may have too. [Zone.Diff]
+	// takes no addresses from them. It is not in JSON.
+	Shared []string
 }
 
 // ParseZone reads records from text, under the rules that what a template writes is
@@ -51,6 +55,11 @@ const maxProblems = 100
 // readZone makes records of what a template wrote.
 func readZone(out *output, d Data) (Zone, Problems) {
 	z := Zone{Name: d.Zone + "."}
+	for _, h := range d.Hosts {
+		if len(h.SPF) > 0 {
+			z.Shared = append(z.Shared, h.Name+".")
+		}
+	}
 	r := reader{zone: z.Name, provider: d.Provider}
 	cursor := cursor{out: out}
 	var problems Problems

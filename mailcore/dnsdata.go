@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/panelmail/panelmail/dnstmpl"
 	"github.com/panelmail/panelmail/internal/address"
@@ -25,7 +24,8 @@ import (
 //
 // The zone is the domain, or the shortest domain of the same site that it is below.
 // Nothing is asked of the DNS, except for the addresses of the host name, if the
-// configuration has none; no error comes of that.
+// configuration has none. That it has none in the DNS is no error; that there is no
+// answer is one, because the records would be others then.
 func (s *Server) DNSData(ctx context.Context, domain string) (dnstmpl.Data, error) {
 	data, err := s.current().dnsData(ctx, domain)
 	if err != nil {
@@ -52,13 +52,20 @@ func (s *desk) dnsData(ctx context.Context, name string) (dnstmpl.Data, error) {
 	if !ours && !s.ownName(domain, egress) {
 		return dnstmpl.Data{}, fmt.Errorf("%w: no site has it", sites.ErrNotFound)
 	}
+	ips, err := s.hostAddrs(ctx)
+	if err != nil {
+		return dnstmpl.Data{}, err
+	}
 	c := &s.config.DNS
 	data := dnstmpl.Data{
-		TTL: c.TTL, Hostname: s.config.Hostname, IPs: s.hostAddrs(ctx), SPF: c.SPF, DMARC: c.DMARC,
+		TTL: c.TTL, Hostname: s.config.Hostname, IPs: ips, SPF: c.SPF, DMARC: c.DMARC,
 		PolicyHost: c.PolicyHost, Services: c.Services, Autoconfig: c.Autoconfig, Provider: c.Provider,
 	}
 	data.Zone, data.Subdomain = zoneOf(settings, d, domain)
 	s.fillEgress(&data, egress)
+	if data.Hosts, err = s.hosts(ctx, settings, data); err != nil {
+		return dnstmpl.Data{}, err
+	}
 	if data.DKIM, err = s.keyRecords(ctx, domain); err != nil {
 		return dnstmpl.Data{}, err
 	}
@@ -106,25 +113,6 @@ func zoneOf(settings *sites.Snapshot, d sites.Domain, domain string) (zone, subd
 		}
 	}
 	return zone, strings.TrimSuffix(strings.TrimSuffix(domain, zone), ".")
-}
-
-// hostLookup bounds how long the addresses of the host name are waited for.
-const hostLookup = 2 * time.Second
-
-// hostAddrs are the addresses of the host name: those of the configuration, or else
-// of the DNS, if it has any.
-func (s *desk) hostAddrs(ctx context.Context) []netip.Addr {
-	if len(s.config.DNS.Addrs) > 0 {
-		return s.config.DNS.Addrs
-	}
-	ctx, cancel := context.WithTimeout(ctx, hostLookup)
-	defer cancel()
-	addrs, err := s.config.Resolver.Addrs(ctx, s.config.Hostname)
-	if err != nil {
-		return nil
-	}
-	slices.SortFunc(addrs, netip.Addr.Compare)
-	return addrs
 }
 
 // fillEgress puts in where mail leaves from.

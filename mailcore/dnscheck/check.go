@@ -47,6 +47,7 @@ func Check(ctx context.Context, d DNS, want dnstmpl.Zone) (Report, error) {
 	hosts := mailHosts(want)
 	for _, n := range names {
 		n.isMailHost = slices.Contains(hosts, n.name)
+		n.isShared = slices.Contains(want.Shared, n.name)
 		n.publications = found[:len(n.types())]
 		found = found[len(n.types()):]
 	}
@@ -65,6 +66,7 @@ type wantedName struct {
 	name         string
 	records      []dnstmpl.Record
 	isMailHost   bool // MX or SRV records point at it, so that it may be no alias
+	isShared     bool // others have addresses there
 	publications []transport.Publication
 	wildcards    []wildcard // above it, if an alias at the name is in the way
 }

@@ -17,7 +17,11 @@ func (n *wantedName) operations(v view) []Operation {
 	if !n.isMailHost && len(n.changes(slices.Concat(v.own, behind))) == 0 {
 		return nil // delegated, and right there
 	}
-	if n.wildcardOf(v) != "" || !n.onlyText() || !n.delegated(v.target, behind) {
+	wildcard := n.wildcardOf(v) != ""
+	if n.isShared && !n.isMailHost && !wildcard {
+		return nil // whose alias it is, is for its owner to say; lint tells what HELO lacks
+	}
+	if wildcard || !n.onlyText() || !n.delegated(v.target, behind) {
 		return n.atName(v)
 	}
 	all := n.changes(behind)
@@ -76,6 +80,9 @@ func under(records []dnstmpl.Record, name string) []dnstmpl.Record {
 // changes are what makes of records at the name what is wanted there.
 func (n *wantedName) changes(have []dnstmpl.Record) []Operation {
 	want := dnstmpl.Zone{Name: n.name, Records: keepDMARC(n.records, have)}
+	if n.isShared {
+		want.Shared = []string{n.name}
+	}
 	var all []Operation
 	for _, c := range want.Diff(dnstmpl.Zone{Name: n.name, Records: have}) {
 		c.Why = because(c)
