@@ -10,14 +10,22 @@ import (
 // of both keep their order, those of published first; but what wanted allows stands
 // in front of what published denies. At the end stands what published says of
 // everybody else, unless it says nothing, ?all or +all: then what wanted says. A
-// redirect that would be looked at stays in the place of all.
+// redirect that would be looked at stays in the place of all. What makes published
+// worthless as a whole goes: terms that are in no form of RFC 7208, and a second
+// redirect or exp.
 //
 // Where published lets everything through that wanted does, and ends as said, the
-// result is published, octet for octet. The result may take more look-ups than the
+// result is published, octet for octet. Hosts are not known here: what is wanted stands
+// in front of any that are denied. The result may take more look-ups than the
 // 10 of RFC 7208 section 4.6.4.
 func MergeSPF(published, wanted string) string {
-	have, want := spfTerms(published), spfTerms(wanted)
+	_, err := parseSPF(published)
+	if sameSPF(published, wanted) && err == nil {
+		return published
+	}
+	have, want := spfTerms(readable(published)), spfTerms(wanted)
 	terms, changed := addMechanisms(have.mechanisms, want.mechanisms)
+	changed = changed || err != nil
 	end, redirect := have.all, have.redirect
 	if open := end == "" && redirect == "" || end != "" && strings.IndexByte("+?", spfQualifier(end)) >= 0; open && want.all+want.redirect != "" {
 		changed = changed || end != want.all || redirect != want.redirect
@@ -28,6 +36,22 @@ func MergeSPF(published, wanted string) string {
 	}
 	terms = slices.Concat([]string{"v=spf1"}, terms, []string{end, redirect}, have.modifiers)
 	return strings.Join(slices.DeleteFunc(terms, func(s string) bool { return s == "" }), " ")
+}
+
+// readable is a record without what makes it worthless.
+func readable(text string) string {
+	var kept []string
+	seen := map[string]bool{}
+	for i, word := range strings.Fields(text) {
+		t, err := parseTerm(word)
+		once := t.modifier && (t.name == "redirect" || t.name == "exp")
+		if i > 0 && (err != nil || once && seen[t.name]) {
+			continue
+		}
+		seen[t.name] = true
+		kept = append(kept, word)
+	}
+	return strings.Join(kept, " ")
 }
 
 // addMechanisms adds those of want that have does not have.
@@ -48,15 +72,16 @@ func addMechanisms(have, want []string) (terms []string, changed bool) {
 	return terms, changed
 }
 
-// holds reports whether terms say what a mechanism says, and no network in front of
-// that says something else of a part of it.
+// holds reports whether terms say what a mechanism says, and nothing in front of that
+// may say something else of a part of it.
 func holds(terms []string, w string) bool {
 	narrow, network := spfNetwork(spfMechanism(w))
 	for _, h := range terms {
 		if covers(h, w) {
 			return true
 		}
-		if wide, ok := spfNetwork(spfMechanism(h)); ok && network && wide.Overlaps(narrow) && spfQualifier(h) != spfQualifier(w) {
+		wide, ok := spfNetwork(spfMechanism(h))
+		if spfQualifier(h) != spfQualifier(w) && (!ok && spfQualifier(w) == '+' || ok && network && wide.Overlaps(narrow)) {
 			return false
 		}
 	}

@@ -30,6 +30,13 @@ func TestMergeSPFAddsWhatIsMissingAndLeavesTheRest(t *testing.T) {
 		{"what stands behind all goes", "v=spf1 a -all mx", "v=spf1 ip4:192.0.2.1 -all", "v=spf1 a ip4:192.0.2.1 -all"},
 		{"other modifiers stay, at the end", "v=spf1 exp=why.%{d} a -all", "v=spf1 mx -all", "v=spf1 a mx -all exp=why.%{d}"},
 		{"a macro with an equals sign is no modifier", "v=spf1 exists:%{l=}.x.test -all", "v=spf1 mx -all", "v=spf1 exists:%{l=}.x.test mx -all"},
+		{"what nobody can read goes", "v=spf1 ip4:192.0.2.025 ipv4:192.0.2.1 a -allinclude:one.test", "v=spf1 mx ~all", "v=spf1 a mx ~all"},
+		{"also where all is in it that is wanted", "v=spf1 mx ipv4:192.0.2.1 -all", "v=spf1 mx ~all", "v=spf1 mx -all"},
+		{"a second redirect goes", "v=spf1 redirect=a.test redirect=b.test", "v=spf1 mx ~all", "v=spf1 mx redirect=a.test"},
+		{"a second exp goes", "v=spf1 mx exp=a.test exp=b.test -all", "v=spf1 mx ~all", "v=spf1 mx -all exp=a.test"},
+		{"in front of hosts that are denied", "v=spf1 -a ip4:192.0.2.1 ~all", "v=spf1 ip4:192.0.2.1 ~all", "v=spf1 ip4:192.0.2.1 -a ~all"},
+		{"what is to be denied stays where it is", "v=spf1 a -ip4:192.0.2.1 mx ~all", "v=spf1 -ip4:192.0.2.1 a include:x.test ~all", "v=spf1 a include:x.test -ip4:192.0.2.1 mx ~all"},
+		{"what is denied where nothing is wanted of it", "v=spf1 -a ip4:192.0.2.1 ~all", "v=spf1 -a ip4:192.0.2.1 ~all", "v=spf1 -a ip4:192.0.2.1 ~all"},
 		{"nothing at all", "", "v=spf1 a -all", "v=spf1 a -all"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package dnscheck
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,6 +19,8 @@ func because(c dnstmpl.Change) string {
 		return dkimReason(have.Text, want.Text)
 	case c.Op == dnstmpl.Modify && published && isDMARC(have.Text):
 		return "the DMARC record that is published does not say all that is wanted; what it says beside stays"
+	case c.Op == dnstmpl.Modify && published && isSPF(have.Text) && unreadable(c.Have) != "":
+		return unreadable(c.Have) + "; what cannot be read is left out, and may be wanted in another form"
 	case c.Op == dnstmpl.Modify && published && isSPF(have.Text) && dnstmpl.MergeSPF(have.Text, want.Text) != want.Text:
 		return "the SPF record that is published has other addresses than those that mail leaves from"
 	case c.Op == dnstmpl.Modify && published && isSPF(have.Text):
@@ -54,4 +57,13 @@ func dkimReason(have, want string) string {
 		return fmt.Sprintf("the key that is published is cut off after %d of %d characters", len(key(h)), len(key(w)))
 	}
 	return "the key that is published is another one: signatures with this selector fail"
+}
+
+// unreadable says why an SPF record by itself counts for nothing; "" if it does not.
+func unreadable(r dnstmpl.Record) string {
+	z := dnstmpl.Zone{Records: []dnstmpl.Record{r}}
+	for _, p := range z.SPFFaults(context.Background(), nil) {
+		return p.Text
+	}
+	return ""
 }

@@ -62,3 +62,14 @@ func TestWhatIsPublishedAtNamesWithNothingToDoIsInTheZoneAfterwards(t *testing.T
 		}
 	})
 }
+
+func TestASPFRecordThatNobodyCanReadIsRepaired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := check(t, world(txt("x.test.", "v=spf1 ipv4:192.0.2.99 ip4:192.0.2.25 -all")), []string{txt("x.test.", "v=spf1 ip4:192.0.2.25 ~all")})
+		want := []string{`change x.test. TXT "v=spf1 ipv4:192.0.2.99 ip4:192.0.2.25 -all" x.test. TXT "v=spf1 ip4:192.0.2.25 -all": the SPF record of x.test. counts for nothing: ` +
+			`"ipv4:192.0.2.99": there is no mechanism "ipv4" (RFC 7208 section 4.6); what cannot be read is left out, and may be wanted in another form`}
+		if d := cmp.Diff(want, told(r)); d != "" {
+			t.Errorf("(-want +got):\n%s", d)
+		}
+	})
+}
