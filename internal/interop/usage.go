@@ -14,6 +14,7 @@ type Usage struct {
 	CPU       time.Duration // user and system, of ended and reaped descendants too
 	PSS       int64         // octets of memory; pages shared by n processes count 1/n for each
 	RSS       int64         // octets of memory, shared pages counted by each process
+	Anonymous int64         // octets of RSS that are not of files, such as the program's own
 	Processes int
 }
 
@@ -100,6 +101,8 @@ func (u *Usage) process(pid int) error {
 			u.PSS += n << 10
 		case "Rss:":
 			u.RSS += n << 10
+		case "Anonymous:":
+			u.Anonymous += n << 10
 		}
 	}
 	return nil

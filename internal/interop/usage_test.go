@@ -40,7 +40,7 @@ func TestATreeIsMeasuredWithItsLivingAndDeadDescendants(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if shell.CPU <= 0 || shell.PSS <= 0 || shell.RSS < shell.PSS || shell.Processes != 1 {
+	if shell.CPU <= 0 || shell.PSS <= 0 || shell.RSS < shell.PSS || shell.Anonymous <= 0 || shell.Anonymous >= shell.RSS || shell.Processes != 1 {
 		t.Errorf("the shell: %+v", shell)
 	}
 	if after.Processes != before.Processes+1 || after.CPU < before.CPU+shell.CPU {
