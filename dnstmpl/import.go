@@ -30,17 +30,19 @@ func Panels() []Panel { return []Panel{CPanel, DirectAdmin, Hestia, ISPConfig, O
 //
 //   - Each record gets its whole name with a final dot, its TTL ({{.TTL}} if it
 //     has none) and its class.
-//   - The domain becomes {{.Zone}}, the server's name {{.Hostname}}. A record with
-//     the server's address becomes one for each address of Data.IPs in its family,
-//     ip4: and ip6: in text likewise.
+//   - The domain becomes {{.Domain}}, also where names are relative to it, and the
+//     server's name {{.Hostname}}. A record with the server's address becomes one for
+//     each address of Data.IPs in its family, ip4: and ip6: in text likewise: none if
+//     there is no such address.
 //   - Any other placeholder becomes {{.Vars.name}}, and is reported once: rendering
 //     fails until Data.Vars has it.
 //   - SOA and NS records are the DNS provider's and are left out, as are suspended
-//     records, conditions, and programs that DirectAdmin would run.
+//     records, those of types that are not known here, conditions, and programs that
+//     DirectAdmin would run.
 //
 // name is that of the old template. DirectAdmin has a file for each type and its name
-// tells which, such as dns_mx.conf. The error is Problems: a panel that is not known,
-// or a text that is too long.
+// tells which, such as dns_mx.conf. The error is Problems: a panel that is not known, a
+// name of DirectAdmin's that tells no type, or a text that is too long.
 func Import(panel Panel, name, text string) (template string, report Problems, err error) {
 	if err := checkSource(name, text); err != nil {
 		return "", nil, err
@@ -52,6 +54,9 @@ func Import(panel Panel, name, text string) (template string, report Problems, e
 	}[panel]
 	if read == nil {
 		return "", nil, Problems{{File: name, Rule: RuleImport, Text: fmt.Sprintf("the panel %q is not known", panel), Fix: fmt.Sprintf("one of %v", Panels())}}
+	}
+	if kind := directAdminType(name); panel == DirectAdmin && !knownType(kind) {
+		return "", nil, Problems{{File: name, Rule: RuleImport, Text: "the name of the file does not tell the type of its records", Fix: "a name such as dns_mx.conf"}}
 	}
 	read(strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n"))
 	return im.out.String(), im.report, nil
@@ -87,6 +92,9 @@ func (im *importer) record(r oldRecord) {
 	case r.kind == "SOA" || r.kind == "NS":
 		im.note(r.kind+" records are the DNS provider's: this one is left out", "")
 		return
+	case !knownType(r.kind):
+		im.note(fmt.Sprintf("records of the type %.40q are not known here: this one is left out", r.kind), "")
+		return
 	case len(r.data) == 0:
 		im.note("the record has no data and is left out", "")
 		return
@@ -98,7 +106,7 @@ func (im *importer) record(r oldRecord) {
 	if r.ttl != "" {
 		ttl = im.expand(r.ttl)
 	}
-	head := fmt.Sprintf("%s %s IN %s ", owner, ttl, im.expand(r.kind))
+	head := fmt.Sprintf("%s %s IN %s ", owner, ttl, r.kind)
 	if list := im.addresses(r); list != "" {
 		fmt.Fprintf(&im.out, "{{range %s}}%s{{.}}\n{{end}}", list, head)
 		return
@@ -141,38 +149,57 @@ func (im *importer) data(r oldRecord) string {
 }
 
 // host is a name with a final dot. One that is written without is relative to the
-// zone, except with Plesk, and except with Hestia where it does not own the record.
+// domain, except with Plesk, and except with Hestia where it does not own the record.
 func (im *importer) host(name string, owner bool) string {
-	const zone = "{{$.Zone}}."
+	const domain = "{{$.Domain}}."
 	switch {
 	case name == "@" || name == "":
-		return zone
+		return domain
 	case strings.HasSuffix(name, "."):
 		return im.expand(name)
 	case im.panel == Plesk, im.panel == Hestia && !owner:
 		return im.expand(name) + "."
 	}
-	return im.expand(name) + "." + zone
+	return im.expand(name) + "." + domain
 }
 
 // text is the data of a TXT record: a call of txt, which quotes and splits it.
 func (im *importer) text(s string) string {
 	var args []string
-	before := ""
-	for _, p := range im.parts(s) {
-		switch list := addressList(p.name); {
-		case p.name == "":
-			args = append(args, fmt.Sprintf("%q", p.literal))
-		case list == "ip4 $.IPs" && strings.HasSuffix(before, "ip4:"):
-			args = append(args, `(join " ip4:" (ip4 $.IPs))`)
-		case list == "ip6 $.IPs" && strings.HasSuffix(before, "ip6:"):
-			args = append(args, `(join " ip6:" (ip6 $.IPs))`)
-		default:
-			args = append(args, "("+im.expression(p.name)+")")
+	for parts := im.parts(s); len(parts) > 0; parts = parts[1:] {
+		if parts[0].name != "" {
+			args = append(args, "("+im.expression(parts[0].name)+")")
+			continue
 		}
-		before = p.literal
+		before, terms := networks(parts)
+		if before != "" || terms == "" {
+			args = append(args, fmt.Sprintf("%q", before))
+		}
+		if terms != "" {
+			args, parts = append(args, terms), parts[1:]
+		}
 	}
 	return "{{txt " + strings.Join(args, " ") + "}}"
+}
+
+// addressTerm is how a term of SPF begins that wants an address.
+var addressTerm = regexp.MustCompile(`(?:^| +)([-+~?]?(ip[46]):)$`)
+
+// networks cuts a term of SPF with an address for a placeholder off the end of the
+// literal at the head of parts. What takes its place is a term for each address; an
+// ip4: without one would make the whole record worthless.
+func networks(parts []part) (before, terms string) {
+	text := parts[0].literal
+	m := addressTerm.FindStringSubmatch(text)
+	if m == nil || len(parts) < 2 || len(parts) > 2 && !strings.HasPrefix(parts[2].literal, " ") {
+		return text, ""
+	}
+	list := addressList(parts[1].name)
+	if !strings.HasPrefix(list, m[2]) {
+		return text, ""
+	}
+	each := fmt.Sprintf(`(default "" (and (%[1]s) (print %[2]q (join %[3]q (%[1]s)))))`, list, m[0], " "+m[1])
+	return strings.TrimSuffix(text, m[0]), each
 }
 
 // expand is a text with its placeholders as actions.
@@ -238,7 +265,7 @@ func addressList(name string) string {
 func (im *importer) expression(name string) string {
 	switch name {
 	case "domain", "maildomain":
-		return "$.Zone"
+		return "$.Domain"
 	case "hostname":
 		return "$.Hostname"
 	case "ttl", "nsttl":

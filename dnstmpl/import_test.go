@@ -170,6 +170,71 @@ example.com. 60 IN TXT "v=spf1 ip4:192.0.2.1 ip4:192.0.2.2 ~all"
 	}
 }
 
+func TestAnImportedTemplateSaysNothingOfAddressesThatThereAreNot(t *testing.T) {
+	four, six := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
+	const old = "%domain%. 60 IN A %ip%\n%domain%. 60 IN TXT \"v=spf1 a +ip4:%ip% ip6:%ipv6% ~ip4:%ftpip% -all\"\n" +
+		"a.%domain%. 60 IN TXT ip4:%ip%\nb 60 IN TXT x\n"
+	for _, row := range []struct {
+		ips  []netip.Addr
+		want string
+	}{
+		{[]netip.Addr{six}, `example.com. 60 IN TXT "v=spf1 a ip6:2001:db8::1 -all"
+a.example.com. 60 IN TXT ""
+`},
+		{[]netip.Addr{four, six, four.Next()}, `example.com. 60 IN A 192.0.2.1
+example.com. 60 IN A 192.0.2.2
+example.com. 60 IN TXT "v=spf1 a +ip4:192.0.2.1 +ip4:192.0.2.2 ip6:2001:db8::1 ~ip4:192.0.2.1 ~ip4:192.0.2.2 -all"
+a.example.com. 60 IN TXT "ip4:192.0.2.1 ip4:192.0.2.2"
+`},
+		{nil, `example.com. 60 IN TXT "v=spf1 a -all"
+a.example.com. 60 IN TXT ""
+`},
+	} {
+		if diff := cmp.Diff(row.want+"b.example.com. 60 IN TXT \"x\"\n", importedZone(t, old, dnstmpl.Data{Zone: "example.com", IPs: row.ips})); diff != "" {
+			t.Errorf("%v:\n%s", row.ips, diff)
+		}
+	}
+}
+
+// importedZone is what a template of cPanel's makes.
+func importedZone(t *testing.T, old string, d dnstmpl.Data) string {
+	t.Helper()
+	text, _, err := dnstmpl.Import(dnstmpl.CPanel, "t", old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl, err := dnstmpl.Parse("t", text)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	zone, err := tmpl.Render(d)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return zone.String()
+}
+
+func TestAnImportedTemplateIsOfTheDomainAndNotOfItsZone(t *testing.T) {
+	const want = `sub.example.com. 60 IN MX 0 mail.sub.example.com.
+mail.sub.example.com. 60 IN A 192.0.2.1
+`
+	got := importedZone(t, "@ 60 IN MX 0 mail.%domain%.\nmail 60 IN A %ip%\n", dnstmpl.Data{Zone: "example.com", Subdomain: "sub", IPs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}})
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestImportSaysWhichTypesItDoesNotKnow(t *testing.T) {
+	_, _, err := dnstmpl.Import(dnstmpl.DirectAdmin, "da.tpl", "mail=10\n")
+	if err == nil || err.Error() != `da.tpl: the name of the file does not tell the type of its records; write a name such as dns_mx.conf` {
+		t.Error(err)
+	}
+	text, report, err := dnstmpl.Import(dnstmpl.ISPConfig, "t", "[DNS_RECORDS]\nALIAS|www|{DOMAIN}.|0|60\n")
+	if err != nil || text != "" || report.Error() != `t:2: records of the type "ALIAS" are not known here: this one is left out` {
+		t.Errorf("%q, %v, %v", text, report, err)
+	}
+}
+
 func TestAPanelThatIsNotKnownIsAProblem(t *testing.T) {
 	_, _, err := dnstmpl.Import("webmin", "t", "")
 	if err == nil || err.Error() != `t: the panel "webmin" is not known; write one of [cpanel directadmin hestia ispconfig openpanel plesk]` {

@@ -166,10 +166,15 @@ func (im *importer) plesk(lines []string) {
 	}
 }
 
+// directAdminType is the type of the records in a file, or whatever else its name says.
+func directAdminType(name string) string {
+	return strings.ToUpper(strings.TrimSuffix(strings.TrimPrefix(filepath.Base(name), "dns_"), ".conf"))
+}
+
 // directAdmin reads lines of name=value. In an MX file the name is the host, and
 // the value its preference.
 func (im *importer) directAdmin(lines []string) {
-	kind := strings.ToUpper(strings.TrimSuffix(strings.TrimPrefix(filepath.Base(im.file), "dns_"), ".conf"))
+	kind := directAdminType(im.file)
 	assignment := regexp.MustCompile(`^\|\?(\w+)=(.*)\|$`)
 	im.set = map[string]string{}
 	until := "" // what ends the lines that are left out
