@@ -82,7 +82,7 @@ func (s *Server) buildDock(log *slog.Logger) {
 	}
 	for base := range s.current().outlets {
 		s.dispatcher.Transports[base] = transport.Func(func(ctx context.Context, d *transport.Delivery) transport.Report {
-			return s.current().outlets[base].Deliver(ctx, d)
+			return s.current().deliver(ctx, base, d)
 		})
 	}
 }

@@ -16,7 +16,9 @@ import (
 // SRS), and a bounce that comes back to it goes on to the author. Mail that stays
 // here, that has the null reverse-path, or whose author's domain is ours is not
 // touched; nor is a field of the header, nor the reverse-path in the queue, to which
-// our own reports go.
+// our own reports go. A copy that leaves a day after it was taken or later, because it
+// was scheduled, held or deferred, has its reverse-path made anew for each attempt:
+// bounces find back for three weeks after the last one.
 //
 // SRS does not help with DMARC (RFC 7489): the domain of SPF is ours then, and not
 // that of From. A forwarded copy passes DMARC by the author's DKIM signature alone,

@@ -44,19 +44,25 @@ func (x *expansion) reversePath(ctx context.Context, to address.Address) (string
 	if err != nil || from.Domain == "" || x.desk.placeOf(x.settings, from.Fold().Domain) != elsewhere {
 		return "", nil // SPF of a domain of ours has our addresses
 	}
-	ring, err := x.desk.secrets.Rewriter(ctx, x.forwarder)
+	rewritten, err := x.desk.rewrite(ctx, sender, x.forwarder)
 	if err != nil {
 		return "", lookupFailure(x.to, err)
 	}
-	rewritten, err := ring.Forward(sender)
-	switch {
-	case errors.Is(err, srs.ErrTooLong) || errors.Is(err, srs.ErrMalformed):
-		// No address can carry the sender: a person of ours gets the bounces.
-		return "postmaster@" + x.forwarder, nil
-	case err != nil:
-		return "", lookupFailure(x.to, err)
-	}
 	return rewritten, nil
+}
+
+// rewrite makes the reverse-path in a domain of ours for what a sender wrote.
+func (s *desk) rewrite(ctx context.Context, sender, domain string) (string, error) {
+	ring, err := s.secrets.Rewriter(ctx, domain)
+	if err != nil {
+		return "", err
+	}
+	rewritten, err := ring.Forward(sender)
+	if errors.Is(err, srs.ErrTooLong) || errors.Is(err, srs.ErrMalformed) {
+		// No address can carry the sender: a person of ours gets the bounces.
+		return "postmaster@" + domain, nil
+	}
+	return rewritten, err
 }
 
 // reverse follows a rewritten address in a domain of ours to whom it stands for. That
