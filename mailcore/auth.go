@@ -36,9 +36,10 @@ func (f AuthenticatorFunc) Authenticate(ctx context.Context, name, password stri
 
 // An Identity is who authenticated, and the site that answers for it. Login must be
 // set: without it nobody is logged in, and the client is told to try later. If Site is
-// empty, it is the one that has the domain of Login, if that is an address. One that
-// is not among the sites of the settings may not send: its mail would have nothing to
-// go by.
+// empty, it is the one that has the domain of Login, if that is an address. A site that
+// is not among those of the settings may not send: its mail would have nothing to go by.
+// If no site has the domain, the login may send with its own address alone, and nothing
+// of it is signed.
 type Identity struct {
 	Login string
 	Site  string

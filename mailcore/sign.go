@@ -44,12 +44,13 @@ func (s *desk) signers(ctx context.Context, d *draft, header *rfc5322.Header, ad
 }
 
 // maySign reports whether the key of a domain is for the mail of who handed the draft
-// in. The panel itself may use each; a network that may relay is nobody in particular,
-// and what it sends may be from anywhere: it must send as the site.
+// in. The panel itself may use each. What comes over SMTP is never the panel's: a login
+// without a site has no key, and a network that may relay is nobody in particular, and
+// what it sends may be from anywhere: it must send as the site.
 func maySign(settings *sites.Snapshot, d *draft, domain string) bool {
 	of, _ := settings.Domain(domain)
 	if d.origin.Site == "" {
-		return d.origin.Via != transport.ViaSMTP || d.origin.Login != ""
+		return d.origin.Via != transport.ViaSMTP
 	}
 	return of.Site == d.origin.Site
 }

@@ -120,6 +120,13 @@ func TestMailIsSignedForTheDomainOfItsAuthorWhateverTheWayIn(t *testing.T) {
 func TestTheKeyOfASiteSignsForNobodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTwoSites(t, FromOff)
+		bob := Identity{Login: "bob@nowhere.example"} // whom the panel knows, and no site
+		if err := s.Reload(Config{
+			Hostname: "mx.panel.example", Log: s.current().config.Log, FromPolicy: FromOff,
+			Authenticator: AuthenticatorFunc(func(context.Context, string, string) (Identity, error) { return bob, nil }),
+		}); err != nil {
+			t.Fatal(err)
+		}
 		keyed(t, s, false, "theirs.example", dkim.Ed25519)
 		keyed(t, s, true, "panel.example", dkim.Ed25519)
 		theirs, panel := []string{"theirs.example ed25519-sha256 pass"}, []string{"panel.example ed25519-sha256 pass"}
@@ -129,9 +136,9 @@ func TestTheKeyOfASiteSignsForNobodyElse(t *testing.T) {
 				return err
 			}
 		}
-		smtp := func(trusted bool, sender, to string) func(string) error {
+		smtp := func(who Identity, trusted bool, sender, to string) func(string) error {
 			return func(content string) error {
-				d, err := s.current().smtpDraft(t.Context(), Identity{}, trusted, transport.Envelope{ReversePath: sender})
+				d, err := s.current().smtpDraft(t.Context(), who, trusted, transport.Envelope{ReversePath: sender})
 				if err != nil {
 					return err
 				}
@@ -158,11 +165,14 @@ func TestTheKeyOfASiteSignsForNobodyElse(t *testing.T) {
 			"the panel":                           {submit("", ""), "x@theirs.example", theirs},
 			"the panel, as itself":                {submit("", ""), "root@panel.example", panel},
 			"a site, as the panel":                {submit("ours", "me@ours.example"), "root@mx.panel.example", nil},
-			"a network that may relay":            {smtp(true, "x@theirs.example", "u@far.example"), "x@theirs.example", theirs},
-			"a network, from anywhere":            {smtp(true, "x@far.example", "u@far.example"), "x@theirs.example", nil},
-			"a network, as another site":          {smtp(true, "me@ours.example", "u@far.example"), "x@theirs.example", nil},
-			"a network, as the panel":             {smtp(true, "x@far.example", "u@far.example"), "root@panel.example", nil},
-			"a stranger":                          {smtp(false, "x@theirs.example", "postmaster@theirs.example"), "x@theirs.example", nil},
+			"a network that may relay":            {smtp(Identity{}, true, "x@theirs.example", "u@far.example"), "x@theirs.example", theirs},
+			"a network, from anywhere":            {smtp(Identity{}, true, "x@far.example", "u@far.example"), "x@theirs.example", nil},
+			"a network, as another site":          {smtp(Identity{}, true, "me@ours.example", "u@far.example"), "x@theirs.example", nil},
+			"a network, as the panel":             {smtp(Identity{}, true, "x@far.example", "u@far.example"), "root@panel.example", nil},
+			"a login of no site, as the panel":    {smtp(bob, false, "bob@nowhere.example", "u@far.example"), "root@panel.example", nil},
+			"a login of no site, from nobody":     {smtp(bob, false, "", "u@far.example"), "root@mx.panel.example", nil},
+			"a login of no site, as a site":       {smtp(bob, false, "bob@nowhere.example", "u@far.example"), "x@theirs.example", nil},
+			"a stranger":                          {smtp(Identity{}, false, "x@theirs.example", "postmaster@theirs.example"), "x@theirs.example", nil},
 			"a stranger, whose mail is forwarded": {forward, "x@theirs.example", nil},
 		} {
 			if err := c.hand("From: " + c.from + "\r\nSubject: x\r\n\r\nhello\r\n"); err != nil {
