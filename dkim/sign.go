@@ -19,6 +19,11 @@ type Signer struct {
 	// Lifetime is how long after signing a signature is valid (x=). If zero, for
 	// ever: mail that is held, scheduled or retried may be old when it is verified.
 	Lifetime time.Duration
+
+	// Above are complete fields, each with its CRLF, that are put on top of the message
+	// before the signatures are. They are signed as if they were in it, and do not count
+	// towards the limits on its header.
+	Above []byte
 }
 
 // Sign reads a message and returns the fields to put above it, one per key of the
@@ -29,8 +34,8 @@ type Signer struct {
 // the limit at most 102,401 octets are read. Lines end in CRLF; LF is taken for CRLF,
 // which is what it becomes on its way.
 //
-// Errors: those at [ErrMalformed] and beside it for messages that cannot be signed,
-// ErrDomain, and errors of the KeyStore, of msg and of ctx.
+// Errors: those at [ErrMalformed] and beside it for messages that cannot be signed, and
+// for an Above that is not such fields, ErrDomain, and errors of the KeyStore, of msg and of ctx.
 func (s *Signer) Sign(ctx context.Context, domain string, msg io.Reader) (fields string, err error) {
 	domain, err = signingDomain(domain)
 	if err != nil {
@@ -46,6 +51,9 @@ func (s *Signer) Sign(ctx context.Context, domain string, msg io.Reader) (fields
 	m, err := readMessage(ctx, msg)
 	if err != nil {
 		return "", err
+	}
+	if m.header.Prepend(s.Above) != nil {
+		return "", ErrMalformed
 	}
 	if err := m.checkFrom(); err != nil {
 		return "", err

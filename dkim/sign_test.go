@@ -131,6 +131,36 @@ func TestHeaderOf100KiBIsSignedAndNotOneOctetMore(t *testing.T) {
 	}
 }
 
+func TestFieldsPutAboveAreSignedAndHaveNoPartInTheLimits(t *testing.T) {
+	const from, date = "From: ann@example.com\r\n", "Date: Sat, 1 Jan 2000 00:00:00 +0000\r\n"
+	key := generate(t, "example.com", "e1", Ed25519)
+	for name, below := range map[string]string{
+		"100 KiB":      "X: " + strings.Repeat("x", 100<<10-5) + "\r\n\r\nbody\r\n",
+		"1,000 fields": strings.Repeat("X:\r\n", 1000) + "\r\nbody\r\n",
+	} {
+		s := &Signer{Keys: keys(key), Above: []byte(date + from)}
+		fields, err := s.Sign(t.Context(), "example.com", strings.NewReader(below))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got := judge(t, published(key), fields+date+from+below); fmt.Sprint(got) != "[example.com]" {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	for above, want := range map[string]error{
+		from:                  ErrManyFrom,
+		"X: no line end":      ErrMalformed,
+		"no field\r\n":        ErrMalformed,
+		date + "\r\nbody\r\n": ErrMalformed,
+	} {
+		s := &Signer{Keys: keys(key), Above: []byte(above)}
+		if _, err := s.Sign(t.Context(), "example.com", strings.NewReader(from+"\r\nbody\r\n")); !errors.Is(err, want) {
+			t.Errorf("%q: %v, want %v", above, err, want)
+		}
+	}
+}
+
 // signed signs a message that has to be good, for example.com.
 func signed(t testing.TB, s *Signer, msg string) string {
 	t.Helper()

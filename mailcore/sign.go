@@ -110,24 +110,25 @@ type signing struct {
 	err    error
 }
 
-// startSigning signs what is written into it with each of the keys, of which there is
-// one at least.
-func startSigning(ctx context.Context, keys []dkim.Key) *signing {
+// startSigning signs what is written into it, below what is added, with each of the
+// keys, of which there is one at least.
+func startSigning(ctx context.Context, keys []dkim.Key, added []byte) *signing {
 	r, w := io.Pipe()
 	s := &signing{pipe: w, done: make(chan struct{}), names: recordNames(keys)}
 	go func() {
 		defer close(s.done)
-		s.result, s.err = signWith(ctx, keys, r)
+		s.result, s.err = signWith(ctx, keys, added, r)
 		// Whoever writes is told at once; after a signature there is nothing to write.
 		r.CloseWithError(errors.Join(s.err, errUnsigned))
 	}()
 	return s
 }
 
-// signWith reads a message and returns its signatures.
-func signWith(ctx context.Context, keys []dkim.Key, content io.Reader) (string, error) {
+// signWith reads a message and returns its signatures. What is added above it has no
+// part in the limits on headers, which the desk applies to what it is handed.
+func signWith(ctx context.Context, keys []dkim.Key, added []byte, content io.Reader) (string, error) {
 	fixed := func(context.Context, string) ([]dkim.Key, error) { return keys, nil }
-	signer := dkim.Signer{Keys: dkim.KeyStoreFunc(fixed)}
+	signer := dkim.Signer{Keys: dkim.KeyStoreFunc(fixed), Above: added}
 	return signer.Sign(ctx, keys[0].Domain(), content)
 }
 
@@ -184,17 +185,13 @@ func (r *signedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// sign has m signed, whose header begins with what is added and whose content is read
-// from content.
+// sign has m signed, whose header begins with what is added and goes on with content.
 func (s *desk) sign(ctx context.Context, d *draft, m *queue.Message, header *rfc5322.Header, added []byte, content io.Reader) (io.Reader, error) {
 	keys, err := s.signers(ctx, d, header, added)
 	if err != nil || len(keys) == 0 {
 		return content, err
 	}
-	d.signing = startSigning(ctx, keys)
-	if _, err := d.signing.pipe.Write(added); err != nil {
-		return nil, unsignable(err)
-	}
+	d.signing = startSigning(ctx, keys, added)
 	head := m.Head
 	m.Signed = d.signing.names
 	m.Head = func() ([]byte, error) {
@@ -214,6 +211,6 @@ func (s *Server) signReport(ctx context.Context, report []byte) (fields []byte, 
 	if err != nil || len(keys) == 0 {
 		return nil, nil, err
 	}
-	text, err := signWith(ctx, keys, bytes.NewReader(report))
+	text, err := signWith(ctx, keys, nil, bytes.NewReader(report))
 	return []byte(text), recordNames(keys), err
 }

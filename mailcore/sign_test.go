@@ -190,7 +190,6 @@ func TestWhatCannotBeSignedIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTwoSites(t, "")
 		keyed(t, s, false, "ours.example", dkim.Ed25519)
-		before := runtime.NumGoroutine()
 		for name, c := range map[string]struct {
 			content string
 			want    transport.Reply
@@ -214,8 +213,44 @@ func TestWhatCannotBeSignedIsRefused(t *testing.T) {
 			t.Errorf("%d messages were stored", n)
 		}
 		synctest.Wait()
-		if after := runtime.NumGoroutine(); after > before {
-			t.Errorf("%d goroutines are left of %d refusals", after-before, 5)
+		stacks := make([]byte, 4<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		for _, of := range []string{"startSigning", "go-msgauth"} {
+			if strings.Contains(string(stacks), of) {
+				t.Errorf("goroutines of %s are left of the refusals", of)
+			}
+		}
+	})
+}
+
+func TestTheLimitsOnHeadersAreThoseOfWhatWasHandedIn(t *testing.T) {
+	const limit, from = 100 << 10, "From: me@ours.example\r\n"
+	synctest.Test(t, func(t *testing.T) {
+		s := newTwoSites(t, "")
+		keyed(t, s, false, "ours.example", dkim.Ed25519)
+		padded := func(octets int) string { return from + "X: " + strings.Repeat("x", octets-len(from)-5) + "\r\n" }
+		for name, c := range map[string]struct {
+			header string
+			fits   bool
+		}{
+			"100 KiB":                 {padded(limit), true},
+			"100 KiB without author":  {"X: " + strings.Repeat("x", limit-5) + "\r\n", true},
+			"an octet more":           {padded(limit + 1), false},
+			"999 fields":              {from + strings.Repeat("X:\r\n", 998), true},
+			"1,000 fields":            {from + strings.Repeat("X:\r\n", 999), true},
+			"1,000 without an author": {strings.Repeat("X:\r\n", 1000), true},
+			"1,001 fields":            {from + strings.Repeat("X:\r\n", 1000), false},
+		} {
+			id, err := s.Submit(t.Context(), Message{Site: "ours", ReversePath: "me@ours.example", Recipients: []string{"u@far.example"}, Content: strings.NewReader(c.header + "\r\nbody\r\n")})
+			var reply transport.Reply
+			switch errors.As(err, &reply); {
+			case !c.fits && reply.Code != 552:
+				t.Errorf("%s: %v", name, err)
+			case c.fits && err != nil:
+				t.Errorf("%s: %v", name, err)
+			case c.fits && strings.Count(content(t, s, id), "DKIM-Signature: ") != 1:
+				t.Errorf("%s: not signed", name)
+			}
 		}
 	})
 }
