@@ -14,6 +14,7 @@ const (
 	RuleLookups   Rule = "lookups"   // SPF asks the DNS more than ten times
 	RuleVoid      Rule = "void"      // SPF asks the DNS for what is not there, more than twice
 	RuleAnswer    Rule = "answer"    // an answer with SPF may not fit into a packet
+	RuleEgress    Rule = "egress"    // SPF does not let mail of the domain pass
 	RuleRelay     Rule = "relay"     // it is not known what a smart host sends from
 	RuleDMARC     Rule = "dmarc"     // not in the form of RFC 7489, or reports that go nowhere
 	RuleAlignment Rule = "alignment" // mail that passes SPF or DKIM, and not DMARC

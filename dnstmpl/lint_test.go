@@ -123,7 +123,9 @@ func TestLintSaysWhatMakesRecordsWorthless(t *testing.T) {
 			data: dnstmpl.Data{Relays: []dnstmpl.Relay{{Host: "email-smtp.eu-west-1.amazonaws.com"}, {Host: "out.corp.example", Include: []string{"x.example"}, OwnReversePath: true}}},
 			want: []string{"alignment: mail through email-smtp.eu-west-1.amazonaws.com", "alignment: mail through out.corp.example"}},
 
-		{name: "smart hosts of which only the name is known", lines: []string{spfRecord("-all")},
+		{name: "smart hosts of which only the name is known", lines: []string{spfRecord("include:sendgrid.net a:out.example a:mail.panel.example ip4:10.0.0.1 -all")},
+			world: internet{text: map[string][]string{"sendgrid.net": {"v=spf1 ip4:198.51.100.1 -all"}},
+				addrs: map[string][]netip.Addr{"out.example": addrs("192.0.2.7"), "mail.panel.example": addrs("192.0.2.8")}},
 			data: dnstmpl.Data{Hostname: "mail.panel.example", Relays: []dnstmpl.Relay{{Host: "smtp.sendgrid.net"}, {Host: "out.example"}, {Host: "10.0.0.1"}, {Host: "mail.panel.example"}}},
 			want: []string{"relay: the smart host out.example is let through by", "relay: the smart host 10.0.0.1 has an address that nobody else sees"}},
 		{name: "name, address and PTR do not agree", lines: []string{"out.shop.example. A 192.0.2.1", "out.shop.example. A 192.0.2.3", "out.shop.example. A 192.0.2.4"},

@@ -27,6 +27,9 @@ func (l *linter) spf(rec Record, text string) {
 		return
 	}
 	l.spfEnd(rec, terms)
+	if rec.Name == l.data.Domain()+"." {
+		l.egress(rec, terms)
+	}
 	l.evaluation(rec, terms)
 }
 

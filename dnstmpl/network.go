@@ -32,3 +32,13 @@ func joined(networks []netip.Prefix) []netip.Prefix {
 	}
 	return kept
 }
+
+// last is the highest address of a network.
+func last(n netip.Prefix) netip.Addr {
+	b := n.Masked().Addr().AsSlice()
+	for i := n.Bits(); i < len(b)*8; i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	ip, _ := netip.AddrFromSlice(b)
+	return ip
+}

@@ -15,6 +15,8 @@ type spfTerm struct {
 	name      string // in lower case
 	domain    string // as written; "" is the domain that is asked about
 	network   netip.Prefix
+	bits4     int // of a and mx: the prefix lengths
+	bits6     int
 	modifier  bool
 }
 
@@ -94,6 +96,13 @@ func (t *spfTerm) parseDomain(s string) error {
 	m := lengths.FindStringSubmatch(s[end:])
 	if m == nil || s[end:] != "" && (needed || t.name == "ptr") || atoi(m[1]) > 32 || atoi(m[2]) > 128 {
 		return fmt.Errorf("%s is no prefix length here", s[end:])
+	}
+	t.bits4, t.bits6 = 32, 128
+	if m[1] != "" {
+		t.bits4 = atoi(m[1])
+	}
+	if m[2] != "" {
+		t.bits6 = atoi(m[2])
 	}
 	return nil
 }
