@@ -29,7 +29,7 @@ type Data struct {
 	HELO     []Identity     // names that the addresses of Egress greet with
 	Hosts    []Host         // hosts of the mail system; if nil, those of HELO, and Hostname with IPs
 
-	DKIM       []DKIM    // keys to be published: active, and pending until they are seen
+	DKIM       []DKIM    // keys to be published: active, and pending until they are seen; others' that are delegated to the domain are the last
 	DMARC      string    // the text of the DMARC record; if "", DefaultDMARC; none for none
 	MTASTS     string    // id of the MTA-STS policy (RFC 8461 section 3.1); "" for none
 	PolicyHost string    // host that serves the policy at mta-sts.domain; "" if that has addresses already
@@ -74,7 +74,7 @@ type Host struct {
 
 // A DKIM key as it is published.
 type DKIM struct {
-	Name    string // selector._domainkey.domain
+	Name    string // selector._domainkey.domain; of another domain's key the name that it is delegated to
 	Text    string // the record, v=DKIM1; …
 	Target  string // set where the selector is delegated: a CNAME to it is published in the place of Text
 	Pending bool   // published, and not signed with yet

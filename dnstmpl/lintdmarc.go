@@ -80,7 +80,9 @@ func (l *linter) alignment(rec Record, domain, policy string) {
 	if domain != l.data.Domain()+"." {
 		return
 	}
-	signs := slices.ContainsFunc(l.data.DKIM, func(k DKIM) bool { return !k.Pending })
+	signs := slices.ContainsFunc(l.data.DKIM, func(k DKIM) bool {
+		return !k.Pending && strings.HasSuffix(k.Name, "._domainkey."+l.data.Domain())
+	})
 	if signs {
 		return
 	}

@@ -66,26 +66,13 @@ func (s *desk) dnsData(ctx context.Context, name string) (dnstmpl.Data, error) {
 	if data.Hosts, err = s.hosts(ctx, settings, data); err != nil {
 		return dnstmpl.Data{}, err
 	}
-	if data.DKIM, err = s.keyRecords(ctx, domain); err != nil {
+	if data.DKIM, err = s.keyRecords(ctx, settings, domain); err != nil {
 		return dnstmpl.Data{}, err
 	}
 	if err := s.fillExchangers(ctx, &data, settings, d, domain); err != nil {
 		return dnstmpl.Data{}, err
 	}
 	return data, nil
-}
-
-// keyRecords are those of all keys of a domain that somebody may ask for: the keys that
-// sign, those that are going to, and those with whose signatures mail is under way.
-func (s *desk) keyRecords(ctx context.Context, domain string) (records []dnstmpl.DKIM, err error) {
-	keys, err := s.sites.ListDKIM(ctx, domain)
-	for _, k := range keys {
-		if k.Live() {
-			pending := k.State == sites.DKIMPending || k.State == sites.DKIMSeen
-			records = append(records, dnstmpl.DKIM{Name: k.Name, Text: k.Record, Target: k.Target, Pending: pending})
-		}
-	}
-	return records, err
 }
 
 // ownName reports whether a domain that no site has is the mail system's own.

@@ -88,3 +88,25 @@ func TestDNSCheckSaysWhatToDoAndItsStatusWhetherAnything(t *testing.T) {
 		step{args: "dns check shop.example --json", status: 1, stdout: `{"zone":"shop.example.","operations":[],"troubles":[{"zone":"shop.example.","server":"ns2.example.","address":"127.0.0.4","status":"lame",` +
 			`"detail":"it answers REFUSED and does not serve shop.example","names":["shop.example."]}],"right":["shop.example."]}` + "\n"})
 }
+
+func TestADelegatedSelectorIsNotDoneBeforeTheKeyIsWhereItLeads(t *testing.T) {
+	l, names := dnsLab(t)
+	l.do("{{range .DKIM}}{{fqdn .Name}} 60 IN {{if .Target}}CNAME {{fqdn .Target}}{{else}}TXT {{txt .Text}}{{end}}\n{{end}}", "template", "set", "default", "-")
+	l.do("", "dkim", "generate", "shop.example", "--algorithm", "ed25519", "--zone", "keys.example")
+	const target = "e1._domainkey.shop.example.keys.example."
+	alias := strings.TrimSpace(l.do("", "dns", "render", "shop.example"))
+	serveShop(names, alias)
+	_, text, _ := strings.Cut(l.do("", "dkim", "record", "shop.example"), target+" ")
+	text = target + " " + strings.TrimSpace(text)
+	l.steps(nil, step{args: "dns check shop.example", status: 1, stdout: "+ " + strings.Replace(text, " 3600 ", " 60 ", 1) + "\n" +
+		"  add: e1._domainkey.shop.example. is an alias of it; the public key is not published: signatures with this selector cannot be verified\n"})
+	l.do("", "domain", "add", "keys.example", "--site", "shop")
+	if got := l.do("", "dns", "render", "keys.example"); got != strings.Replace(text, " 3600 ", " 60 ", 1)+"\n" {
+		t.Errorf("the zone that holds the key has\n%swant\n%s", got, text)
+	}
+	names.Serve("127.0.0.3", "keys.example.", "keys.example. 60 IN SOA ns1.example. x. 1 60 60 60 60", "keys.example. 60 IN NS ns1.example.", text)
+	names.Serve("127.0.0.2", "example.", "example. 60 IN SOA ns.example. x. 1 60 60 60 60", "example. 60 IN NS ns.example.", "ns.example. 60 IN A 127.0.0.2",
+		"shop.example. 60 IN NS ns1.example.", "shop.example. 60 IN NS ns2.example.", "ns1.example. 60 IN A 127.0.0.3", "ns2.example. 60 IN A 127.0.0.4",
+		"keys.example. 60 IN NS ns1.example.")
+	l.steps(nil, step{args: "dns check shop.example", stdout: "shop.example.: all 2 names are published as they are to be\n"})
+}

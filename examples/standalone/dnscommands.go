@@ -64,17 +64,17 @@ func dnsCheck(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, dnsCheckLimit)
-	defer cancel()
-	report, err := dnscheck.Check(ctx, c.settings.resolver(), zone)
-	if err != nil {
-		return err
-	}
-	answer := checkedDNS{Report: report}
 	data, err := c.server.DNSData(ctx, words[0])
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, dnsCheckLimit)
+	defer cancel()
+	report, err := dnscheck.Check(ctx, c.settings.resolver(), dnscheck.Delegated(zone, data.DKIM))
+	if err != nil {
+		return err
+	}
+	answer := checkedDNS{Report: report}
 	answer.Warnings = slices.DeleteFunc(c.server.LintDNS(ctx, report.After(zone), data), func(w dnstmpl.Problem) bool {
 		return slices.ContainsFunc(report.Faults, func(f dnstmpl.Problem) bool { return f.Rule == w.Rule && f.Text == w.Text })
 	})

@@ -21,7 +21,8 @@ type Recursive interface {
 }
 
 // Check compares what is wanted with what is published. NS and SOA records are not
-// compared: they are not mail's.
+// compared: they are not mail's. Names outside the zone are asked for where they are; see
+// [Delegated].
 //
 // Where no authoritative server can be found at all and d is [Recursive] too, what the
 // recursive servers say is compared. What SPF records include is asked of d, if it is a
@@ -48,6 +49,9 @@ func Check(ctx context.Context, d DNS, want dnstmpl.Zone) (Report, error) {
 	for _, n := range names {
 		n.isMailHost = slices.Contains(hosts, n.name)
 		n.isShared = slices.Contains(want.Shared, n.name)
+		if n.onlyText() {
+			n.alias = aliasOf(names, n.name)
+		}
 		n.publications = found[:len(n.types())]
 		found = found[len(n.types()):]
 	}
@@ -65,8 +69,9 @@ func Check(ctx context.Context, d DNS, want dnstmpl.Zone) (Report, error) {
 type wantedName struct {
 	name         string
 	records      []dnstmpl.Record
-	isMailHost   bool // MX or SRV records point at it, so that it may be no alias
-	isShared     bool // others have addresses there
+	alias        string // that is wanted to lead to its text; "" for none
+	isMailHost   bool   // MX or SRV records point at it, so that it may be no alias
+	isShared     bool   // others have addresses there
 	publications []transport.Publication
 	wildcards    []wildcard // above it, if an alias at the name is in the way
 }

@@ -86,7 +86,7 @@ func (n *wantedName) changes(have []dnstmpl.Record) []Operation {
 	var all []Operation
 	for _, c := range want.Diff(dnstmpl.Zone{Name: n.name, Records: have}) {
 		c.Why = because(c)
-		all = append(all, Operation{Change: c})
+		all = append(all, Operation{Change: c, Alias: n.alias})
 	}
 	return all
 }

@@ -184,6 +184,24 @@ func (s *Sites) ListDKIM(ctx context.Context, domain string) (all []DKIMKey, err
 	return all, nil
 }
 
+// ListDelegatedDKIM lists the keys, of whatever domain, whose selectors are delegated to
+// a name below domain, in order of their domains and age.
+func (s *Sites) ListDelegatedDKIM(ctx context.Context, domain string) (all []DKIMKey, err error) {
+	if domain, err = foldDomain(domain); err != nil {
+		return nil, invalid("domain", domain, "%v", err)
+	}
+	err = s.db.View(ctx, func(tx *sql.Tx) (err error) {
+		all, err = scanAllDKIM(tx.Query(`
+			SELECT `+dkimColumns+` FROM panelmail_dkim AS k
+			WHERE substr(target, -length(?1) - 1) = '.' || ?1 ORDER BY domain, id`, domain))
+		return err
+	})
+	if err != nil {
+		return nil, ours(err)
+	}
+	return all, nil
+}
+
 func dkimOf(tx *sql.Tx, domain string) ([]DKIMKey, error) {
 	return scanAllDKIM(tx.Query(`
 		SELECT `+dkimColumns+` FROM panelmail_dkim AS k WHERE ?1 IN ('', domain) ORDER BY domain, id`, domain))
