@@ -14,11 +14,12 @@ import (
 // refuse that if the domain publishes SPF (RFC 7208). So such a copy leaves under a
 // reverse-path in a domain of ours, which carries the author's (sender rewriting,
 // SRS), and a bounce that comes back to it goes on to the author. Mail that stays
-// here, that has the null reverse-path, or whose author's domain is ours is not
-// touched; nor is a field of the header, nor the reverse-path in the queue, to which
-// our own reports go. A copy that leaves a day after it was taken or later, because it
-// was scheduled, held or deferred, has its reverse-path made anew for each attempt:
-// bounces find back for three weeks after the last one.
+// here, that has the null reverse-path, or whose author's domain is hosted here, and
+// not only relayed to hosts of its own, is not touched; nor is a field of the header,
+// nor the reverse-path in the queue, to which our own reports go. A copy that leaves a
+// day after it was taken or later, because it was scheduled, held or deferred, has its
+// reverse-path made anew for each attempt: bounces find back for three weeks after the
+// last one.
 //
 // SRS does not help with DMARC (RFC 7489): the domain of SPF is ours then, and not
 // that of From. A forwarded copy passes DMARC by the author's DKIM signature alone,

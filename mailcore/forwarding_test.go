@@ -181,6 +181,9 @@ func TestOnlyWhatAnAliasSendsOnForAStrangerIsRewritten(t *testing.T) {
 		r := newRelayed(t, lab, mailcore.Config{Origin: "panel.example", Postmaster: "x@out.example"})
 		store := lab.Exchanger("store.example")
 		addSite(t, r.srv, "other", "other.example", "bücher.example")
+		if err := r.srv.Sites().AddDomain(t.Context(), sites.Domain{Name: "gateway.example", Site: "other", Class: sites.Relay}); err != nil {
+			t.Fatal(err)
+		}
 		box := func(address string) {
 			if err := r.srv.Sites().SetMailbox(t.Context(), sites.Mailbox{Address: address, Deliver: "smtp:[store.example]:25"}); err != nil {
 				t.Fatal(err)
@@ -212,6 +215,7 @@ func TestOnlyWhatAnAliasSendsOnForAStrangerIsRewritten(t *testing.T) {
 			{"the postmaster of a site", authorAddr, "postmaster@shop.example", "-", "author.example=alice@shop.example"},
 			{"the null reverse-path", "", "fwd@shop.example", "-", ""},
 			{"a sender of this site", "carol@shop.example", "fwd@shop.example", "-", "carol@shop.example"},
+			{"a sender of a domain that we only pass mail on for", "erin@gateway.example", "fwd@shop.example", "-", "gateway.example=erin@shop.example"},
 			{"a sender of another site here", "dave@OTHER.example", "fwd@shop.example", "-", "dave@OTHER.example"},
 			{"a sender of the host itself", "root@mail.panel.example", "fwd@shop.example", "-", "root@mail.panel.example"},
 			{"a domain below one that is here", "a@sub.shop.example", "fwd@shop.example", "-", "sub.shop.example=a@shop.example"},

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/panelmail/panelmail/internal/address"
+	"github.com/panelmail/panelmail/mailcore/sites"
 	"github.com/panelmail/panelmail/srs"
 	"github.com/panelmail/panelmail/transport"
 )
@@ -41,14 +42,21 @@ func (x *expansion) reversePath(ctx context.Context, to address.Address) (string
 		return "", nil
 	}
 	from, err := address.Parse(sender)
-	if err != nil || from.Domain == "" || x.desk.placeOf(x.settings, from.Fold().Domain) != elsewhere {
-		return "", nil // SPF of a domain of ours has our addresses
+	if err != nil || from.Domain == "" || x.desk.sendsFor(x.settings, from.Fold().Domain) {
+		return "", nil
 	}
 	rewritten, err := x.desk.rewrite(ctx, sender, x.forwarder)
 	if err != nil {
 		return "", lookupFailure(x.to, err)
 	}
 	return rewritten, nil
+}
+
+// sendsFor reports whether SPF of a folded domain has our addresses. That of one that
+// we only pass mail on for has those of the hosts behind us, which send by themselves.
+func (s *desk) sendsFor(settings *sites.Snapshot, domain string) bool {
+	p := s.placeOf(settings, domain)
+	return p != elsewhere && p != relayed
 }
 
 // rewrite makes the reverse-path in a domain of ours for what a sender wrote.
