@@ -268,7 +268,10 @@ func (c *callee) compare(among bool) value {
 
 // rangeOf counts from one int to another, up or down.
 func (c *callee) rangeOf() value {
-	from, to, step := c.int(0), c.int(1), c.intOr(2, 1)
+	from, to, step := c.whole(0), c.whole(1), 1
+	if c.has(2) {
+		step = c.whole(2)
+	}
 	step = max(step, -step)
 	distance := max(from, to) - min(from, to)
 	switch {

@@ -133,6 +133,17 @@ func (c *callee) intOr(i, otherwise int) int {
 	return c.int(i)
 }
 
+// whole is an argument as an int; a number with something behind the dot is refused.
+func (c *callee) whole(i int) int {
+	n, err := number(c.arg(i))
+	c.refuse(i, err)
+	if f, ok := n.(float64); ok && f != math.Trunc(f) {
+		s, _ := toText(f)
+		c.refuse(i, fmt.Errorf("%s is no whole number", s))
+	}
+	return c.int(i)
+}
+
 // bool is an argument as a condition, false for one left out.
 func (c *callee) bool(i int) bool {
 	if _, ok := c.arg(i).(*array); ok {

@@ -99,6 +99,9 @@ func TestAnErrorSaysWhereAndWhatToWrite(t *testing.T) {
 		"{{ array_map(fn($x) => $x . $none, ['id']) }}": "1:29: there is no variable $none",
 		"@foreach($zone as $x) @endforeach":             "1:10: a string is not a list to go over",
 		"@foreach([1] as [$x]) @endforeach":             "1:17: an int has no parts",
+		"{{ count(range(1, 2, 0.25)) }}":                "1:10: range(), argument 3: 0.25 is no whole number",
+		"{{ count(range('1.5', 2)) }}":                  "1:10: range(), argument 1: 1.5 is no whole number",
+		"{{ count(range(1, 2.5)) }}":                    "1:10: range(), argument 2: 2.5 is no whole number",
 		"@php $zone['x'] = 1; @endphp":                  "1:6: a string takes no entries",
 	} {
 		vars := judgeVars()
@@ -121,6 +124,9 @@ func TestNoTemplateKeepsAProcessorOrMemoryBusy(t *testing.T) {
 	loops := deep("@foreach(range(1, 10000) as $i)\n", "x ", "@endforeach ", 4)
 	for name, c := range map[string]struct{ text, want string }{
 		"a long template":              {strings.Repeat("a", blade.MaxSource+1), "1:1: a template has 262144 octets at most"},
+		"parentheses without an end":   {strings.Repeat("@php( @endphp\n", 15_000), "too many parentheses behind @php are not closed"},
+		"parentheses far from an end":  {strings.Repeat("@php( @endphp\n", 15_000) + strings.Repeat(")", 15_000) + "x", "too many parentheses behind @php are not closed"},
+		"strings without an end":       {strings.Repeat("@php(' @endphp\n", 15_000), "too many parentheses behind @php are not closed"},
 		"loops in loops":               {loops, "the template takes more than 200000 steps"},
 		"loops in statements":          {"@php foreach (range(1, 10000) as $a) { foreach (range(1, 10000) as $b) { } } @endphp", "steps"},
 		"blocks in blocks":             {deep("@if(true) ", "", "@endif ", 100), "nested more than 64 levels deep"},

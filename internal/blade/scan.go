@@ -31,7 +31,12 @@ type scanner struct {
 	at     int // the next octet
 	start  int // of the text not yet cut off
 	pieces []piece
+	vain   int // octets read in search of a parenthesis, for nothing
 }
+
+// maxVain keeps a template of statements with parentheses that are not closed from
+// being read through once for each of them.
+const maxVain = 4 << 20
 
 // scan cuts a template. The last piece is a pieceEnd.
 func scan(src *source) ([]piece, error) {
@@ -177,6 +182,12 @@ func (s *scanner) php(at, from int) error {
 		if closing > 0 && (rest >= len(text) || text[rest] == '\n' || text[rest] == '\r') {
 			s.add(piece{kind: piecePHP, at: at, from: open, to: closing + 1}, closing+1)
 			return nil
+		}
+		if closing < 0 {
+			closing = len(text)
+		}
+		if s.vain += closing - open; s.vain > maxVain {
+			return s.src.errorf(open, "too many parentheses behind @php are not closed where their line ends; write @php without them")
 		}
 	}
 	end := strings.Index(text[from:], "@endphp")
