@@ -62,6 +62,8 @@ func (z Zone) Lint(ctx context.Context, d Data, r Resolver) Problems {
 				l.spf(rec, v.Text)
 			case "DMARC":
 				l.dmarc(rec, v.Text)
+			case "":
+				l.strayPolicy(rec)
 			}
 		}
 	}

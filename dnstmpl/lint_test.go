@@ -111,6 +111,7 @@ func TestLintSaysWhatMakesRecordsWorthless(t *testing.T) {
 
 		{name: "a DMARC record that is none", lines: []string{`_dmarc.shop.example. TXT "v=DMARC1; p=nothing; sp=x; aspf=q; pct=101; rua=d@shop.example"`},
 			want: []string{"dmarc: has no policy that anybody knows", "dmarc: sp=x", "dmarc: aspf=q", "dmarc: pct=101", "dmarc: rua=d@shop.example is no address"}},
+		{name: "a text that is no DMARC record", lines: []string{`_dmarc.shop.example. TXT "p=none"`}, want: []string{"dmarc: does not begin with v=DMARC1"}},
 		{name: "a tag twice", lines: []string{`_dmarc.shop.example. TXT "v=DMARC1; p=none; p=reject"`}, want: []string{"dmarc: is no list of tags, or has one twice"}},
 		{name: "reports to another domain", lines: []string{`_dmarc.shop.example. TXT "v=DMARC1; p=none; rua=mailto:a@far.example!10m, mailto:b@near.example,mailto:c@sub.shop.example"`},
 			world: internet{text: map[string][]string{"shop.example._report._dmarc.near.example": {"v=DMARC1;"}}},

@@ -41,6 +41,13 @@ func (l *linter) dmarc(rec Record, text string) {
 	l.alignment(rec, domain, strings.ToLower(list["p"]))
 }
 
+// strayPolicy says of a text where DMARC is looked for that it is something else.
+func (l *linter) strayPolicy(rec Record) {
+	if strings.HasPrefix(rec.Name, "_dmarc.") {
+		l.add(RuleDMARC, rec.String(), "v=DMARC1; and then the policy", "the text of %s does not begin with v=DMARC1: it is no DMARC record", rec.Name)
+	}
+}
+
 // reports checks where reports go. Another domain must say that it wants them
 // (RFC 7489 section 7.1).
 func (l *linter) reports(rec Record, domain, tag, uris string) {

@@ -155,10 +155,11 @@ type validation struct {
 	Records  int              `json:"records"`            // of the example's zone
 	Zones    []dnstmpl.Zone   `json:"zones,omitempty"`    // of the example, at the zone and below it
 	Problems dnstmpl.Problems `json:"problems,omitempty"` // one for each that is wrong
+	Warnings dnstmpl.Problems `json:"warnings,omitempty"` // about records that are in order by themselves
 }
 
 // dnsValidate needs no server: it tells of a file what template set would.
-func dnsValidate(_ context.Context, a *app, args []string) error {
+func dnsValidate(ctx context.Context, a *app, args []string) error {
 	cmd, _, err := find([]string{"dns", "validate"})
 	if err != nil {
 		return err
@@ -182,19 +183,47 @@ func dnsValidate(_ context.Context, a *app, args []string) error {
 	v.Valid = len(v.Problems) == 0
 	if v.Valid {
 		v.Records = len(v.Zones[0].Records)
+		v.Warnings = lintExamples(ctx, v.Zones)
 	}
-	switch {
-	case a.json:
+	if a.json {
 		err = json.NewEncoder(a.stdout).Encode(v)
-	case v.Valid:
-		_, err = fmt.Fprintf(a.stdout, "%s: %d records for example.com, nothing wrong\n", v.File, v.Records)
-	default:
-		for _, p := range v.Problems {
-			fmt.Fprintln(a.stdout, printable(p.Error()))
-		}
+	} else {
+		_, err = io.WriteString(a.stdout, v.text())
 	}
 	if err == nil && !v.Valid {
 		return errNo
 	}
 	return err
+}
+
+// text is the answer for people.
+func (v validation) text() string {
+	var b strings.Builder
+	if v.Valid {
+		wrong := "nothing wrong"
+		if len(v.Warnings) > 0 {
+			wrong = "but"
+		}
+		fmt.Fprintf(&b, "%s: %d records for example.com, %s\n", v.File, v.Records, wrong)
+	}
+	for _, p := range v.Problems {
+		fmt.Fprintln(&b, printable(p.Error()))
+	}
+	for _, w := range v.Warnings {
+		fmt.Fprintf(&b, "warning: %s\n", printable(w.Error()))
+	}
+	return b.String()
+}
+
+// lintExamples reports what is odd in the first of the examples that has anything odd,
+// without asking the DNS.
+func lintExamples(ctx context.Context, zones []dnstmpl.Zone) dnstmpl.Problems {
+	for i, subdomain := range exampleSubdomains() {
+		data := exampleData()
+		data.Subdomain = subdomain
+		if warnings := zones[i].Lint(ctx, data, nil); len(warnings) > 0 {
+			return warnings
+		}
+	}
+	return nil
 }

@@ -44,7 +44,7 @@ tls report               day domain policy policy_text[] success failure
                          failures[].kind .host .address .sessions .detail
 template convert         file panel text report[]{file line rule text fix}
 template list, set       site name syntax size changed; show has text too
-dns validate             file valid records zones[] problems[]
+dns validate             file valid records zones[] problems[] warnings[]
                          {file line column rule text fix record}
 dns render               name ttl class type data value{}
 dns check                zone operations[]{op have want why alias} waiting[]{name right[]

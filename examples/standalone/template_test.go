@@ -60,6 +60,7 @@ func TestTemplatesAreSetShownListedAndDeleted(t *testing.T) {
 }
 
 func TestATemplateIsValidatedWithoutAServer(t *testing.T) {
+	const odd = "{{fqdn .Domain}} 60 IN TXT \"v=spf1 ipv4:192.0.2.1 +all\"\n{{fqdn `_dmarc` .Domain}} 60 IN TXT \"p=none\"\n"
 	dir := files(t, map[string]string{"good.tmpl": goodTemplate, "bad.tmpl": "\n" + badTemplate + "$INCLUDE /etc/passwd\n", "email.blade.php": blade})
 	l := newLab(t)
 	l.steps(nil,
@@ -69,6 +70,12 @@ func TestATemplateIsValidatedWithoutAServer(t *testing.T) {
 		step{args: "dns validate - --json", stdin: goodTemplate, stdout: `{"file":"-","valid":true,"records":1,"zones":[` +
 			`{"zone":"example.com.","records":[{"name":"example.com.","ttl":43200,"class":"IN","type":"MX","data":"10 mail.example.com.","value":{"preference":10,"host":"mail.example.com."}}]},` +
 			`{"zone":"example.com.","records":[{"name":"sub.example.com.","ttl":43200,"class":"IN","type":"MX","data":"10 mail.example.com.","value":{"preference":10,"host":"mail.example.com."}}]}]}` + "\n"},
+		step{args: "dns validate -", stdin: odd, stdout: "-: 2 records for example.com, but\n" +
+			"warning: the SPF record of example.com. counts for nothing: \"ipv4:192.0.2.1\": there is no mechanism \"ipv4\" (RFC 7208 section 4.6)\n" +
+			"warning: the text of _dmarc.example.com. does not begin with v=DMARC1: it is no DMARC record; write v=DMARC1; and then the policy\n"},
+		step{args: "dns validate - --json", stdin: "{{if .Subdomain}}{{fqdn .Domain}} 60 IN TXT \"v=spf1 +all\"\n{{end}}", stdout: `{"file":"-","valid":true,"records":0,` +
+			`"zones":[{"zone":"example.com.","records":[]},{"zone":"example.com.","records":[{"name":"sub.example.com.","ttl":60,"class":"IN","type":"TXT","data":"\"v=spf1 +all\"","value":{"text":"v=spf1 +all"}}]}],` +
+			`"warnings":[{"rule":"spf-all","text":"the SPF record of sub.example.com. lets everybody pass","fix":"~all or -all at the end","record":"sub.example.com. 60 IN TXT \"v=spf1 +all\""}]}` + "\n"},
 		step{args: "dns validate " + dir + "/none.tmpl", status: 1, stderr: "none.tmpl: no such file"},
 		step{args: "dns validate - ", status: 1, stderr: "it is empty"},
 		step{args: "dns validate", status: 2, stderr: "usage: panelmail dns validate FILE"},

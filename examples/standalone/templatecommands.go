@@ -152,6 +152,9 @@ func templateDelete(ctx context.Context, c *call) error {
 	return c.print(map[string]string{"site": templateSite(words[0])}, "template %s deleted\n", words[0])
 }
 
+// exampleSubdomains are the names below its zone that a template is tried with.
+func exampleSubdomains() []string { return []string{"", "sub"} }
+
 // tryTemplate renders a template with data of an example, for a domain that is its zone
 // and for one below it.
 func tryTemplate(t sites.Template) (zones []dnstmpl.Zone, problems dnstmpl.Problems) {
@@ -159,7 +162,7 @@ func tryTemplate(t sites.Template) (zones []dnstmpl.Zone, problems dnstmpl.Probl
 	if err != nil {
 		return nil, problemsIn(err)
 	}
-	for _, subdomain := range []string{"", "sub"} {
+	for _, subdomain := range exampleSubdomains() {
 		data := exampleData()
 		data.Subdomain = subdomain
 		zone, err := parsed.Render(data)
