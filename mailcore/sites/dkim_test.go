@@ -186,6 +186,32 @@ func TestADomainIsSignedForByTheOneAboveOfTheSameSite(t *testing.T) {
 	})
 }
 
+func TestAFirstKeyWhoseRecordWasGoneWaitsForCaches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := withDomains(t)
+		generate(t, s, sites.DKIMPolicy{Domain: "a.example", Algorithms: ed25519, Every: -1})
+		look := func(seen sites.DKIMSighting, want sites.DKIMState) {
+			t.Helper()
+			keys, err := s.ListDKIM(t.Context(), "a.example")
+			must(t, err)
+			k, err := s.AdvanceDKIM(t.Context(), keys[0], seen)
+			must(t, err)
+			if k.State != want {
+				t.Errorf("%s, want %s", k.State, want)
+			}
+		}
+		look(everywhere, sites.DKIMSigning)
+		time.Sleep(100 * dayLong)
+		look(sites.DKIMSighting{Bad: 2, Wait: 5 * time.Hour}, sites.DKIMPending)
+		time.Sleep(5 * time.Minute)
+		look(sites.DKIMSighting{Good: 2, Wait: time.Hour}, sites.DKIMSeen)
+		time.Sleep(5*time.Hour - time.Second)
+		look(everywhere, sites.DKIMSeen)
+		time.Sleep(time.Second)
+		look(everywhere, sites.DKIMSigning)
+	})
+}
+
 func TestAnImportedKeySignsAsAnyOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := withDomains(t)

@@ -51,7 +51,7 @@ func (k *DKIMKey) advance(g DKIMSighting, now time.Time) {
 		k.confirm(g, now)
 	case DKIMSigning:
 		if g.Bad > 0 && g.Good == 0 {
-			k.back() // the signature would be worth nothing
+			k.back(g) // the signature would be worth nothing
 		}
 	case DKIMStopped:
 		k.drain(g, now)
@@ -83,15 +83,18 @@ func (k *DKIMKey) confirm(g DKIMSighting, now time.Time) {
 	k.remember(g)
 	switch {
 	case g.Bad > 0:
-		k.back()
+		k.back(g)
 	case g.Good > 0 && !now.Before(k.Seen.Add(k.settle())):
 		k.State, k.Signing = DKIMSigning, now
 	}
 }
 
-// back begins anew with a key whose record is gone.
-func (k *DKIMKey) back() {
+// back begins anew with a key whose record is gone. Its name has been asked for by then,
+// and that there was nothing is remembered.
+func (k *DKIMKey) back(g DKIMSighting) {
 	k.State, k.Seen, k.Signing, k.good = DKIMPending, time.Time{}, time.Time{}, time.Time{}
+	k.first = false
+	k.remember(g)
 }
 
 // remember notes for how long caches may have something else.

@@ -119,10 +119,10 @@ func stopPredecessors(tx *sql.Tx, k *DKIMKey, now time.Time) error {
 func (k *DKIMKey) write(tx *sql.Tx) error {
 	_, err := tx.Exec(`
 		UPDATE panelmail_dkim SET state = ?2, seen = ?3, signing = ?4, stopped = ?5, drained = ?6, retired = ?7,
-			checked = ?8, trouble = ?9, good = ?10, wait = ?11, next = ?12,
+			checked = ?8, trouble = ?9, good = ?10, wait = ?11, next = ?12, first = ?13,
 			private = CASE ?2 WHEN 'retired' THEN '' ELSE private END
 		WHERE id = ?1`,
 		k.id, k.State, micros(k.Seen), micros(k.Signing), micros(k.Stopped), micros(k.Drained), micros(k.Retired),
-		micros(k.Checked), k.Trouble, micros(k.good), k.wait.Microseconds(), micros(k.next))
+		micros(k.Checked), k.Trouble, micros(k.good), k.wait.Microseconds(), micros(k.next), k.first)
 	return err
 }
