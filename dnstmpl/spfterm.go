@@ -20,6 +20,14 @@ type spfTerm struct {
 	modifier  bool
 }
 
+// around is the network that a or mx stand for where a host has an address.
+func (t spfTerm) around(ip netip.Addr) netip.Prefix {
+	if ip.Is6() {
+		return netip.PrefixFrom(ip, t.bits6).Masked()
+	}
+	return netip.PrefixFrom(ip, t.bits4).Masked()
+}
+
 // parseSPF reads an SPF record (RFC 7208 section 12). Receivers refuse one that is not
 // in the form as a whole (section 4.6).
 func parseSPF(text string) ([]spfTerm, error) {

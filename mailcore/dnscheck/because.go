@@ -23,6 +23,8 @@ func because(c dnstmpl.Change) string {
 		return unreadable(c.Have) + "; what cannot be read is left out, and may be wanted in another form"
 	case c.Op == dnstmpl.Modify && published && isSPF(have.Text) && dnstmpl.MergeSPF(have.Text, want.Text) != want.Text:
 		return "the SPF record that is published has other addresses than those that mail leaves from"
+	case c.Op == dnstmpl.Modify && published && isSPF(have.Text) && sameButAll(have.Text, want.Text):
+		return "the SPF record that is published does not say what becomes of mail from elsewhere; what it says beside stays"
 	case c.Op == dnstmpl.Modify && published && isSPF(have.Text):
 		return "the SPF record that is published does not let all mail of this server through; what it says beside stays"
 	case c.Op == dnstmpl.Remove && published && isSPF(have.Text):
@@ -57,6 +59,14 @@ func dkimReason(have, want string) string {
 		return fmt.Sprintf("the key that is published is cut off after %d of %d characters", len(key(h)), len(key(w)))
 	}
 	return "the key that is published is another one: signatures with this selector fail"
+}
+
+// sameButAll reports whether two SPF records say the same of those that they name.
+func sameButAll(a, b string) bool {
+	named := func(text string) []string {
+		return slices.DeleteFunc(strings.Fields(strings.ToLower(text)), func(term string) bool { return strings.TrimLeft(term, "+-~?") == "all" })
+	}
+	return slices.Equal(named(a), named(b))
 }
 
 // unreadable says why an SPF record by itself counts for nothing; "" if it does not.

@@ -58,10 +58,14 @@ func Check(ctx context.Context, d DNS, want dnstmpl.Zone) (Report, error) {
 	if err := findWildcards(ctx, ask, names); err != nil {
 		return Report{}, fmt.Errorf("dnscheck: %w", err)
 	}
+	resolver := resolverOf(d)
 	for _, n := range names {
+		n.completeSPF = func(published, wanted string) string {
+			return want.CompleteSPF(ctx, resolver, n.name, published, wanted)
+		}
 		r.compare(n)
 	}
-	r.Faults = r.After(want).SPFFaults(ctx, resolverOf(d))
+	r.Faults = r.After(want).SPFFaults(ctx, resolver)
 	return r, nil
 }
 
@@ -74,6 +78,7 @@ type wantedName struct {
 	isShared     bool   // others have addresses there
 	publications []transport.Publication
 	wildcards    []wildcard // above it, if an alias at the name is in the way
+	completeSPF  func(published, wanted string) string
 }
 
 // wanted cuts a zone into its names, in the order of its records.

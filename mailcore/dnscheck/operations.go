@@ -79,12 +79,16 @@ func under(records []dnstmpl.Record, name string) []dnstmpl.Record {
 
 // changes are what makes of records at the name what is wanted there.
 func (n *wantedName) changes(have []dnstmpl.Record) []Operation {
-	want := dnstmpl.Zone{Name: n.name, Records: keepDMARC(n.records, have)}
+	records, spf := n.keepSPF(keepDMARC(n.records, have), have)
+	want := dnstmpl.Zone{Name: n.name, Records: records}
 	if n.isShared {
 		want.Shared = []string{n.name}
 	}
 	var all []Operation
 	for _, c := range want.Diff(dnstmpl.Zone{Name: n.name, Records: have}) {
+		if text, ok := c.Want.Value.(dnstmpl.TXT); ok && spf != "" && isSPF(text.Text) {
+			c.Want.Value = dnstmpl.TXT{Text: spf}
+		}
 		c.Why = because(c)
 		all = append(all, Operation{Change: c, Alias: n.alias})
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/panelmail/panelmail/dnstmpl"
+	"github.com/panelmail/panelmail/mailcore/dnscheck"
 	"github.com/panelmail/panelmail/transport/transporttest"
 )
 
@@ -72,4 +73,43 @@ func TestASPFRecordThatNobodyCanReadIsRepaired(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", d)
 		}
 	})
+}
+
+func TestASPFRecordIsJudgedByWhatItLetsThrough(t *testing.T) {
+	wanted := []string{"x.test. 60 IN MX 10 mail.x.test.", "mail.x.test. 60 IN A 192.0.2.25", txt("x.test.", "v=spf1 ip4:192.0.2.24/31 a:relay.provider.test ~all")}
+	others := []string{
+		txt("_spf.provider.test.", "v=spf1 ip4:192.0.2.25 include:_more.provider.test -all"), txt("_more.provider.test.", "v=spf1 ip4:192.0.2.24 a:relay.provider.test -all"),
+		txt("_all.provider.test.", "v=spf1 +all"), "relay.provider.test. 60 IN A 192.0.2.77", "relay.provider.test. 60 IN AAAA 2001:db8::77",
+	}
+	for _, row := range []struct{ published, want string }{
+		{"v=spf1 include:_spf.provider.test -all", ""},
+		{"v=spf1 redirect=_spf.provider.test", ""},
+		{"v=spf1 mx/24 a:relay.provider.test -all", ""},
+		{"v=spf1 mx ip4:192.0.2.24 ip4:192.0.2.77 ip6:2001:db8::/32 ~all", ""},
+		{"v=spf1 -a:other.provider.test ip4:192.0.2.0/24 ip6:2001:db8::77 ~all", ""},
+		{"v=spf1 ip4:192.0.2.24/31 ip4:192.0.2.77 ~all", "v=spf1 ip4:192.0.2.24/31 ip4:192.0.2.77 a:relay.provider.test ~all"},
+		{"v=spf1 -mx include:_spf.provider.test ~all", "v=spf1 ip4:192.0.2.24/31 -mx include:_spf.provider.test ~all"},
+		{"v=spf1 -a:mail.x.test ip4:192.0.2.24/31 a:relay.provider.test ~all", "v=spf1 ip4:192.0.2.24/31 -a:mail.x.test a:relay.provider.test ~all"},
+		{"v=spf1 mx a:relay.provider.test ~all", "v=spf1 mx a:relay.provider.test ip4:192.0.2.24/31 ~all"},
+		{"v=spf1 include:_spf.provider.test ?all", "v=spf1 include:_spf.provider.test ~all"},
+		{"v=spf1 +all", "v=spf1 ip4:192.0.2.24/31 a:relay.provider.test ~all"},
+		{"v=spf1 include:_all.provider.test -all", ""},
+		{"v=spf1 exists:%{i}.x.test a:relay.provider.test -all", "v=spf1 exists:%{i}.x.test a:relay.provider.test ip4:192.0.2.24/31 -all"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			publish := func(text string) dnscheck.Report {
+				return check(t, withProvider(world(wanted[0], wanted[1], txt("x.test.", text)), others...), wanted)
+			}
+			got := ""
+			for _, o := range publish(row.published).Operations {
+				got += o.Want.Value.(dnstmpl.TXT).Text
+			}
+			if got != row.want {
+				t.Errorf("%s\n got %q\nwant %q", row.published, got, row.want)
+			}
+			if again := publish(got); got != "" && len(again.Operations) > 0 {
+				t.Errorf("%s once more: %q", got, told(again))
+			}
+		})
+	}
 }
