@@ -136,11 +136,18 @@ func TestLintSaysWhatMakesRecordsWorthless(t *testing.T) {
 				addrs: map[string][]netip.Addr{"again.example": addrs("192.0.2.3")}},
 			want: []string{
 				"helo: the HELO name out.shop.example does not lead to 192.0.2.2",
-				"helo: the address 192.0.2.2 is called other.example, which does not lead back to it",
-				"helo: the address 192.0.2.3 is called again.example, and says HELO out.shop.example",
-				"helo: the address 192.0.2.4 has no name",
+				"helo: 192.0.2.2 is called other.example, which does not lead back: ",
+				"helo: 192.0.2.3 is called again.example, and HELO says out.shop.example",
+				"helo: there is no name for 192.0.2.4",
 				"helo: mail leaves from 10.0.0.1",
 				"helo: the HELO name localhost is no full name",
+			}},
+		{name: "a pool of which all addresses have the same faults", lines: []string{"out.shop.example. A 192.0.2.99"},
+			data: dnstmpl.Data{HELO: []dnstmpl.Identity{{Name: "out.shop.example", Addrs: addrs("192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5", "192.0.2.6", "10.0.0.1", "10.0.0.2")}}},
+			want: []string{
+				"helo: the HELO name out.shop.example does not lead to 192.0.2.1, 192.0.2.2, 192.0.2.3, 192.0.2.4 and 2 more, where it is said",
+				"helo: there is no name for 192.0.2.1, 192.0.2.2, 192.0.2.3, 192.0.2.4 and 2 more: large receivers refuse mail from there",
+				"helo: mail leaves from 10.0.0.1 and 10.0.0.2, which nobody else sees",
 			}},
 	} {
 		t.Run(row.name, func(t *testing.T) {

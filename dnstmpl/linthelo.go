@@ -1,6 +1,7 @@
 package dnstmpl
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -18,23 +19,37 @@ func (l *linter) greeters() {
 		if err != nil {
 			l.unanswered(id.Name, err)
 		}
+		g := greeting{linter: l, name: id.Name}
 		for _, ip := range id.Addrs {
 			if !public(ip) {
-				l.add(RuleHELO, "", "the address that others see in its place",
-					"mail leaves from %s, which nobody else sees: if it is translated on the way, SPF has the wrong address", ip)
+				g.hidden = append(g.hidden, ip.String())
 				continue
 			}
 			if known && !slices.Contains(addrs, ip) {
-				l.add(RuleHELO, "", "an "+rrtype(ip)+" record "+id.Name+". with "+ip.String(), "the HELO name %s does not lead to %s, which says it", id.Name, ip)
+				g.missing = append(g.missing, ip.String())
 			}
-			l.reverse(id.Name, ip)
+			g.reverse(ip)
 		}
+		g.report()
 	}
+}
+
+// A greeting is a HELO name with those of its addresses that something is wrong with.
+type greeting struct {
+	linter *linter
+	name   string
+
+	missing  []string // that the name does not lead to
+	astray   []string // with names that do not lead back
+	others   []string // with other names
+	nameless []string
+	hidden   []string // that are not seen on the internet
 }
 
 // reverse checks the PTR records of an address: one must name the host that greets, or
 // a host that has the address.
-func (l *linter) reverse(name string, ip netip.Addr) {
+func (g *greeting) reverse(ip netip.Addr) {
+	l := g.linter
 	if l.world.resolver == nil {
 		return
 	}
@@ -44,18 +59,50 @@ func (l *linter) reverse(name string, ip netip.Addr) {
 		l.unanswered(ip.String(), err)
 		return
 	case len(names) == 0:
-		l.add(RuleHELO, "", "a PTR record to "+name+".", "the address %s has no name: large receivers refuse its mail", ip)
+		g.nameless = append(g.nameless, ip.String())
 		return
-	case slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(strings.TrimSuffix(n, "."), name) }):
+	case slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(strings.TrimSuffix(n, "."), g.name) }):
 		return
 	}
+	called := func(name string) string { return fmt.Sprintf("%s is called %s", ip, strings.TrimSuffix(name, ".")) }
 	for _, n := range names {
 		addrs, known, err := l.world.addrs(l.ctx, n)
 		if err != nil || !known || slices.Contains(addrs, ip) {
-			l.add(RuleHELO, "", "a PTR record to "+name+".", "the address %s is called %s, and says HELO %s", ip, strings.TrimSuffix(n, "."), name)
+			g.others = append(g.others, called(n))
 			return
 		}
 	}
-	l.add(RuleHELO, "", "a PTR record to "+name+".", "the address %s is called %s, which does not lead back to it: large receivers refuse its mail",
-		ip, strings.TrimSuffix(names[0], "."))
+	g.astray = append(g.astray, called(names[0]))
+}
+
+// report adds a problem for each thing that is wrong, however many addresses have it.
+func (g *greeting) report() {
+	pointer := "a PTR record to " + g.name + "."
+	for _, p := range []struct {
+		addrs        []string
+		before, text string // the addresses stand between the two
+		fix          string
+	}{
+		{g.missing, "the HELO name " + g.name + " does not lead to ", ", where it is said", "A and AAAA records of " + g.name + ". with all addresses that say it"},
+		{g.astray, "", ", which does not lead back: large receivers refuse mail from there", pointer},
+		{g.others, "", ", and HELO says " + g.name, pointer},
+		{g.nameless, "there is no name for ", ": large receivers refuse mail from there", pointer},
+		{g.hidden, "mail leaves from ", ", which nobody else sees: if it is translated on the way, SPF has the wrong address", "the address that others see in its place"},
+	} {
+		if len(p.addrs) > 0 {
+			g.linter.add(RuleHELO, "", p.fix, "%s%s%s", p.before, few(p.addrs), p.text)
+		}
+	}
+}
+
+// few is a list for people, with the first of many.
+func few(list []string) string {
+	const most = 4
+	if len(list) > most+1 {
+		list = append(slices.Clone(list[:most]), fmt.Sprintf("%d more", len(list)-most))
+	}
+	if last := len(list) - 1; last > 0 {
+		return strings.Join(list[:last], ", ") + " and " + list[last]
+	}
+	return list[0]
 }
