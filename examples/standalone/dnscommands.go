@@ -135,6 +135,9 @@ func printOperation(w io.Writer, indent string, o dnscheck.Operation) {
 	if o.Alias != "" {
 		why = fmt.Sprintf("%s is an alias of it; %s", o.Alias, why)
 	}
+	if len(o.Servers) > 0 {
+		why = fmt.Sprintf("on %s, for the servers differ; %s", strings.Join(o.Servers, " and "), why)
+	}
 	fmt.Fprintf(w, "%s  %s: %s\n", indent, o.Op, printable(why))
 }
 

@@ -179,8 +179,7 @@ func (r *Report) compare(n *wantedName) {
 		w.Behind = distinct(w.Behind)
 		r.Waiting = append(r.Waiting, w)
 	default:
-		most := slices.MaxFunc(opinions, func(a, b opinion) int { return len(a.servers) - len(b.servers) })
-		r.Operations = append(r.Operations, most.operations...)
+		r.Operations = append(r.Operations, together(opinions)...)
 	}
 }
 
@@ -200,7 +199,11 @@ func (n *wantedName) opinions() (all []opinion) {
 			at = len(all)
 			all = append(all, opinion{operations: operations, text: v.text(n.name)})
 		}
-		all[at].servers = append(all[at].servers, v.server)
+		server := v.server
+		if slices.ContainsFunc(operations, func(o Operation) bool { return o.Alias != n.name }) {
+			server = v.first // there is something to do at the name itself
+		}
+		all[at].servers = append(all[at].servers, server)
 	}
 	return all
 }

@@ -66,6 +66,9 @@ func told(r dnscheck.Report) (lines []string) {
 		if o.Alias != "" {
 			text += " for " + o.Alias
 		}
+		if len(o.Servers) > 0 {
+			text += " on " + strings.Join(o.Servers, " and ")
+		}
 		return text + ": " + o.Why
 	}
 	for _, o := range r.Operations {

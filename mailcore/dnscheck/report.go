@@ -77,6 +77,10 @@ type Operation struct {
 
 	// Alias is the name that leads to the record by CNAME; empty if none does.
 	Alias string `json:"alias,omitempty"`
+
+	// Servers are those that it is needed on, where the servers of a name are wrong in
+	// different ways; empty: all.
+	Servers []string `json:"servers,omitempty"`
 }
 
 // A Waiting is a name that servers disagree about.

@@ -14,7 +14,8 @@ import (
 // A view is what a name looks like to those who ask one server of its zone and, where
 // that has an alias, one server of the zone that it leads to.
 type view struct {
-	server  string           // that was asked last, for people
+	first   string           // the server of the name itself, for people
+	server  string           // that was asked last
 	own     []dnstmpl.Record // at the name itself, an alias included
 	target  string           // the end of the alias; empty: there is none
 	behind  []dnstmpl.Record // at the target, under its name
@@ -37,7 +38,7 @@ func (n *wantedName) views() []view {
 				}
 				k := key{place(a), place(leaf)}
 				if all[k] == nil {
-					all[k] = &view{server: cmp.Or(absolute(leaf.Server), "the recursive server")}
+					all[k] = &view{first: shown(a), server: shown(leaf)}
 				}
 				all[k].add(n.name, a, leaf)
 			}
@@ -79,6 +80,11 @@ func (n *wantedName) isAlias() bool {
 
 func (v *view) isAlias() bool {
 	return slices.ContainsFunc(v.own, func(r dnstmpl.Record) bool { return r.Type() == "CNAME" })
+}
+
+// shown is a server as people are told of it.
+func shown(a transport.ServerAnswer) string {
+	return cmp.Or(absolute(a.Server), "the recursive server")
 }
 
 // place identifies a server.
