@@ -1,9 +1,11 @@
 package mailcore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/panelmail/panelmail/dnstmpl"
 	"github.com/panelmail/panelmail/transport"
@@ -66,8 +68,8 @@ func (d *DNS) check() (problems []error) {
 		problems = append(problems, fmt.Errorf("DNS."+format, args...))
 	}
 	for _, ip := range d.Addrs {
-		if !ip.IsValid() || ip.Zone() != "" {
-			complain("Addrs: %s is no address of a host", ip)
+		if !ip.IsGlobalUnicast() || ip.IsPrivate() || ip.Zone() != "" {
+			complain("Addrs: %s is no address that others see", ip)
 		}
 	}
 	for local, public := range d.Translated {
@@ -88,6 +90,31 @@ func (d *DNS) check() (problems []error) {
 	for _, s := range d.MailServices {
 		if len(s.Hosts) == 0 || len(s.Include) == 0 {
 			problems = append(problems, errors.New("DNS.MailServices: one has no Hosts or no Include"))
+		}
+	}
+	return append(problems, d.checkRecords()...)
+}
+
+// checkRecords returns what is wrong with the records that the settings make. They are
+// looked at one by one, so that each problem is of one setting.
+func (d *DNS) checkRecords() (problems []error) {
+	const zone = "host.example"
+	if d.DMARC != "" && d.DMARC != "none" && !strings.HasPrefix(d.DMARC, "v=DMARC1;") {
+		problems = append(problems, fmt.Errorf("DNS.DMARC %q is neither none nor a record, which begins with v=DMARC1;", d.DMARC))
+	}
+	for _, data := range []dnstmpl.Data{
+		{Zone: zone, TTL: d.TTL, Provider: d.Provider}, {Zone: zone, DMARC: d.DMARC}, {Zone: zone, MTASTS: "1", PolicyHost: d.PolicyHost},
+		{Zone: zone, TLSRPT: d.TLSRPT}, {Zone: zone, Services: d.Services}, {Zone: zone, Autoconfig: d.Autoconfig},
+	} {
+		records, err := dnstmpl.Default().Render(data)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("DNS: %w", err))
+			continue
+		}
+		for _, p := range records.Lint(context.Background(), data, nil) {
+			if p.Rule == dnstmpl.RuleDMARC {
+				problems = append(problems, fmt.Errorf("DNS.DMARC: %w", p))
+			}
 		}
 	}
 	return problems

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -22,8 +23,39 @@ func dnsCommands() []command {
 	return []command{
 		{name: "dns render", args: "DOMAIN [--paste]", short: "the DNS records that a domain is to have, as zone text; with --paste for the form of another DNS provider", run: dnsRender},
 		{name: "dns check", args: "DOMAIN", short: "compare them with what the authoritative servers publish, and say what to add, change and remove", run: dnsCheck},
+		{name: "dns policy", short: "the MTA-STS policy to be served as https://mta-sts.DOMAIN/.well-known/mta-sts.txt", run: dnsPolicy},
 		{name: "dns validate", args: "FILE [--syntax go|blade]", short: "check a template of DNS records; FILE - is standard input", here: dnsValidate},
 	}
+}
+
+// zone is the records of a domain. A host without a name that others know has none to
+// publish.
+func (c *call) zone(ctx context.Context, domain string) (dnstmpl.Zone, error) {
+	if name := strings.TrimSuffix(c.settings.Hostname, "."); name == "localhost.localdomain" || !strings.Contains(name, ".") {
+		return dnstmpl.Zone{}, fmt.Errorf("this host is %s, which nobody finds in the DNS: set hostname, and dns.addresses, in the configuration first", name)
+	}
+	return c.server.DNSZone(ctx, domain)
+}
+
+// dnsPolicy prints what receivers are to find by HTTPS.
+func dnsPolicy(_ context.Context, c *call) error {
+	if _, err := c.parse(0, 0, nil); err != nil {
+		return err
+	}
+	policy := c.server.MTASTSPolicy()
+	if policy == "" {
+		return errors.New("there is no policy: set dns.policy_host or dns.mta_sts")
+	}
+	if c.json {
+		return c.object(servedPolicy{policy})
+	}
+	_, err := io.WriteString(c.stdout, policy)
+	return err
+}
+
+// A servedPolicy is the answer of dns policy.
+type servedPolicy struct {
+	Policy string `json:"policy"`
 }
 
 func dnsRender(ctx context.Context, c *call) error {
@@ -32,9 +64,16 @@ func dnsRender(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	zone, err := c.server.DNSZone(ctx, words[0])
+	zone, err := c.zone(ctx, words[0])
 	if err != nil {
 		return err
+	}
+	data, err := c.server.DNSData(ctx, words[0])
+	if err != nil {
+		return err
+	}
+	for _, w := range zone.Lint(ctx, data, nil) {
+		fmt.Fprintf(c.stderr, "warning: %s\n", printable(w.Error()))
 	}
 	if c.json {
 		for _, r := range zone.Records {
@@ -60,7 +99,7 @@ func dnsCheck(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	zone, err := c.server.DNSZone(ctx, words[0])
+	zone, err := c.zone(ctx, words[0])
 	if err != nil {
 		return err
 	}

@@ -46,6 +46,7 @@ template convert         file panel text report[]{file line rule text fix}
 template list, set       site name syntax size changed; show has text too
 dns validate             file valid records zones[] problems[] warnings[]
                          {file line column rule text fix record}
+dns policy               policy
 dns render               name ttl class type data value{}
 dns check                zone operations[]{op have want why alias} waiting[]{name right[]
                          behind[] operations[]} troubles[]{zone server address status detail
