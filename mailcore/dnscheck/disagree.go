@@ -69,8 +69,3 @@ func withSPF(want dnstmpl.Record, opinions []opinion) dnstmpl.Record {
 	want.Value = dnstmpl.TXT{Text: merged}
 	return want
 }
-
-func isSPFRecord(r dnstmpl.Record) bool {
-	text, ok := r.Value.(dnstmpl.TXT)
-	return ok && isSPF(text.Text)
-}
