@@ -205,9 +205,10 @@ func (s *desk) sign(ctx context.Context, d *draft, m *queue.Message, header *rfc
 	return &signedReader{content, d.signing}, nil
 }
 
-// signReport signs a report of the queue's own with the keys of our host name's domain.
+// signReport signs a report of the queue's own with the keys of our host name's domain,
+// or of the nearest above it, where that is ours: see [sites.Sites.ReportKeys].
 func (s *Server) signReport(ctx context.Context, report []byte) (fields []byte, signed []string, err error) {
-	keys, err := s.sites.SigningKeys(ctx, s.current().config.Hostname)
+	keys, err := s.sites.ReportKeys(ctx, s.current().config.Hostname)
 	if err != nil || len(keys) == 0 {
 		return nil, nil, err
 	}

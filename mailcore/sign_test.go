@@ -339,6 +339,30 @@ func TestABounceIsSignedWithTheKeyOfOurOwnDomain(t *testing.T) {
 	})
 }
 
+func TestASiteAboveTheHostNameSignsNoReportUnlessItIsOurOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTwoSites(t, "")
+		if err := s.Sites().AddDomain(t.Context(), sites.Domain{Name: "panel.example", Site: "theirs", Class: sites.Hosted}); err != nil {
+			t.Fatal(err)
+		}
+		check := func(want ...string) {
+			t.Helper()
+			_, signed, err := s.signReport(t.Context(), []byte("From: MAILER-DAEMON@mx.panel.example\r\n\r\nx\r\n"))
+			if diff := cmp.Diff(want, signed); diff != "" || err != nil {
+				t.Errorf("(-want +got):\n%s%v", diff, err)
+			}
+		}
+		keyed(t, s, false, "panel.example", dkim.Ed25519)
+		check()
+		keyed(t, s, true, "panel.example", dkim.Ed25519)
+		check("e20000101._domainkey.panel.example")
+		keyed(t, s, false, "panel.example", dkim.Ed25519)
+		check()
+		keyed(t, s, true, "mx.panel.example", dkim.Ed25519)
+		check("e20000101._domainkey.mx.panel.example")
+	})
+}
+
 // bounceSignatures are those of the only message in the queue.
 func bounceSignatures(t *testing.T, s *Server) []string {
 	t.Helper()

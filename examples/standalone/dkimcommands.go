@@ -29,7 +29,7 @@ func dkimCommands() []command {
 	}
 }
 
-const dkimArgs = "[--algorithm rsa|ed25519|both] [--every DURATION|never] [--zone ZONE]"
+const dkimArgs = "[--algorithm rsa|ed25519|both] [--every DURATION|never] [--zone ZONE] [--own]"
 
 // dkimPolicy reads a domain, how its keys are made, and what else is on the line.
 func (c *call) dkimPolicy(words int) (p sites.DKIMPolicy, rest []string, err error) {
@@ -38,6 +38,7 @@ func (c *call) dkimPolicy(words int) (p sites.DKIMPolicy, rest []string, err err
 		fs.StringVar(&algorithm, "algorithm", "rsa", "")
 		fs.StringVar(&every, "every", "", "")
 		fs.StringVar(&p.Zone, "zone", "", "")
+		fs.BoolVar(&p.Own, "own", false, "")
 	})
 	if err != nil {
 		return p, nil, err
@@ -63,7 +64,9 @@ func (c *call) dkimPolicy(words int) (p sites.DKIMPolicy, rest []string, err err
 	}
 	p.Domain = rest[0]
 	domain := strings.ToLower(p.Domain)
-	p.Own = c.settings.Hostname == domain || strings.HasSuffix(c.settings.Hostname, "."+domain)
+	if _, sited := c.server.Sites().Snapshot().Domain(domain); !sited {
+		p.Own = p.Own || c.settings.Hostname == domain || strings.HasSuffix(c.settings.Hostname, "."+domain)
+	}
 	return p, rest, nil
 }
 

@@ -123,6 +123,12 @@ CREATE TABLE panelmail_dkim_signer (
 ) STRICT, WITHOUT ROWID;
 `
 
+// dkimOwn tells whose keys sign the reports of the mail system.
+const dkimOwn = `
+ALTER TABLE panelmail_dkim_policy ADD COLUMN
+	own INTEGER NOT NULL DEFAULT 0 CHECK (own IN (0, 1));
+`
+
 const dkimColumns = `id, domain, selector, algorithm, state, record, target, first,
 	created, seen, signing, stopped, drained, retired, checked, trouble, good, wait, next,
 	coalesce((SELECT every FROM panelmail_dkim_policy AS p WHERE p.domain = k.domain), 0)`
@@ -226,8 +232,10 @@ func (s *Sites) RemoveDKIM(ctx context.Context, domain, selector string) error {
 
 // A DKIMPolicy says how the keys of a domain are made.
 type DKIMPolicy struct {
-	// Domain is one of a site, or of the mail system itself if Own is set: mail of
-	// that domain which no site answers for, reports of failure above all.
+	// Domain is one of a site, or of the mail system itself if Own is set: its keys
+	// sign the reports of a host in or below it. If no site has the domain, it needs
+	// Own, and if one has, Own says that this site is the panel's: without it the keys
+	// of a site sign no report, whatever host name they are above of.
 	Domain string `json:"domain"`
 	Own    bool   `json:"-"`
 
@@ -287,9 +295,10 @@ func (p *DKIMPolicy) write(tx *sql.Tx) error {
 		return err
 	}
 	_, err = tx.Exec(`
-		INSERT INTO panelmail_dkim_policy (domain, algorithms, every, zone) VALUES (?, ?, ?, ?)
-		ON CONFLICT (domain) DO UPDATE SET algorithms = excluded.algorithms, every = excluded.every, zone = excluded.zone`,
-		p.Domain, string(algorithms), max(p.Every, 0).Microseconds(), p.Zone)
+		INSERT INTO panelmail_dkim_policy (domain, algorithms, every, zone, own) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (domain) DO UPDATE SET
+			algorithms = excluded.algorithms, every = excluded.every, zone = excluded.zone, own = excluded.own`,
+		p.Domain, string(algorithms), max(p.Every, 0).Microseconds(), p.Zone, p.Own)
 	return err
 }
 
@@ -297,8 +306,8 @@ func (p *DKIMPolicy) write(tx *sql.Tx) error {
 func readDKIMPolicy(tx *sql.Tx, domain string) (p DKIMPolicy, err error) {
 	var algorithms string
 	var every int64
-	err = tx.QueryRow(`SELECT domain, algorithms, every, zone FROM panelmail_dkim_policy WHERE domain = ?`, domain).
-		Scan(&p.Domain, &algorithms, &every, &p.Zone)
+	err = tx.QueryRow(`SELECT domain, algorithms, every, zone, own FROM panelmail_dkim_policy WHERE domain = ?`, domain).
+		Scan(&p.Domain, &algorithms, &every, &p.Zone, &p.Own)
 	if errors.Is(err, sql.ErrNoRows) {
 		return p, notFound("DKIM policy of", domain)
 	}

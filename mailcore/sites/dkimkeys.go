@@ -21,8 +21,31 @@ func (s *Sites) SigningKeys(ctx context.Context, domain string) ([]dkim.Key, err
 	if err != nil {
 		return nil, err
 	}
+	return s.signingKeys(ctx, domain, snap.signers(domain))
+}
+
+// ReportKeys are the keys that sign the reports of a host: those of [Sites.SigningKeys],
+// but none of a site's domain, unless its policy says that it is our own (see
+// [DKIMPolicy]).
+func (s *Sites) ReportKeys(ctx context.Context, host string) ([]dkim.Key, error) {
+	snap, err := s.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := s.signingKeys(ctx, host, snap.signers(host))
+	if err != nil || len(keys) == 0 {
+		return nil, err
+	}
+	signer := keys[0].Domain()
+	if of, sited := snap.domains[signer]; sited && of.Site != "" && !snap.dkimOwn[signer] {
+		return nil, nil
+	}
+	return keys, nil
+}
+
+func (s *Sites) signingKeys(ctx context.Context, domain string, ids []int64) ([]dkim.Key, error) {
 	var keys []dkim.Key
-	for _, id := range snap.signers(domain) {
+	for _, id := range ids {
 		k, err := s.signingKey(ctx, id)
 		if err != nil {
 			return nil, fmt.Errorf("sites: DKIM keys of %s: %w", domain, err)
@@ -117,6 +140,13 @@ func (p *privateKeys) keepOnly(signing map[string][]int64) {
 }
 
 func loadDKIM(tx *sql.Tx, snap *Snapshot) error {
+	own, err := texts(tx.Query(`SELECT domain FROM panelmail_dkim_policy WHERE own = 1`))
+	if err != nil {
+		return err
+	}
+	for _, domain := range own {
+		snap.dkimOwn[domain] = true
+	}
 	rows, err := tx.Query(`SELECT domain, id FROM panelmail_dkim WHERE state = 'signing' ORDER BY id`)
 	return eachRow(rows, err, func() error {
 		var domain string

@@ -26,6 +26,7 @@ type Snapshot struct {
 	transports   transport.Definitions
 	tls          map[tlsRowKey]transport.TLSPolicy
 	dkim         map[string][]int64     // numbers of the keys that sign
+	dkimOwn      map[string]bool        // whose keys sign our reports, though a site may have the domain
 	secrets      map[string][]srsSecret // of a ring, those that were made last first
 	dkimSigners  map[string]bool
 }
@@ -127,6 +128,7 @@ func load(tx *sql.Tx, before *Snapshot) (*Snapshot, error) {
 		credentials:  map[string]credentialRow{},
 		tls:          map[tlsRowKey]transport.TLSPolicy{},
 		dkim:         map[string][]int64{},
+		dkimOwn:      map[string]bool{},
 		secrets:      map[string][]srsSecret{},
 		dkimSigners:  map[string]bool{},
 	}
