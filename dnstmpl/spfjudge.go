@@ -181,6 +181,9 @@ func (j *spfJudge) match(name string, t spfTerm, n netip.Prefix, depth int) matc
 
 // record is the SPF record of a domain.
 func (j *spfJudge) record(domain string) (terms []spfTerm, known bool) {
+	if j.left--; j.left < 0 {
+		return nil, false
+	}
 	j.eval.behind(domain, func(found []spfTerm) spfResult {
 		terms, known = found, true
 		return spfPasses

@@ -81,7 +81,11 @@ func holds(terms []string, w string) bool {
 			return true
 		}
 		wide, ok := spfNetwork(spfMechanism(h))
-		if spfQualifier(h) != spfQualifier(w) && (!ok && spfQualifier(w) == '+' || ok && network && wide.Overlaps(narrow)) {
+		perhaps := spfQualifier(w) == '+' // where hosts are not known
+		if ok && network {
+			perhaps = wide.Overlaps(narrow)
+		}
+		if perhaps && spfQualifier(h) != spfQualifier(w) {
 			return false
 		}
 	}
