@@ -103,18 +103,23 @@ func TestANameInHELOHasOneSPFRecordWhereverItIsRendered(t *testing.T) {
 }
 
 func TestTheAddressesOfTheHostNameAreNotLeftOutWhenTheDNSFails(t *testing.T) {
-	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
-		srv := lab.Server(mailcore.Config{Hostname: "mail.panel.example"})
-		addSite(t, srv, "panel", "panel.example")
-		if err := srv.Sites().SetSource(t.Context(), source("default", "198.51.100.1")); err != nil {
-			t.Fatal(err)
-		}
-		if got := recordsOf(t, srv, "panel.example", "mail.panel.example.", "A"); !cmp.Equal(got, []string{"A 198.51.100.1"}) {
-			t.Errorf("where it has none: %q", got)
-		}
-		lab.DNS.Fail["mail.panel.example"] = true
-		if data, err := srv.DNSData(t.Context(), "panel.example"); err == nil || !strings.Contains(err.Error(), "the addresses of mail.panel.example are not known") {
-			t.Errorf("where there is no answer: %+v, %v", data.Hosts, err)
-		}
-	})
+	for _, fails := range []bool{false, true} {
+		mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
+			lab.DNS.Fail["mail.panel.example"] = fails // before anybody asks
+			srv := lab.Server(mailcore.Config{Hostname: "mail.panel.example"})
+			addSite(t, srv, "panel", "panel.example")
+			if err := srv.Sites().SetSource(t.Context(), source("default", "198.51.100.1")); err != nil {
+				t.Fatal(err)
+			}
+			if !fails {
+				if got := recordsOf(t, srv, "panel.example", "mail.panel.example.", "A"); !cmp.Equal(got, []string{"A 198.51.100.1"}) {
+					t.Errorf("where it has none: %q", got)
+				}
+				return
+			}
+			if data, err := srv.DNSData(t.Context(), "panel.example"); err == nil || !strings.Contains(err.Error(), "the addresses of mail.panel.example are not known") {
+				t.Errorf("where there is no answer: %+v, %v", data.Hosts, err)
+			}
+		})
+	}
 }
