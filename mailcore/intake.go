@@ -45,6 +45,7 @@ func (s *desk) store(ctx context.Context, d *draft, content io.Reader) (id strin
 	}
 	id, err = s.queue.Enqueue(ctx, m, content)
 	if err != nil {
+		s.rewritten.giveBack(s.config.Forwarding.BouncesPerDay, d.authors)
 		return "", s.refusal(err)
 	}
 	logAccepted(s.config.Log, id, d.origin)
@@ -52,7 +53,8 @@ func (s *desk) store(ctx context.Context, d *draft, content io.Reader) (id strin
 }
 
 // stamp reads the header, checks it and makes the queue's message. Signatures are made
-// while the content is read: whatever happens, d.signing is to be stopped.
+// while the content is read: whatever happens, d.signing is to be stopped. The copies for
+// authors of rewritten addresses are counted: they are given back if it is not stored.
 func (s *desk) stamp(ctx context.Context, d *draft, content io.Reader) (queue.Message, io.Reader, error) {
 	if err := d.checkParameters(); err != nil {
 		return queue.Message{}, nil, err
@@ -71,9 +73,6 @@ func (s *desk) stamp(ctx context.Context, d *draft, content io.Reader) (queue.Me
 	}
 	if err := s.checkFrom(ctx, d.writer, header); err != nil {
 		return queue.Message{}, nil, err
-	}
-	if !s.rewritten.take(s.config.Forwarding.BouncesPerDay, d.authors) {
-		return queue.Message{}, nil, tooManyBounces(d.first)
 	}
 	now := time.Now()
 	id := queue.NewID(now)
@@ -109,6 +108,9 @@ func (s *desk) stamp(ctx context.Context, d *draft, content io.Reader) (queue.Me
 		Head:        func() ([]byte, error) { return head, nil },
 	}
 	signed, err := s.sign(ctx, d, &m, header, added, io.MultiReader(bytes.NewReader(header.Bytes()), body))
+	if err == nil && !s.rewritten.take(s.config.Forwarding.BouncesPerDay, d.authors) {
+		err = tooManyBounces(d.first)
+	}
 	return m, signed, err
 }
 

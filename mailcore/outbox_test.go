@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/panelmail/panelmail/mailcore"
+	"github.com/panelmail/panelmail/mailcore/sites"
 	"github.com/panelmail/panelmail/queue"
 )
 
@@ -93,5 +94,29 @@ func TestOpenNamesEveryProblemOfAConfigurationAtOnce(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s is not named in: %v", want, err)
 		}
+	}
+}
+
+func TestACopyIsSentOnInATransactionThatWrites(t *testing.T) {
+	db := panelDB(t)
+	srv, err := mailcore.New(t.Context(), db, mailcore.Config{Hostname: "mail.panel.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Close()
+	addSite(t, srv, "shop", "shop.example")
+	if err := srv.Sites().SetAlias(t.Context(), sites.AliasEntry{Pattern: "fwd@shop.example", Targets: []string{"x@out.example"}}); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	if _, err := tx.Exec(`INSERT INTO orders DEFAULT VALUES`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := srv.SubmitTx(t.Context(), tx, hello("alice@author.example", "fwd@shop.example")); err != nil {
+		t.Error(err)
 	}
 }

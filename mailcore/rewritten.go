@@ -84,6 +84,18 @@ func (w *rewrittenWatch) take(limit int, authors []authorKey) bool {
 	return true
 }
 
+// giveBack takes out the copies that take counted, of a message that was not stored.
+func (w *rewrittenWatch) giveBack(limit int, authors []authorKey) {
+	if limit < 0 {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, author := range authors {
+		w.bounces.takeOut(author, bounceWindow/time.Duration(limit))
+	}
+}
+
 // isGuessing reports whether a client has tried as many wrong addresses as limit, so
 // that no more are looked at.
 func (w *rewrittenWatch) isGuessing(limit int, client netip.Addr) bool {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -229,6 +231,26 @@ func TestOneMessageHasNoMoreCopiesForAnAuthorThanADayHas(t *testing.T) {
 		}
 		if reply := rcpt(t, lab, "", good); !strings.HasPrefix(reply, "450 4.7.1 ") {
 			t.Errorf("one more: %s", reply)
+		}
+	})
+}
+
+func TestABounceThatIsNotStoredDoesNotCount(t *testing.T) {
+	mailtest.Test(t, func(t *testing.T, lab *mailtest.Lab) {
+		r := newRelayed(t, lab, mailcore.Config{Forwarding: mailcore.Forwarding{Secrets: ringOf("secret"), BouncesPerDay: 2}})
+		good := rewrittenAt(t, "shop.example", authorAddr)
+		gone := errors.New("the client is gone")
+		for range 5 {
+			m := hello("", good)
+			m.Content = io.MultiReader(strings.NewReader("Subject: x\n\nx\n"), iotest.ErrReader(gone))
+			if _, err := r.srv.Submit(t.Context(), m); !errors.Is(err, gone) {
+				t.Fatal(err)
+			}
+		}
+		for i, want := range []string{"250 ", "250 ", "450 "} {
+			if reply := r.receive("", good); !strings.HasPrefix(reply, want) {
+				t.Errorf("bounce %d: %s, want %s", i, reply, want)
+			}
 		}
 	})
 }

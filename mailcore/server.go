@@ -73,6 +73,9 @@ func open(ctx context.Context, config Config, openQueue func(queue.Options) (*qu
 	if s.sites, err = sites.New(ctx, s.queue); err != nil {
 		return nil, errors.Join(err, s.queue.Close())
 	}
+	if err := s.sites.PrepareSRS(ctx); err != nil {
+		return nil, errors.Join(err, s.queue.Close())
+	}
 	s.watch, s.rewritten = newWatch(), newRewrittenWatch()
 	s.policies = s.newPolicies(config.Log)
 	first, err := s.newDesk(config, nil)

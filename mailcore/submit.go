@@ -35,10 +35,6 @@ func (s *Server) Submit(ctx context.Context, m Message) (id string, err error) {
 // or tx must have begun immediate; the content is bounded to the queue's limit
 // for transactions, 1 MiB. Call [Server.Wake] after the commit to have it leave
 // at once. See queue.EnqueueTx for what it needs.
-//
-// The first copy of all that is sent on needs a secret of SRS, which is stored beside
-// tx: if tx has begun immediate, the message gets 451. [Server.Rewriter] makes the
-// secret before.
 func (s *Server) SubmitTx(ctx context.Context, tx *sql.Tx, m Message) (id string, err error) {
 	desk := s.current()
 	d, err := desk.draft(ctx, m)
@@ -51,6 +47,7 @@ func (s *Server) SubmitTx(ctx context.Context, tx *sql.Tx, m Message) (id string
 		return "", fmt.Errorf("mailcore: submit: %w", desk.refusal(err))
 	}
 	if id, err = s.queue.EnqueueTx(ctx, tx, stored, content); err != nil {
+		s.rewritten.giveBack(desk.config.Forwarding.BouncesPerDay, d.authors)
 		return "", fmt.Errorf("mailcore: submit: %w", err)
 	}
 	return id, nil

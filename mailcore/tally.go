@@ -36,6 +36,13 @@ func (t tally[K]) add(key K, cost time.Duration, now time.Time) {
 	t[key] = clear.Add(cost)
 }
 
+// takeOut forgets an event of a key, if any is remembered.
+func (t tally[K]) takeOut(key K, cost time.Duration) {
+	if clear, known := t[key]; known {
+		t[key] = clear.Add(-cost)
+	}
+}
+
 // shrink drops what is forgotten and, if that is too little, the quarter that
 // would be forgotten first: whoever fills the table with new keys does not drive
 // out the old offenders.

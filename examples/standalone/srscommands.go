@@ -74,16 +74,13 @@ func srsRotate(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	made, err := c.server.Sites().RotateSRS(ctx, site)
+	rotate, old := c.server.Sites().RotateSRS, "the old ones verify for 23 days more"
+	if forget {
+		rotate, old = c.server.Sites().ReplaceSRS, "the old ones are forgotten"
+	}
+	made, err := rotate(ctx, site)
 	if err != nil {
 		return err
-	}
-	old := "the old ones verify for 23 days more"
-	if forget {
-		if err := c.server.Sites().ForgetSRS(ctx, site); err != nil {
-			return err
-		}
-		old = "the old ones are forgotten"
 	}
 	return c.print(srsLineOf(made), "secret %d of %s signs; %s\n", made.ID, cmp.Or(site, "default"), old)
 }
@@ -128,7 +125,7 @@ func srsList(ctx context.Context, c *call) error {
 	for i, r := range all {
 		lines[i] = srsLineOf(r)
 	}
-	return table(c, lines, "no secrets: nothing was sent on as yet", "RING\tID\tSINCE\tREPLACED\tVERIFIES UNTIL", func(l srsLine) []any {
+	return table(c, lines, "no secrets", "RING\tID\tSINCE\tREPLACED\tVERIFIES UNTIL", func(l srsLine) []any {
 		return []any{cmp.Or(l.Site, "default"), l.ID, dateOrDash(l.Created), dateOrDash(l.Replaced), dateOrDash(l.Until)}
 	})
 }

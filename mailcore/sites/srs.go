@@ -41,10 +41,13 @@ CREATE INDEX panelmail_srs_secret_site ON panelmail_srs_secret (site);
 
 // Rewriter makes and reads the reverse-paths of forwarded mail in a domain of ours
 // (SRS). It takes the ring of secrets of the site that has the domain, or else that of
-// all others, whose first secret is made when it is needed. What a ring has made is
-// read for the 21 days that it is good for, whatever is rotated, added or removed
-// meanwhile. Of one secret each domain has its own key: what was made for one domain
-// is nothing in another.
+// all others, whose first secret is made when it is needed, or by [Sites.PrepareSRS].
+// What a ring has made is read for the 21 days that it is good for, whatever is
+// rotated, begun or shared meanwhile. Of one secret each domain has its own key: what
+// was made for one domain is nothing in another.
+//
+// A domain that goes to another site takes with it what the shared ring has made, and
+// not what was made with a ring of its former site: bounces to that are nobody's.
 //
 // Each call returns a new Rewriter, whose fields are the caller's to set; an address
 // that is older than 21 days may be one that no secret is there for any more.
@@ -65,6 +68,20 @@ func (s *Sites) Rewriter(ctx context.Context, domain string) (*srs.Rewriter, err
 			return nil, err
 		}
 	}
+}
+
+// PrepareSRS makes the first secret of the shared ring, unless there is one, so that
+// [Sites.Rewriter] writes nothing: it may then be called by who holds a transaction
+// that does.
+func (s *Sites) PrepareSRS(ctx context.Context) error {
+	snap, err := s.Current(ctx)
+	if err != nil {
+		return err
+	}
+	if ring := snap.secrets[""]; len(ring) > 0 && ring[0].signs() {
+		return nil
+	}
+	return s.firstSecret(ctx)
 }
 
 // srsKeys are the keys of a domain, that which signs first; nil if there is none

@@ -315,6 +315,58 @@ func TestARingThatIsFullIsLeftAlone(t *testing.T) {
 	must(t, err)
 }
 
+func TestAFullRingIsReplacedAsAWhole(t *testing.T) {
+	ctx := t.Context()
+	s, a, b, _ := newForwarders(t)
+	for range 32 {
+		must(t, rotateTwice(ctx, s, "a"))
+	}
+	if _, err := s.RotateSRS(ctx, "a"); !errors.Is(err, sites.ErrInUse) {
+		t.Fatalf("the ring is not full: %v", err)
+	}
+	old, others := a.forward(), b.forward()
+	made, err := s.ReplaceSRS(ctx, "a")
+	must(t, err, a.reverse(a.forward()), b.reverse(others))
+	if err := a.reverse(old); !errors.Is(err, srs.ErrHash) {
+		t.Errorf("an address of before: %v", err)
+	}
+	list, err := s.ListSRS(ctx)
+	must(t, err)
+	if len(list) != 2 || list[1] != made {
+		t.Errorf("secrets %v, want the shared one and %v", list, made)
+	}
+	if _, err := s.ReplaceSRS(ctx, "none"); !errors.Is(err, sites.ErrNotFound) {
+		t.Errorf("a site that is none: %v", err)
+	}
+}
+
+func TestADomainTakesWhatTheSharedRingMadeToAnotherSite(t *testing.T) {
+	ctx := t.Context()
+	s, a, b, _ := newForwarders(t)
+	shared := a.forward()
+	_, err := s.RotateSRS(ctx, "a")
+	must(t, err, rotateTwice(ctx, s, "b"))
+	own := a.forward()
+	_, err = s.RemoveDomain(ctx, "a.example")
+	must(t, err, s.AddDomain(ctx, sites.Domain{Name: "a.example", Site: "b", Class: sites.Hosted}))
+	must(t, a.reverse(shared), a.reverse(a.forward()), b.reverse(b.forward()))
+	if err := a.reverse(own); !errors.Is(err, srs.ErrHash) {
+		t.Errorf("of the ring of the former site: %v", err)
+	}
+}
+
+func TestTheSharedRingIsPreparedOnce(t *testing.T) {
+	ctx := t.Context()
+	s, a, _, _ := newForwarders(t)
+	must(t, s.PrepareSRS(ctx))
+	revision := s.Snapshot().Revision()
+	made := a.forward()
+	must(t, s.PrepareSRS(ctx), a.reverse(made))
+	if n := s.Snapshot().Revision(); n != revision {
+		t.Error("something was written when there was a secret")
+	}
+}
+
 func TestTheFirstSecretIsMadeOnce(t *testing.T) {
 	f := newFile(t)
 	var all []forwarder

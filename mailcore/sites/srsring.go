@@ -30,13 +30,24 @@ type SRSSecret struct {
 func (s *Sites) RotateSRS(ctx context.Context, site string) (SRSSecret, error) {
 	var made SRSSecret
 	err := s.change(ctx, func(tx *sql.Tx) (err error) {
-		if site != "" {
-			if err := mustHaveSite(tx, site); err != nil {
-				return err
-			}
-		}
-		made, err = rotate(tx, site, time.Now())
+		made, err = rotateOf(tx, site)
 		return err
+	})
+	return made, err
+}
+
+// ReplaceSRS does [Sites.RotateSRS] and [Sites.ForgetSRS] at once, so that none but the
+// new secret is left. It does it for a full ring as well.
+func (s *Sites) ReplaceSRS(ctx context.Context, site string) (SRSSecret, error) {
+	var made SRSSecret
+	err := s.change(ctx, func(tx *sql.Tx) (err error) {
+		if err := forgetReplaced(tx, site); err != nil {
+			return err
+		}
+		if made, err = rotateOf(tx, site); err != nil {
+			return err
+		}
+		return forgetReplaced(tx, site)
 	})
 	return made, err
 }
@@ -46,8 +57,7 @@ func (s *Sites) RotateSRS(ctx context.Context, site string) (SRSSecret, error) {
 // then on.
 func (s *Sites) ForgetSRS(ctx context.Context, site string) error {
 	return s.change(ctx, func(tx *sql.Tx) error {
-		_, err := tx.Exec(`DELETE FROM panelmail_srs_secret WHERE site = ? AND replaced <> 0`, site)
-		return err
+		return forgetReplaced(tx, site)
 	})
 }
 
@@ -139,6 +149,16 @@ func (s *Sites) ListSRS(ctx context.Context) ([]SRSSecret, error) {
 	return list, nil
 }
 
+// rotateOf is rotate, now, for a site that has to be there; or for all others.
+func rotateOf(tx *sql.Tx, site string) (SRSSecret, error) {
+	if site != "" {
+		if err := mustHaveSite(tx, site); err != nil {
+			return SRSSecret{}, err
+		}
+	}
+	return rotate(tx, site, time.Now())
+}
+
 // rotate puts a new secret in the place of the one that signs in a ring, if there is
 // one.
 func rotate(tx *sql.Tx, site string, now time.Time) (SRSSecret, error) {
@@ -175,6 +195,12 @@ func addSecret(tx *sql.Tx, site string, now time.Time) (SRSSecret, error) {
 func forget(tx *sql.Tx, now time.Time) error {
 	_, err := tx.Exec(`
 		DELETE FROM panelmail_srs_secret WHERE replaced <> 0 AND replaced <= ?`, now.Add(-srsKept).UnixMicro())
+	return err
+}
+
+// forgetReplaced removes the secrets of a ring that do not sign.
+func forgetReplaced(tx *sql.Tx, site string) error {
+	_, err := tx.Exec(`DELETE FROM panelmail_srs_secret WHERE site = ? AND replaced <> 0`, site)
 	return err
 }
 
