@@ -57,17 +57,31 @@ func (s *Server) keepKeys(ctx context.Context) {
 
 // KeepKeys looks after the keys for signing that are due: it asks the authoritative
 // servers of the domains for their records, takes them on in their lives, and replaces
-// those whose time has come. Run does so all the time; who does not Run calls this every
-// few minutes.
+// those whose time has come. It goes on with what is left for five minutes at most. Run
+// does so all the time; who does not Run calls this every few minutes.
 func (s *Server) KeepKeys(ctx context.Context) error {
-	due, err := s.sites.DueDKIM(ctx, keeperPage)
-	if err != nil || len(due) == 0 {
-		return err
+	var signed []string
+	for began := time.Now(); ; {
+		due, err := s.sites.DueDKIM(ctx, keeperPage)
+		if err != nil || len(due) == 0 {
+			return err
+		}
+		if signed == nil {
+			if signed, err = s.queue.Signed(ctx); err != nil {
+				return err
+			}
+		}
+		if err := s.keepPage(ctx, due, signed); err != nil {
+			return err
+		}
+		if len(due) < keeperPage || time.Since(began) >= keeperPause {
+			return nil
+		}
 	}
-	signed, err := s.queue.Signed(ctx)
-	if err != nil {
-		return err
-	}
+}
+
+// keepPage looks after keys, several at once.
+func (s *Server) keepPage(ctx context.Context, due []sites.DKIMKey, signed []string) error {
 	var group errgroup.Group
 	group.SetLimit(keeperAsks)
 	for _, k := range due {
@@ -178,20 +192,24 @@ func (s *Server) judge(ctx context.Context, k sites.DKIMKey, a transport.ServerA
 		texts = append(texts, r.Text)
 		ttl = max(ttl, time.Duration(r.TTL)*time.Second)
 	}
-	err := error(nil)
-	switch {
-	case a.Status.Trouble():
-		found.seen.Mute++
+	var wrong, err error
+	if a.Status.Trouble() {
 		err = errors.New(a.Detail)
+	} else {
+		wrong, err = s.sites.CheckDKIM(ctx, k, texts)
+	}
+	switch {
+	case err != nil: // which says nothing of the record
+		found.seen.Mute++
+		wrong = err
+	case wrong == nil:
+		found.seen.Good++
+		return
 	default:
-		if err = s.sites.CheckDKIM(ctx, k, texts); err == nil {
-			found.seen.Good++
-			return
-		}
 		found.seen.Bad++
 		found.seen.Other = max(found.seen.Other, ttl)
 	}
-	problem := a.Name + ": " + err.Error()
+	problem := a.Name + ": " + wrong.Error()
 	if a.Server != "" {
 		problem = a.Server + " (" + a.Addr.String() + "), " + problem
 	}

@@ -1,6 +1,7 @@
 package mailcore
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -133,4 +134,45 @@ func TestAKeyMadeWhileTheServerRunsIsLookedAfterWithinMinutes(t *testing.T) {
 			t.Errorf("%+v, %v", keys, err)
 		}
 	})
+}
+
+func TestAKeyThatCannotBeReadSaysNothingOfItsRecord(t *testing.T) {
+	srv := newTwoSites(t, "")
+	made, err := srv.Sites().GenerateDKIM(t.Context(), sites.DKIMPolicy{Domain: "ours.example", Algorithms: []dkim.Algorithm{dkim.Ed25519}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := transport.ServerAnswer{Name: made[0].Name, Status: transport.StatusFound, Records: []transport.PublishedRecord{{Text: made[0].Record}}}
+	broken, cancel := context.WithCancel(t.Context())
+	cancel()
+	look := func(ctx context.Context, want sites.DKIMSighting) {
+		t.Helper()
+		found := looked{}
+		srv.judge(ctx, made[0], answer, &found)
+		if diff := cmp.Diff(want, found.seen); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+	look(broken, sites.DKIMSighting{Mute: 1})
+	look(t.Context(), sites.DKIMSighting{Good: 1})
+}
+
+func TestAllKeysThatAreDueAreLookedAfterInOneGo(t *testing.T) {
+	srv := newTwoSites(t, "")
+	mute := Config{Hostname: "mx.panel.example", Log: srv.current().config.Log, Resolver: struct{ transport.Resolver }{srv.current().config.Resolver}}
+	if err := srv.Reload(mute); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2*keeperPage + 1 {
+		_, err := srv.Sites().GenerateDKIM(t.Context(), sites.DKIMPolicy{Domain: fmt.Sprintf("d%d.example", i), Own: true, Algorithms: []dkim.Algorithm{dkim.Ed25519}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := srv.KeepKeys(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if due, err := srv.Sites().DueDKIM(t.Context(), 1); err != nil || len(due) > 0 {
+		t.Errorf("left are %v, %v", due, err)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/panelmail/panelmail/dkim"
@@ -225,7 +226,7 @@ func (s *Sites) RemoveDKIM(ctx context.Context, domain, selector string) error {
 		res, err := tx.Exec(`
 			UPDATE panelmail_dkim SET state = 'retired', private = '', trouble = '', retired = ?, next = ?
 			WHERE domain = ? AND selector = ? AND state <> 'retired'`,
-			now.UnixMicro(), now.Add(dkimForget).UnixMicro(), folded, selector)
+			now.UnixMicro(), now.Add(dkimForget).UnixMicro(), folded, strings.ToLower(selector))
 		return affected(res, err, notFound("DKIM key", dkimName(folded, selector)))
 	})
 }

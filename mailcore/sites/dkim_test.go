@@ -228,13 +228,16 @@ func TestAnImportedKeySignsAsAnyOther(t *testing.T) {
 		if _, err = s.ImportDKIM(t.Context(), policy, "old", pem); !errors.Is(err, sites.ErrExists) {
 			t.Errorf("imported twice: %v", err)
 		}
+		if _, err = s.ImportDKIM(t.Context(), policy, "OLD", pem); !errors.Is(err, sites.ErrExists) {
+			t.Errorf("imported twice, once in capitals: %v", err)
+		}
 		see(t, s, dayLong)
 		signing, err := s.SigningKeys(t.Context(), "a.example")
 		must(t, err)
 		if len(signing) != 1 || !signing[0].Equal(key) {
 			t.Errorf("signed by %v", signing)
 		}
-		must(t, s.RemoveDKIM(t.Context(), "a.example", "old"))
+		must(t, s.RemoveDKIM(t.Context(), "a.example", "Old"))
 		if got := signers(t, s, "a.example"); got != nil {
 			t.Errorf("removed, it still signs: %q", got)
 		}

@@ -159,13 +159,13 @@ func loadDKIM(tx *sql.Tx, snap *Snapshot) error {
 	})
 }
 
-// CheckDKIM compares the texts of the TXT records under the name of a key with the key,
-// and says what is wrong: see [dkim.Key.CheckRecord]. One that was retired cannot be
-// compared.
-func (s *Sites) CheckDKIM(ctx context.Context, k DKIMKey, published []string) error {
+// CheckDKIM compares the texts of the TXT records under the name of a key with the key.
+// wrong says what is wrong with them: see [dkim.Key.CheckRecord]. With err nothing is
+// known of them: the key could not be read. One that was retired cannot be compared.
+func (s *Sites) CheckDKIM(ctx context.Context, k DKIMKey, published []string) (wrong, err error) {
 	private, err := s.signingKey(ctx, k.id)
 	if err != nil {
-		return fmt.Errorf("sites: DKIM key %s: %w", k.Name, err)
+		return nil, fmt.Errorf("sites: DKIM key %s: %w", k.Name, err)
 	}
-	return private.CheckRecord(published)
+	return private.CheckRecord(published), nil
 }

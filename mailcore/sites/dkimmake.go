@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/panelmail/panelmail/dkim"
@@ -84,6 +85,7 @@ func (s *Sites) ImportDKIM(ctx context.Context, p DKIMPolicy, selector string, p
 	if err := p.normalize(); err != nil {
 		return DKIMKey{}, err
 	}
+	selector = strings.ToLower(selector) // it is a name in the DNS
 	key, err := dkim.ParseKey(p.Domain, selector, pem)
 	if err != nil {
 		return DKIMKey{}, invalid("DKIM key", dkimName(p.Domain, selector), "%v", err)
