@@ -139,8 +139,10 @@ func (j *spfJudge) verdict(name string, terms []spfTerm, n netip.Prefix, depth i
 		switch {
 		case m == matchAll && t.qualifier == '+':
 			return matchAll
-		case m == matchAll, m != matchNone && t.qualifier != '+':
+		case m == matchAll:
 			return result
+		case m != matchNone && t.qualifier != '+':
+			return max(result, m) // of the rest of the network later terms may say more
 		case m != matchNone:
 			result = max(result, m)
 		}
