@@ -65,9 +65,11 @@ func TestSMTPAnswers451AfterAFailedCommitAndGoesOn(t *testing.T) {
 		acked = append(acked, name)
 		return ""
 	}
+	first := sink.Arrived()
 	if refused := send(); refused != "" {
 		t.Fatal(refused)
 	}
+	<-first // the queue runs: a disk that fails before is a reason not to start
 	for _, op := range []crashvfs.Op{crashvfs.Sync, crashvfs.Write} {
 		disk.Fail(func(o crashvfs.Op) crashvfs.Fault {
 			if o == op {
