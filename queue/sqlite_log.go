@@ -54,8 +54,7 @@ func (w *writer) mend() bool {
 		return false
 	}
 	w.log.Error("log not copied; it is copied again from its beginning", "error", *cause)
-	w.spoiled.Store(nil)
-	return w.db != nil
+	return w.spoiled.CompareAndSwap(cause, nil) && w.db != nil // or another copy has failed meanwhile
 }
 
 // settleLog leaves a log behind that whoever closes the file last may copy.
