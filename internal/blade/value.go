@@ -182,19 +182,24 @@ func parseNumber(s string) value {
 	return f
 }
 
-// toInt is a value after (int): a string counts as far as it is a number.
-func toInt(v value) (int64, error) {
+// castable is what a cast to a number makes one of: a string counts as far as it is one.
+func castable(v value) value {
 	switch w := v.(type) {
 	case string:
 		w = strings.TrimLeft(w, " \t\n\r\v\f")
-		v = int64(0)
 		if end := numericPrefix(w); end > 0 {
-			v = parseNumber(w[:end])
+			return parseNumber(w[:end])
 		}
+		return int64(0)
 	case *array:
-		v = w.count() > 0
+		return w.count() > 0
 	}
-	n, err := number(v)
+	return v
+}
+
+// toInt is a value after (int).
+func toInt(v value) (int64, error) {
+	n, err := number(castable(v))
 	if f, ok := n.(float64); ok {
 		if math.IsNaN(f) || f < -1<<63 || f >= 1<<63 {
 			return 0, fmt.Errorf("%s is too large for an int", floatText(f))
@@ -207,17 +212,7 @@ func toInt(v value) (int64, error) {
 
 // toFloat is a value after (float).
 func toFloat(v value) (float64, error) {
-	switch w := v.(type) {
-	case string:
-		w = strings.TrimLeft(w, " \t\n\r\v\f")
-		v = int64(0)
-		if end := numericPrefix(w); end > 0 {
-			v = parseNumber(w[:end])
-		}
-	case *array:
-		v = w.count() > 0
-	}
-	n, err := number(v)
+	n, err := number(castable(v))
 	if i, ok := n.(int64); ok {
 		return float64(i), err
 	}
