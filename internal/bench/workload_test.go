@@ -138,20 +138,26 @@ func TestADistanceDelaysAndCountsTurns(t *testing.T) {
 	}
 }
 
+// passable is a directory that Postfix's users may pass through.
+func passable(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 func TestASlowDiskIsMetByBothServers(t *testing.T) {
 	interop.NeedTime(t)
 	interop.Need(t, "gcc")
 	interop.Need(t, "postfix")
 	interop.NeedRoot(t)
-	dir, err := os.MkdirTemp("", "bench") // where Postfix's users pass
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	b := &bench{dir: dir}
+	b := &bench{dir: passable(t)}
 	w := syncWorkload(b)
 	w.Messages, w.Sessions = 20, 2
 	for _, s := range w.cases[2:] {
@@ -170,15 +176,7 @@ func TestBothServersSign(t *testing.T) {
 	interop.Need(t, "postfix")
 	interop.Need(t, "opendkim")
 	interop.NeedRoot(t)
-	dir, err := os.MkdirTemp("", "bench") // where Postfix's users pass
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	b := &bench{dir: dir}
+	b := &bench{dir: passable(t)}
 	w := signingWorkload(b)
 	w.Messages, w.Sessions, w.timeout = 20, 2, time.Minute
 	for _, s := range w.cases[1:] {
