@@ -3,6 +3,7 @@ package dnstmpl
 import (
 	"net/netip"
 	"slices"
+	"sync"
 )
 
 // defaultText is the template of [Default].
@@ -47,13 +48,15 @@ const defaultText = `
 // MTA-STS and TLS-RPT; SRV and autoconfig records if the data has services and a host
 // for them; and addresses and SPF records for the hosts of the mail system in the zone. A
 // policy or autoconfig host that has the very name which would lead to it gets no alias.
-func Default() *Template {
+func Default() *Template { return parsedDefault() }
+
+var parsedDefault = sync.OnceValue(func() *Template {
 	t, err := Parse("default", defaultText)
 	if err != nil {
 		panic(err) // the text above is wrong
 	}
 	return t
-}
+})
 
 // hosts are those of Hosts that have records in the zone. The apex and the mail domain
 // itself have other ones: their addresses are those of a web site.
