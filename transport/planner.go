@@ -126,14 +126,13 @@ func (p *Planner) Plan(ctx context.Context, q Query) (Plan, error) {
 		return Plan{}, err
 	}
 	var plan Plan
-	bySender, err := p.planWhere(ctx, q, domain, &plan)
-	if err != nil {
+	if err := p.planWhere(ctx, q, domain, &plan); err != nil {
 		return Plan{}, err
 	}
 	if err := p.planSource(ctx, q, &plan); err != nil {
 		return Plan{}, err
 	}
-	q.BySender, plan.BySender = bySender, bySender
+	q.BySender = plan.BySender
 	if err := p.planSecurity(ctx, q, &plan); err != nil {
 		return Plan{}, err
 	}
@@ -151,7 +150,7 @@ func (p *Planner) Label(ctx context.Context, q Query) string {
 		return "/"
 	}
 	var plan Plan
-	if _, err := p.planWhere(ctx, q, domain, &plan); err != nil || p.planSource(ctx, q, &plan) != nil {
+	if p.planWhere(ctx, q, domain, &plan) != nil || p.planSource(ctx, q, &plan) != nil {
 		return "/" + domain
 	}
 	return plan.Source.Key() + "/" + plan.nexthopKey()
@@ -174,42 +173,43 @@ func (p *Planner) complete(q *Query) (domain string, err error) {
 	return a.Fold().Domain, nil
 }
 
-// planWhere decides the transport and the next hop. bySender is as in [Query].
-func (p *Planner) planWhere(ctx context.Context, q Query, domain string, plan *Plan) (bySender bool, err error) {
+// planWhere decides the transport and the next hop.
+func (p *Planner) planWhere(ctx context.Context, q Query, domain string, plan *Plan) error {
 	w := where{route: p.Default, transportRule: defaultRule, nexthopRule: defaultRule}
 	w.route.Transport = cmp.Or(w.route.Transport, "smtp")
 	if err := w.ask(ctx, p.Defaults, q, false); err != nil {
-		return false, err
+		return err
 	}
 	if err := w.ask(ctx, p.Routes, q, true); err != nil {
-		return false, err
+		return err
 	}
 	definition, ok, err := p.definition(ctx, w.route.Transport)
 	if err != nil {
-		return false, &PlanError{Part: "transport", Rule: w.transportRule, Err: lookupError{err}}
+		return &PlanError{Part: "transport", Rule: w.transportRule, Err: lookupError{err}}
 	}
 	if !ok {
-		return false, &PlanError{Part: "transport", Rule: w.transportRule, Err: unknownTransport(w.route.Transport)}
+		return &PlanError{Part: "transport", Rule: w.transportRule, Err: unknownTransport(w.route.Transport)}
 	}
 	if a, ok := answers[definition.Base]; ok {
 		w.route.Nexthop = cmp.Or(w.route.Nexthop, a.text)
 	}
 	if w.route.Nexthop == "" && !w.direct && !definition.stores() {
 		if err := p.smartHost(ctx, q, &w); err != nil {
-			return false, err
+			return err
 		}
 	}
 	if w.route.Nexthop == "" {
 		w.route.Nexthop, w.byRecipient, plan.Direct = domain, true, true
 	}
 	if w.route.Nexthop == "" {
-		return false, &PlanError{Part: "nexthop", Err: fmt.Errorf("%s has no domain", q.Recipient)}
+		return &PlanError{Part: "nexthop", Err: fmt.Errorf("%s has no domain", q.Recipient)}
 	}
 	plan.Transport, plan.Definition = w.route.Transport, definition
 	plan.Nexthop, plan.SmartHost = w.route.Nexthop, w.smartHost
 	plan.because("transport", w.transportRule)
 	plan.because("nexthop", w.nexthopRule)
-	return !w.byRecipient, nil
+	plan.BySender = !w.byRecipient
+	return nil
 }
 
 // where is a decision about transport and next hop in the making.

@@ -40,30 +40,22 @@ type zoneServer struct {
 // A memory remembers what was worked out. Its zero value is ready for use.
 type memory[V any] struct {
 	mu    sync.Mutex
-	known map[string]V
-	under flights[string, V]
+	known map[string]func() V
 }
 
-// do returns what is known, or what work returns, which it remembers. If ctx is done
-// first it is the zero value.
-func (m *memory[V]) do(ctx context.Context, key string, work func() V) V {
+// do returns what work returns, which is called once for a key.
+func (m *memory[V]) do(key string, work func() V) V {
 	m.mu.Lock()
-	v, ok := m.known[key]
-	m.mu.Unlock()
-	if ok {
-		return v
-	}
-	v, _ = m.under.do(ctx, key, func() (V, error) {
-		v := work()
-		m.mu.Lock()
-		defer m.mu.Unlock()
+	known, ok := m.known[key]
+	if !ok {
 		if m.known == nil {
-			m.known = map[string]V{}
+			m.known = map[string]func() V{}
 		}
-		m.known[key] = v
-		return v, nil
-	})
-	return v
+		known = sync.OnceValue(work)
+		m.known[key] = known
+	}
+	m.mu.Unlock()
+	return known()
 }
 
 // parent is the name above a name; that of the root is the root.
@@ -76,7 +68,7 @@ func parent(name string) string {
 
 // cut finds the zone of a name: the closest name from it upwards with NS records.
 func (in *inquiry) cut(ctx context.Context, name string) zoneCut {
-	return in.cuts.do(ctx, name, func() zoneCut {
+	return in.cuts.do(name, func() zoneCut {
 		m, _, err := in.dns.ask(ctx, name, dns.TypeNS)
 		if err == nil {
 			if servers := nameServers(m.Answer, name); len(servers) > 0 {
@@ -109,7 +101,7 @@ func (in *inquiry) zone(ctx context.Context, name string) zoneServers {
 		return zoneServers{detail: cut.trouble}
 	}
 	if cut.trouble == "" {
-		return in.zones.do(ctx, cut.name, func() zoneServers {
+		return in.zones.do(cut.name, func() zoneServers {
 			above := zoneCut{}
 			if cut.name != "." {
 				above = in.cut(ctx, parent(cut.name))
@@ -124,7 +116,7 @@ func (in *inquiry) zone(ctx context.Context, name string) zoneServers {
 	case cut.name:
 		return in.servers(ctx, cut, delegation{})
 	}
-	return in.zones.do(ctx, below.zone, func() zoneServers {
+	return in.zones.do(below.zone, func() zoneServers {
 		return in.servers(ctx, zoneCut{name: below.zone}, below)
 	})
 }
