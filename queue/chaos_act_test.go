@@ -35,6 +35,8 @@ func (c *chaos) act() {
 		c.rules = c.rules[1:]
 	case n < 10:
 		c.rule()
+	case n < 14:
+		age(c.T, c.q)
 	case n < 20:
 		c.far.change(c.label())
 	case n < 30:

@@ -176,7 +176,7 @@ func (c *chaos) settle() {
 	if drift := queue.Drift(c.q); len(drift) > 0 {
 		c.Errorf("nothing is under way, and there are %s", strings.Join(drift, ", "))
 	}
-	for _, table := range []string{"message", "recipient", "content", "upload", "chunk"} {
+	for _, table := range []string{"message", "recipient", "content", "settled", "upload", "chunk"} {
 		if n := count(c.T, c.q, `SELECT count(*) FROM panelmail_`+table); n > 0 {
 			c.Errorf("%d rows left of %s", n, table)
 		}
@@ -228,7 +228,10 @@ func (c *chaos) consistent() {
 		"recipients have no lane": `SELECT count(*) FROM panelmail_recipient AS r
 			WHERE r.state < 3 AND NOT EXISTS (SELECT 1 FROM panelmail_lane AS l WHERE l.id = r.lane)`,
 		"messages have only recipients that are final": `SELECT count(*) FROM panelmail_message AS m
-			WHERE NOT EXISTS (SELECT 1 FROM panelmail_recipient AS r WHERE r.message = m.id AND r.state < 3)`,
+			WHERE NOT EXISTS (SELECT 1 FROM panelmail_recipient AS r WHERE r.message = m.id AND r.state < 3)
+			AND m.id NOT IN (SELECT message FROM panelmail_settled)`,
+		"recipients or no message are left of what is over": `SELECT count(*) FROM panelmail_settled AS s
+			WHERE s.message IN (SELECT message FROM panelmail_recipient) OR s.message NOT IN (SELECT id FROM panelmail_message)`,
 		"messages have no content": `SELECT count(*) FROM panelmail_message AS m
 			WHERE NOT EXISTS (SELECT 1 FROM panelmail_content AS c WHERE c.message = m.id)`,
 	} {

@@ -73,7 +73,7 @@ func (s *scheduler) run(ctx context.Context) {
 	s.q.scheduler.Store(s)
 	defer s.q.scheduler.Store(nil)
 	var helpers sync.WaitGroup
-	for _, f := range []func(context.Context){s.renew, s.watch, s.expire, s.tidy, s.forgetKeys, s.prune} {
+	for _, f := range []func(context.Context){s.renew, s.watch, s.expire, s.tidy, s.clear, s.forgetKeys, s.prune} {
 		helpers.Go(func() { f(ctx) })
 	}
 	for ctx.Err() == nil {

@@ -43,9 +43,9 @@ func (q *Queue) Signed(ctx context.Context) ([]string, error) {
 // selectSigned steps from one value to the next in the index.
 const selectSigned = `
 WITH RECURSIVE step(value) AS (
-	SELECT min(signed) FROM panelmail_message WHERE signed <> ''
+	SELECT min(signed) FROM panelmail_message WHERE signed <> '' AND id` + noLeftover + `
 	UNION ALL
-	SELECT (SELECT min(signed) FROM panelmail_message WHERE signed <> '' AND signed > step.value)
+	SELECT (SELECT min(signed) FROM panelmail_message WHERE signed <> '' AND signed > step.value AND id` + noLeftover + `)
 	FROM step WHERE step.value IS NOT NULL)
 SELECT value FROM step WHERE value IS NOT NULL`
 

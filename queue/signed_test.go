@@ -17,6 +17,7 @@ func TestTablesFromBeforeSigningAreBroughtUpToDate(t *testing.T) {
 	for _, statement := range []string{
 		`DROP INDEX panelmail_message_signed`,
 		`ALTER TABLE panelmail_message DROP COLUMN signed`,
+		`DROP TABLE panelmail_settled`,
 		`UPDATE panelmail_version SET version = 3`,
 	} {
 		fill(t, q, statement)

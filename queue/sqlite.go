@@ -20,6 +20,8 @@ type engine struct {
 	queries map[string]*sql.Stmt
 	version int64 // the writer connection's data_version
 	cache   ruleCache
+
+	leftovers leftovers
 }
 
 var _ store = (*engine)(nil)
@@ -52,6 +54,10 @@ func openEngine(ctx context.Context, file *sqlitedb.File, o Options, emit func([
 			return nil, err
 		}
 		e.queries[q] = s
+	}
+	if err := e.leftovers.open(ctx, e); err != nil {
+		_ = e.close()
+		return nil, err
 	}
 	return e, nil
 }
@@ -130,7 +136,7 @@ func (e *engine) foreign(ctx context.Context) (bool, error) {
 
 // find returns the row number of a message.
 func (e *engine) find(ctx context.Context, id string) (message int64, err error) {
-	err = e.read.QueryRowContext(ctx, `SELECT id FROM panelmail_message WHERE queue_id = ?`, id).Scan(&message)
+	err = e.read.QueryRowContext(ctx, `SELECT id FROM panelmail_message WHERE queue_id = ? AND id`+noLeftover, id).Scan(&message)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, fmt.Errorf("%w: %s", ErrNotFound, id)
 	}

@@ -82,8 +82,19 @@ func (e *engine) emptySite(ctx context.Context, site string, domains []string) e
 	if err != nil {
 		return err
 	}
-	for _, part := range []func(context.Context) error{l.dropMail, l.dropInbound, l.dropEvents, l.dropKeys, l.dropCounts, l.dropLanes} {
+	for _, part := range []func(context.Context) error{l.clear, l.dropMail, l.dropInbound, l.dropEvents, l.dropKeys, l.dropCounts, l.dropLanes} {
 		if err := part(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clear removes what is over, whosever it was: who got it is not known any more.
+func (l *leaving) clear(ctx context.Context) error {
+	for more := true; more; {
+		var err error
+		if more, err = l.engine.clear(ctx); err != nil {
 			return err
 		}
 	}

@@ -92,6 +92,7 @@ func (e *engine) insert(t txn, r *record) error {
 		}
 		return err
 	}
+	e.leftovers.newest.Store(res.id)
 	if err := e.insertBody(t, r, res.id); err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // schemaVersion is raised by each change of the tables.
-const schemaVersion = 4
+const schemaVersion = 5
 
 // The state machine of a recipient, as the table enforces it:
 //
@@ -108,6 +108,9 @@ CREATE TABLE panelmail_content (
 	CHECK ((body IS NULL) = (upload IS NOT NULL))
 ) STRICT;
 
+-- Messages without a recipient that are still to be removed.
+CREATE TABLE panelmail_settled (message INTEGER PRIMARY KEY) STRICT;
+
 CREATE TABLE panelmail_upload (
 	id    INTEGER PRIMARY KEY AUTOINCREMENT,
 	owner INTEGER NOT NULL                    -- the process that writes it; -1: a message; 0: nobody, to be swept
@@ -196,10 +199,13 @@ CREATE TABLE panelmail_shut (
 ) STRICT, WITHOUT ROWID;
 `
 
-// fromVersion3 makes version 4 of the tables of version 3.
-var fromVersion3 = [...]string{
-	`ALTER TABLE panelmail_message ADD COLUMN signed TEXT NOT NULL DEFAULT ''`,
-	`CREATE INDEX panelmail_message_signed ON panelmail_message(signed) WHERE signed <> ''`,
+// upgrades make the next version of the tables of one.
+var upgrades = map[int][]string{
+	3: {
+		`ALTER TABLE panelmail_message ADD COLUMN signed TEXT NOT NULL DEFAULT ''`,
+		`CREATE INDEX panelmail_message_signed ON panelmail_message(signed) WHERE signed <> ''`,
+	},
+	4: {`CREATE TABLE panelmail_settled (message INTEGER PRIMARY KEY) STRICT`},
 }
 
 // migrate creates the tables, brings them up to date, or checks that they are ours.
@@ -227,19 +233,28 @@ func migrate(ctx context.Context, db *sql.DB) error {
 		}
 	case err != nil:
 		return err
-	case version == schemaVersion-1:
-		for _, statement := range fromVersion3 {
+	case version == schemaVersion:
+		return nil // nothing to write: leave the log alone
+	default:
+		if err := upgrade(tx, version); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+// upgrade brings tables of an older version up to date.
+func upgrade(tx *sql.Tx, version int) error {
+	for v := version; v != schemaVersion; v++ {
+		if upgrades[v] == nil {
+			return fmt.Errorf("the tables have version %d and this program knows version %d", version, schemaVersion)
+		}
+		for _, statement := range upgrades[v] {
 			if _, err := tx.Exec(statement); err != nil {
 				return err
 			}
 		}
-		if _, err := tx.Exec(`UPDATE panelmail_version SET version = ?`, schemaVersion); err != nil {
-			return err
-		}
-	case version != schemaVersion:
-		return fmt.Errorf("the tables have version %d and this program knows version %d", version, schemaVersion)
-	default:
-		return nil // nothing to write: leave the log alone
 	}
-	return tx.Commit()
+	_, err := tx.Exec(`UPDATE panelmail_version SET version = ?`, schemaVersion)
+	return err
 }

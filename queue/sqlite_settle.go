@@ -9,8 +9,8 @@ import (
 const (
 	// The common end: all of the attempt's recipients and nobody else's are open,
 	// so the message goes at once, and takes recipients and content with it.
-	deleteSettled = `
-DELETE FROM panelmail_message WHERE id = ?1 AND NOT EXISTS (
+	deleteSettled = `DELETE FROM panelmail_message WHERE id = ?1 AND ` + allOurs
+	allOurs       = `NOT EXISTS (
 	SELECT 1 FROM panelmail_recipient
 	WHERE message = ?1 AND state < 3 AND (token IS NULL OR token <> ?2))
 AND (SELECT count(*) FROM panelmail_recipient WHERE message = ?1 AND token = ?2) = ?3`
@@ -82,12 +82,8 @@ func (e *engine) settleIn(t txn, s *settlement) ([]Event, error) {
 		}
 	}
 	if s.allFinal() && a.token != 0 && len(s.reports) == 0 && a.size <= chunkSize {
-		res, err := t.exec(deleteSettled, a.message, a.token, len(a.rows))
-		if err != nil {
-			return nil, err
-		}
-		if res.changed > 0 {
-			return s.events(nil), nil
+		if over, err := e.conclude(t, a); over || err != nil {
+			return s.events(nil), err
 		}
 	}
 	settled, err := settleRows(t, s)
@@ -99,6 +95,15 @@ func (e *engine) settleIn(t txn, s *settlement) ([]Event, error) {
 		return nil, err
 	}
 	return append(s.events(settled), reports...), forget(t, a.message)
+}
+
+// conclude ends a message if all of its open recipients are those of an attempt.
+func (e *engine) conclude(t txn, a *attempt) (over bool, err error) {
+	if e.leftovers.takes(a) {
+		return e.leftovers.leave(t, a)
+	}
+	res, err := t.exec(deleteSettled, a.message, a.token, len(a.rows))
+	return res.changed > 0, err
 }
 
 // forget deletes a message if all of its recipients are final. A large body is

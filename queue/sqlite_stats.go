@@ -11,7 +11,7 @@ const (
 	// From an index that has all of it.
 	sumMessages = `
 SELECT count(*), coalesce(sum(size), 0), coalesce(min(arrived), 0)
-FROM panelmail_message INDEXED BY panelmail_message_site`
+FROM panelmail_message INDEXED BY panelmail_message_site WHERE id` + noLeftover
 
 	// Each state from its own index, of which two have all of it and in the order
 	// of groups. Few recipients are active.

@@ -67,6 +67,11 @@ type store interface {
 	// longer what it was when it was read.
 	settle(ctx context.Context, s *settlement) error
 
+	// clear removes a step's worth of the messages that settle has left behind though
+	// they are over, and that nothing else finds any more. left tells of those.
+	clear(ctx context.Context) (more bool, err error)
+	left() *leftovers
+
 	// refresh reads again what a person or another attempt may have changed
 	// since the claim.
 	refresh(ctx context.Context, a *attempt) error

@@ -4,6 +4,7 @@ package crashvfs_test
 
 import (
 	"context"
+	"database/sql"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -207,6 +208,7 @@ func (c *calamity) live() {
 		all.Go(func() { c.submit(lines) })
 	}
 	synctest.Wait()
+	c.insist("age", func() error { return age(c.q) })
 	if c.change != nil {
 		c.insist("change", func() error { return c.change(c.q, queue.Match{All: true}) })
 	}
@@ -217,8 +219,20 @@ func (c *calamity) live() {
 		c.problem("mail that came in %v after the fault was not tried within %v", time.Since(c.failed), usableAgain)
 	}
 	c.empty()
+	time.Sleep(time.Minute)
+	c.insist("look for what is left", func() error { return c.q.View(context.Background(), nothingLeft) })
 	end()
 	all.Wait()
+}
+
+// nothingLeft is an error if messages that are over have not been removed.
+func nothingLeft(tx *sql.Tx) error {
+	var n int
+	err := tx.QueryRow(`SELECT count(*) FROM panelmail_settled`).Scan(&n)
+	if err == nil && n > 0 {
+		err = fmt.Errorf("%d messages that are over", n)
+	}
+	return err
 }
 
 // insist does something until it works, which must not take long.

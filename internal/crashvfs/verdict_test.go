@@ -66,7 +66,11 @@ func sound(tx *sql.Tx) error {
 		{`SELECT integrity_check FROM pragma_integrity_check WHERE integrity_check <> 'ok'`, "integrity"},
 		{`SELECT "table" FROM pragma_foreign_key_check`, "a row refers to nothing in table"},
 		{`SELECT m.queue_id FROM panelmail_message AS m WHERE NOT EXISTS (
-			SELECT 1 FROM panelmail_recipient WHERE message = m.id AND state < 3)`, "nobody is open, and there is message"},
+			SELECT 1 FROM panelmail_recipient WHERE message = m.id AND state < 3)
+			AND m.id NOT IN (SELECT message FROM panelmail_settled)`, "nobody is open, and there is message"},
+		{`SELECT s.message FROM panelmail_settled AS s
+			WHERE s.message IN (SELECT message FROM panelmail_recipient) OR s.message NOT IN (SELECT id FROM panelmail_message)`,
+			"it is over, and recipients or nothing are left of message"},
 		{`SELECT m.queue_id FROM panelmail_message AS m WHERE NOT EXISTS (
 			SELECT 1 FROM panelmail_content WHERE message = m.id)`, "no content for"},
 		{`SELECT m.queue_id FROM panelmail_message AS m JOIN panelmail_recipient AS r ON r.message = m.id

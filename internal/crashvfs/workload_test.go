@@ -117,7 +117,10 @@ func (w *workload) run(ctx context.Context, seed uint64) error {
 		r := rand.New(rand.NewPCG(seed, uint64(p)))
 		all.Go(func() {
 			for errs[p] == nil && w.open.enter(ctx) {
-				errs[p] = w.submit(newSample(int(number.Add(1)), r))
+				n := int(number.Add(1))
+				if errs[p] = w.submit(newSample(n, r)); errs[p] == nil && n%10 == 0 {
+					errs[p] = age(w.q)
+				}
 			}
 		})
 	}
@@ -133,6 +136,15 @@ func (w *workload) submit(m *sample) error {
 	}
 	w.add(fact{kind: accepted, id: m.id})
 	return nil
+}
+
+// age has the messages that are in a queue be among the latest no more, and the next
+// one tell of it.
+func age(q *queue.Queue) error {
+	return q.Update(context.Background(), func(tx *sql.Tx) error {
+		_, err := tx.Exec(`UPDATE sqlite_sequence SET seq = seq + 5000 WHERE name = 'panelmail_message'`)
+		return err
+	})
 }
 
 // queued is the message as a queue takes it.

@@ -32,7 +32,7 @@ func (f *File) readerPragmas() []pragma {
 	return []pragma{
 		{"busy_timeout", "1000", "1000"}, // ms; only somebody recovering the log can make a reader wait
 		{"query_only", "ON", "1"},
-		{"cache_size", "-8000", "-8000"},
+		{"cache_size", "-2000", "-2000"},
 	}
 }
 
