@@ -7,13 +7,11 @@ import (
 	"database/sql"
 	"fmt"
 	"io"
-	"path/filepath"
 	"time"
 
 	"github.com/panelmail/panelmail/internal/rfc5322"
 	"github.com/panelmail/panelmail/internal/sqlitedb"
 	"github.com/panelmail/panelmail/transport"
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -40,7 +38,7 @@ func (q *Queue) Enqueue(ctx context.Context, m Message, content io.Reader) (id s
 	if err != nil {
 		return "", err
 	}
-	if err := q.checkSpace(); err != nil {
+	if err := q.space.check(q.o.Load().MinFree); err != nil {
 		return "", err
 	}
 	buffer := q.buffers.Get().(*bytes.Buffer)
@@ -102,7 +100,7 @@ func (q *Queue) EnqueueTx(ctx context.Context, tx *sql.Tx, m Message, content io
 	if err != nil {
 		return "", err
 	}
-	if err := q.checkSpace(); err != nil {
+	if err := q.space.check(q.o.Load().MinFree); err != nil {
 		return "", err
 	}
 	sum := newKeyed(&m)
@@ -186,22 +184,6 @@ func readBody(b *bytes.Buffer, content io.Reader, sum *keyed) (rest *upload, err
 		return nil, nil
 	}
 	return newUpload(b, clean), nil
-}
-
-// checkSpace refuses mail while the disk is nearly full: SQLite cannot even
-// delete on a full one.
-func (q *Queue) checkSpace() error {
-	if q.o.Load().MinFree < 0 {
-		return nil
-	}
-	var s unix.Statfs_t
-	if err := unix.Statfs(filepath.Dir(q.path), &s); err != nil {
-		return fmt.Errorf("queue: look for space: %w", err)
-	}
-	if free := int64(s.Bavail) * int64(s.Bsize); free < q.o.Load().MinFree {
-		return fmt.Errorf("%w: %d octets free and %d wanted", ErrFull, free, q.o.Load().MinFree)
-	}
-	return nil
 }
 
 // events tells that the record was stored.

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +20,7 @@ import (
 type Queue struct {
 	o     atomic.Pointer[Options]
 	path  string
+	space *space
 	store store
 	pump  *pump
 	news  *herald // of events
@@ -86,7 +88,7 @@ func start(ctx context.Context, file *sqlitedb.File, o Options) (*Queue, error) 
 		p.close()
 		return nil, fmt.Errorf("queue: %w", err)
 	}
-	q := &Queue{path: file.Path(), store: s, pump: p, news: news, wake: make(chan struct{}, 1), outside: make(chan struct{}, 1)}
+	q := &Queue{path: file.Path(), space: &space{dir: filepath.Dir(file.Path()), begun: time.Now()}, store: s, pump: p, news: news, wake: make(chan struct{}, 1), outside: make(chan struct{}, 1)}
 	q.o.Store(&o)
 	q.buffers.New = func() any { return bytes.NewBuffer(make([]byte, 0, bufferSize)) }
 	q.closing, q.stop = context.WithCancel(context.Background())

@@ -26,6 +26,7 @@ type scheduler struct {
 	signal chan struct{}
 	grace  context.Context // of deliveries and settlements: ends a while after Run's
 	live   sync.WaitGroup  // attempts started and not settled
+	crew   *crew
 
 	mu       sync.Mutex
 	lanes    map[int64]*lane // those with work in memory, or full
@@ -57,7 +58,7 @@ type scheduler struct {
 }
 
 func newScheduler(q *Queue, t transport.Transport) *scheduler {
-	s := &scheduler{q: q, t: t, signal: make(chan struct{}, 1), lanes: map[int64]*lane{}, labels: map[string]*lane{}, places: map[string]int{},
+	s := &scheduler{q: q, t: t, signal: make(chan struct{}, 1), crew: newCrew(), lanes: map[int64]*lane{}, labels: map[string]*lane{}, places: map[string]int{},
 		sites: map[string]int{}, tokens: map[int64]*attempt{}, token: rand.Int64N(1<<62) + 1, parks: map[int64]parking{},
 		rests: rests{}, given: map[string]int{}, stale: true, next: never}
 	s.admit, _ = t.(transport.Admitter)
@@ -290,4 +291,5 @@ func (s *scheduler) stop(end context.CancelCauseFunc) {
 	t := time.AfterFunc(s.q.o.Load().Grace, func() { end(errStopped) })
 	defer t.Stop()
 	s.live.Wait()
+	s.crew.dismiss()
 }

@@ -24,7 +24,11 @@ func (s *scheduler) start() {
 	s.yield(given, now)
 	s.mu.Unlock()
 	for _, a := range begin {
-		s.live.Go(func() { s.deliver(s.grace, a) })
+		s.live.Add(1)
+		s.crew.run(func() {
+			defer s.live.Done()
+			s.deliver(s.grace, a)
+		})
 	}
 }
 

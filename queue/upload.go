@@ -79,7 +79,7 @@ func (q *Queue) upload(ctx context.Context, r *record, u *upload) (err error) {
 		}
 	}()
 	for part, last := 0, false; !last; {
-		if err := q.checkSpace(); err != nil {
+		if err := q.space.check(q.o.Load().MinFree); err != nil {
 			return err
 		}
 		var pieces [][]byte

@@ -67,7 +67,7 @@ func (o *logOutput) Write(p []byte) (int, error) {
 // line writes one line, with what belongs before it: for the journal its priority
 // (sd-daemon(3)), else the time, the host and the process as syslog daemons do.
 func (o *logOutput) line(at time.Time, level slog.Level, text string) error {
-	var line []byte
+	line := make([]byte, 0, len("<6>2006-01-02T15:04:05.000000+00:00 ")+len(o.tag)+len(text)+1)
 	if o.journal {
 		line = fmt.Appendf(line, "<%d>", priority(level))
 	} else {

@@ -50,7 +50,8 @@ func (h *lineHandler) named(a slog.Attr) slog.Attr {
 
 // Handle implements slog.Handler. A record is one line and one write.
 func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
-	e := entry{message: r.Message, level: r.Level, attrs: slices.Clip(h.attrs)}
+	e := entry{message: r.Message, level: r.Level, attrs: make([]slog.Attr, len(h.attrs), len(h.attrs)+r.NumAttrs())}
+	copy(e.attrs, h.attrs)
 	r.Attrs(func(a slog.Attr) bool {
 		e.attrs = append(e.attrs, h.named(a))
 		return true
@@ -197,6 +198,9 @@ const maxLegible = 2000
 // legible is s with a question mark for everything that could end a line, move a
 // cursor or turn the direction of text around, cut to maxLegible.
 func legible(s string) string {
+	if len(s) <= maxLegible && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return s
+	}
 	s = strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || !unicode.IsPrint(r) {
 			return '?'

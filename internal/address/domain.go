@@ -91,8 +91,11 @@ func isSpecial(r rune) bool {
 	return true
 }
 
-// isNumber reports whether s is a number as inet_aton(3) reads one.
+// isNumber reports whether s, which is not empty, is a number as inet_aton(3) reads one.
 func isNumber(s string) bool {
+	if s[0] < '0' || s[0] > '9' {
+		return false
+	}
 	digits := "0123456789"
 	if len(s) >= 2 && s[0] == '0' && (s[1] == 'x' || s[1] == 'X') {
 		s, digits = s[2:], "0123456789abcdefABCDEF"
