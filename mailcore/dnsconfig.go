@@ -95,26 +95,43 @@ func (d *DNS) check() (problems []error) {
 	return append(problems, d.checkRecords()...)
 }
 
-// checkRecords returns what is wrong with the records that the settings make. They are
-// looked at one by one, so that each problem is of one setting.
+// checkRecords returns what is wrong with the records that the settings make. Those that
+// are set to other than the default are looked at one by one, so that each problem is of
+// one setting.
 func (d *DNS) checkRecords() (problems []error) {
 	const zone = "host.example"
 	if d.DMARC != "" && d.DMARC != "none" && !strings.HasPrefix(d.DMARC, "v=DMARC1;") {
 		problems = append(problems, fmt.Errorf("DNS.DMARC %q is neither none nor a record, which begins with v=DMARC1;", d.DMARC))
 	}
-	for _, data := range []dnstmpl.Data{
-		{Zone: zone, TTL: d.TTL, Provider: d.Provider}, {Zone: zone, DMARC: d.DMARC}, {Zone: zone, MTASTS: "1", PolicyHost: d.PolicyHost},
-		{Zone: zone, TLSRPT: d.TLSRPT}, {Zone: zone, Services: d.Services}, {Zone: zone, Autoconfig: d.Autoconfig},
+	limited := len(d.Provider.Types) > 0 || d.Provider.MinTTL > 0 || d.Provider.MaxTTL > 0
+	for _, setting := range []struct {
+		set  bool
+		data dnstmpl.Data
+	}{
+		{limited || d.TTL != 0 && d.TTL != dnstmpl.DefaultTTL, dnstmpl.Data{Zone: zone, TTL: d.TTL, Provider: d.Provider}},
+		{d.DMARC != "" && d.DMARC != dnstmpl.DefaultDMARC, dnstmpl.Data{Zone: zone, DMARC: d.DMARC}},
+		{d.PolicyHost != "", dnstmpl.Data{Zone: zone, MTASTS: "1", PolicyHost: d.PolicyHost}},
+		{len(d.TLSRPT) > 0, dnstmpl.Data{Zone: zone, TLSRPT: d.TLSRPT}},
+		{len(d.Services) > 0, dnstmpl.Data{Zone: zone, Services: d.Services}},
+		{d.Autoconfig != "", dnstmpl.Data{Zone: zone, Autoconfig: d.Autoconfig}},
 	} {
-		records, err := dnstmpl.Default().Render(data)
-		if err != nil {
-			problems = append(problems, fmt.Errorf("DNS: %w", err))
-			continue
+		if setting.set {
+			problems = append(problems, recordProblems(setting.data)...)
 		}
-		for _, p := range records.Lint(context.Background(), data, nil) {
-			if p.Rule == dnstmpl.RuleDMARC {
-				problems = append(problems, fmt.Errorf("DNS.DMARC: %w", p))
-			}
+	}
+	return problems
+}
+
+// recordProblems renders data, and returns what is wrong with its records and in its
+// DMARC record.
+func recordProblems(data dnstmpl.Data) (problems []error) {
+	records, err := dnstmpl.Default().Render(data)
+	if err != nil {
+		return []error{fmt.Errorf("DNS: %w", err)}
+	}
+	for _, p := range records.Lint(context.Background(), data, nil) {
+		if p.Rule == dnstmpl.RuleDMARC {
+			problems = append(problems, fmt.Errorf("DNS.DMARC: %w", p))
 		}
 	}
 	return problems
