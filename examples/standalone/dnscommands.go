@@ -28,13 +28,17 @@ func dnsCommands() []command {
 	}
 }
 
-// zone is the records of a domain. A host without a name that others know has none to
-// publish.
-func (c *call) zone(ctx context.Context, domain string) (dnstmpl.Zone, error) {
+// zone is the records of a domain, and the data that they are rendered with. A host
+// without a name that others know has none to publish.
+func (c *call) zone(ctx context.Context, domain string) (zone dnstmpl.Zone, data dnstmpl.Data, err error) {
 	if name := strings.TrimSuffix(c.settings.Hostname, "."); name == "localhost.localdomain" || !strings.Contains(name, ".") {
-		return dnstmpl.Zone{}, fmt.Errorf("this host is %s, which nobody finds in the DNS: set hostname, and dns.addresses, in the configuration first", name)
+		return zone, data, fmt.Errorf("this host is %s, which nobody finds in the DNS: set hostname, and dns.addresses, in the configuration first", name)
 	}
-	return c.server.DNSZone(ctx, domain)
+	if data, err = c.server.DNSData(ctx, domain); err != nil {
+		return zone, data, err
+	}
+	zone, err = c.server.RenderDNS(ctx, data)
+	return zone, data, err
 }
 
 // dnsPolicy prints what receivers are to find by HTTPS.
@@ -64,11 +68,7 @@ func dnsRender(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	zone, err := c.zone(ctx, words[0])
-	if err != nil {
-		return err
-	}
-	data, err := c.server.DNSData(ctx, words[0])
+	zone, data, err := c.zone(ctx, words[0])
 	if err != nil {
 		return err
 	}
@@ -99,11 +99,7 @@ func dnsCheck(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	zone, err := c.zone(ctx, words[0])
-	if err != nil {
-		return err
-	}
-	data, err := c.server.DNSData(ctx, words[0])
+	zone, data, err := c.zone(ctx, words[0])
 	if err != nil {
 		return err
 	}
