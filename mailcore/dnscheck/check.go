@@ -60,9 +60,9 @@ func Check(ctx context.Context, d DNS, want dnstmpl.Zone) (Report, error) {
 	}
 	resolver := resolverOf(d)
 	for _, n := range names {
-		n.completeSPF = func(published, wanted string) string {
+		n.completeSPF = remembered(func(published, wanted string) string {
 			return want.CompleteSPF(ctx, resolver, n.name, published, wanted)
-		}
+		})
 		r.compare(n)
 	}
 	r.Faults = r.After(want).SPFFaults(ctx, resolver)

@@ -21,6 +21,21 @@ func (n *wantedName) keepSPF(want, have []dnstmpl.Record) (records []dnstmpl.Rec
 	return want, text
 }
 
+// remembered is a function that does each pair of texts once: most servers publish the
+// same, and complete asks the DNS about it.
+func remembered(complete func(published, wanted string) string) func(published, wanted string) string {
+	done := map[[2]string]string{}
+	return func(published, wanted string) string {
+		pair := [2]string{published, wanted}
+		text, again := done[pair]
+		if !again {
+			text = complete(published, wanted)
+			done[pair] = text
+		}
+		return text
+	}
+}
+
 // spfOf are the texts of SPF records.
 func spfOf(records []dnstmpl.Record) (texts []string) {
 	for _, r := range records {
