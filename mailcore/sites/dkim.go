@@ -130,9 +130,27 @@ ALTER TABLE panelmail_dkim_policy ADD COLUMN
 	own INTEGER NOT NULL DEFAULT 0 CHECK (own IN (0, 1));
 `
 
-const dkimColumns = `id, domain, selector, algorithm, state, record, target, first,
-	created, seen, signing, stopped, drained, retired, checked, trouble, good, wait, next,
-	coalesce((SELECT every FROM panelmail_dkim_policy AS p WHERE p.domain = k.domain), 0)`
+// dkimIndexes find the keys of a domain, those that sign, those with a CNAME, and the
+// domains whose keys sign our reports, in order of domain and age.
+const dkimIndexes = `
+CREATE INDEX panelmail_dkim_domain ON panelmail_dkim (domain);
+CREATE INDEX panelmail_dkim_signing ON panelmail_dkim (domain) WHERE state = 'signing';
+CREATE INDEX panelmail_dkim_target ON panelmail_dkim (domain) WHERE target <> '';
+CREATE INDEX panelmail_dkim_policy_own ON panelmail_dkim_policy (domain) WHERE own = 1;
+`
+
+const selectDKIM = `
+	SELECT id, domain, selector, algorithm, state, record, target, first,
+		created, seen, signing, stopped, drained, retired, checked, trouble, good, wait, next,
+		coalesce((SELECT every FROM panelmail_dkim_policy AS p WHERE p.domain = k.domain), 0)
+	FROM panelmail_dkim AS k`
+
+const (
+	everyDKIM     = selectDKIM + ` ORDER BY domain, id`
+	dkimOfDomain  = selectDKIM + ` WHERE domain = ? ORDER BY id`
+	delegatedDKIM = selectDKIM + `
+		WHERE target <> '' AND substr(target, -length(?1) - 1) = '.' || ?1 ORDER BY domain, id`
+)
 
 func scanDKIM(row interface{ Scan(...any) error }) (k DKIMKey, err error) {
 	var created, seen, signing, stopped, drained, retired, checked, good, wait, next, every int64
@@ -158,19 +176,13 @@ func scanDKIM(row interface{ Scan(...any) error }) (k DKIMKey, err error) {
 func dkimName(domain, selector string) string { return selector + "._domainkey." + domain }
 
 func scanAllDKIM(rows *sql.Rows, err error) ([]DKIMKey, error) {
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
 	all := []DKIMKey{}
-	for rows.Next() {
+	err = eachRow(rows, err, func() error {
 		k, err := scanDKIM(rows)
-		if err != nil {
-			return nil, err
-		}
 		all = append(all, k)
-	}
-	return all, rows.Err()
+		return err
+	})
+	return all, err
 }
 
 // ListDKIM lists the keys of a domain, or all if domain is "", in order of domain and
@@ -182,7 +194,11 @@ func (s *Sites) ListDKIM(ctx context.Context, domain string) (all []DKIMKey, err
 		}
 	}
 	err = s.db.View(ctx, func(tx *sql.Tx) (err error) {
-		all, err = dkimOf(tx, domain)
+		if domain == "" {
+			all, err = scanAllDKIM(tx.Query(everyDKIM))
+		} else {
+			all, err = dkimOf(tx, domain)
+		}
 		return err
 	})
 	if err != nil {
@@ -198,9 +214,7 @@ func (s *Sites) ListDelegatedDKIM(ctx context.Context, domain string) (all []DKI
 		return nil, invalid("domain", domain, "%v", err)
 	}
 	err = s.db.View(ctx, func(tx *sql.Tx) (err error) {
-		all, err = scanAllDKIM(tx.Query(`
-			SELECT `+dkimColumns+` FROM panelmail_dkim AS k
-			WHERE substr(target, -length(?1) - 1) = '.' || ?1 ORDER BY domain, id`, domain))
+		all, err = scanAllDKIM(tx.Query(delegatedDKIM, domain))
 		return err
 	})
 	if err != nil {
@@ -209,9 +223,9 @@ func (s *Sites) ListDelegatedDKIM(ctx context.Context, domain string) (all []DKI
 	return all, nil
 }
 
+// dkimOf are the keys of a folded domain, oldest first.
 func dkimOf(tx *sql.Tx, domain string) ([]DKIMKey, error) {
-	return scanAllDKIM(tx.Query(`
-		SELECT `+dkimColumns+` FROM panelmail_dkim AS k WHERE ?1 IN ('', domain) ORDER BY domain, id`, domain))
+	return scanAllDKIM(tx.Query(dkimOfDomain, domain))
 }
 
 // RemoveDKIM retires a key at once, whatever is signed with it: one that somebody

@@ -139,15 +139,20 @@ func (p *privateKeys) keepOnly(signing map[string][]int64) {
 	}
 }
 
+const (
+	ownDKIM     = `SELECT domain FROM panelmail_dkim_policy WHERE own = 1`
+	signingDKIM = `SELECT domain, id FROM panelmail_dkim WHERE state = 'signing' ORDER BY domain, id`
+)
+
 func loadDKIM(tx *sql.Tx, snap *Snapshot) error {
-	own, err := texts(tx.Query(`SELECT domain FROM panelmail_dkim_policy WHERE own = 1`))
+	own, err := texts(tx.Query(ownDKIM))
 	if err != nil {
 		return err
 	}
 	for _, domain := range own {
 		snap.dkimOwn[domain] = true
 	}
-	rows, err := tx.Query(`SELECT domain, id FROM panelmail_dkim WHERE state = 'signing' ORDER BY id`)
+	rows, err := tx.Query(signingDKIM)
 	return eachRow(rows, err, func() error {
 		var domain string
 		var id int64

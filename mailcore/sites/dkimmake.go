@@ -233,5 +233,5 @@ func insertDKIM(tx *sql.Tx, key dkim.Key, target string, there []DKIMKey) (DKIMK
 }
 
 func readDKIM(tx *sql.Tx, id int64) (DKIMKey, error) {
-	return scanDKIM(tx.QueryRow(`SELECT `+dkimColumns+` FROM panelmail_dkim AS k WHERE id = ?`, id))
+	return scanDKIM(tx.QueryRow(selectDKIM+` WHERE id = ?`, id))
 }

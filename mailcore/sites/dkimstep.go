@@ -8,14 +8,17 @@ import (
 	"time"
 )
 
+const (
+	dueDKIM  = selectDKIM + ` WHERE next <= ? ORDER BY next, id LIMIT ?`
+	nextDKIM = `SELECT coalesce(min(next), 0) FROM panelmail_dkim`
+)
+
 // DueDKIM lists the keys that are to be looked after, those that have waited longest
 // first: see [Sites.AdvanceDKIM]. NextDKIM tells when there will be one; the zero time
 // is never.
 func (s *Sites) DueDKIM(ctx context.Context, limit int) (due []DKIMKey, err error) {
 	err = s.db.View(ctx, func(tx *sql.Tx) (err error) {
-		due, err = scanAllDKIM(tx.Query(`
-			SELECT `+dkimColumns+` FROM panelmail_dkim AS k WHERE next <= ? ORDER BY next, id LIMIT ?`,
-			time.Now().UnixMicro(), limit))
+		due, err = scanAllDKIM(tx.Query(dueDKIM, time.Now().UnixMicro(), limit))
 		return err
 	})
 	if err != nil {
@@ -28,7 +31,7 @@ func (s *Sites) DueDKIM(ctx context.Context, limit int) (due []DKIMKey, err erro
 func (s *Sites) NextDKIM(ctx context.Context) (time.Time, error) {
 	var next int64
 	err := s.db.View(ctx, func(tx *sql.Tx) error {
-		return tx.QueryRow(`SELECT coalesce(min(next), 0) FROM panelmail_dkim`).Scan(&next)
+		return tx.QueryRow(nextDKIM).Scan(&next)
 	})
 	if err != nil {
 		return time.Time{}, ours(err)

@@ -200,7 +200,7 @@ CREATE TABLE panelmail_template (
 	text    TEXT    NOT NULL,
 	changed INTEGER NOT NULL              -- microseconds UTC
 ) STRICT, WITHOUT ROWID;
-`, dkimTables, srsTables, dkimOwn}
+`, dkimTables, srsTables, dkimOwn, dkimIndexes}
 
 // migrate makes the tables or brings them up to date. It refuses tables that a
 // newer program made.
