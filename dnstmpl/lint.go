@@ -24,7 +24,8 @@ const (
 )
 
 // A Resolver answers what [Zone.Lint] asks about names that are not in the zone. A name
-// without such records is an empty answer, and no error. Names have no final dot.
+// without such records is an empty answer, or a *[net.DNSError] with IsNotFound. Names have
+// no final dot.
 type Resolver interface {
 	// Text returns the TXT records of a name, the strings of each joined.
 	Text(ctx context.Context, name string) ([]string, error)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 
 // An internet is a Resolver of literals. A name in broken gets no answer.
 type internet struct {
+	strict bool // what is not there is an error that says so
 	text   map[string][]string
 	mx     map[string][]string
 	addrs  map[string][]netip.Addr
@@ -25,6 +27,9 @@ type internet struct {
 func look[T any](n *internet, all map[string][]T, name string) ([]T, error) {
 	if n.broken[name] {
 		return nil, errors.New("servfail")
+	}
+	if n.strict && len(all[name]) == 0 {
+		return nil, fmt.Errorf("of a resolver: %w", &net.DNSError{Err: "no such host", Name: name, IsNotFound: true})
 	}
 	return all[name], nil
 }
@@ -183,6 +188,16 @@ func TestLintWithoutTheDNSReportsWhatTheZoneShows(t *testing.T) {
 	}
 	if got := zone.Lint(t.Context(), dnstmpl.Data{}, nil); len(got) != 1 || got[0].Rule != dnstmpl.RuleData {
 		t.Errorf("data without a zone: %v", got)
+	}
+}
+
+func TestToLintTheErrorThatThereIsNoSuchNameIsAnEmptyAnswer(t *testing.T) {
+	zone := zoneText(t, spfRecord("include:y.example a:1.example mx:2.example exists:3.example -all"), "shop.example. MX 10 mx.far.example.",
+		`_dmarc.shop.example. TXT "v=DMARC1; p=none; rua=mailto:d@far.example"`)
+	d := dnstmpl.Data{Zone: "shop.example", HELO: []dnstmpl.Identity{{Name: "out.example", Addrs: addrs("192.0.2.1")}}}
+	want := zone.Lint(t.Context(), d, &internet{})
+	if diff := cmp.Diff(want, zone.Lint(t.Context(), d, &internet{strict: true})); diff != "" || len(want) == 0 {
+		t.Error(want, diff)
 	}
 }
 

@@ -68,7 +68,7 @@ func (l *linter) reports(rec Record, domain, tag, uris string) {
 			continue
 		}
 		permit := domain + "_report._dmarc." + host
-		texts, err := l.world.resolver.Text(l.ctx, strings.TrimSuffix(permit, "."))
+		texts, err := orNone(l.world.resolver.Text(l.ctx, strings.TrimSuffix(permit, ".")))
 		switch {
 		case err != nil:
 			l.unanswered(permit, err)

@@ -53,7 +53,7 @@ func (g *greeting) reverse(ip netip.Addr) {
 	if l.world.resolver == nil {
 		return
 	}
-	names, err := l.world.resolver.Names(l.ctx, ip)
+	names, err := orNone(l.world.resolver.Names(l.ctx, ip))
 	switch {
 	case err != nil:
 		l.unanswered(ip.String(), err)

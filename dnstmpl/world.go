@@ -2,6 +2,8 @@ package dnstmpl
 
 import (
 	"context"
+	"errors"
+	"net"
 	"net/netip"
 	"strings"
 )
@@ -46,8 +48,16 @@ func ask[T any](w world, name string, look func(name string) ([]T, error)) (foun
 	if w.resolver == nil {
 		return nil, false, nil
 	}
-	found, err = look(strings.TrimSuffix(strings.ToLower(name), "."))
+	found, err = orNone(look(strings.TrimSuffix(strings.ToLower(name), ".")))
 	return found, err == nil, err
+}
+
+// orNone makes an empty answer of the error that there are no such records.
+func orNone[T any](found []T, err error) ([]T, error) {
+	if problem, ok := errors.AsType[*net.DNSError](err); ok && problem.IsNotFound {
+		return nil, nil
+	}
+	return found, err
 }
 
 // spf are the SPF records of a name. known is false where nobody can say.

@@ -2,7 +2,9 @@ package mailcore
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -23,7 +25,10 @@ func (s *desk) hostAddrs(ctx context.Context) ([]netip.Addr, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, hostLookup)
 	defer cancel()
-	addrs, err := orNone(s.config.Resolver.Addrs(ctx, s.config.Hostname))
+	addrs, err := s.config.Resolver.Addrs(ctx, s.config.Hostname)
+	if problem, ok := errors.AsType[*net.DNSError](err); ok && problem.IsNotFound {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the addresses of %s are not known, and DNS.Addrs does not say them: %w", s.config.Hostname, err)
 	}
