@@ -83,7 +83,10 @@
 // [Options.Retention].
 //
 // What is deleted is overwritten, and space that is free for good goes back to the
-// file system.
+// file system. A small message that comes to its end long after it was stored has
+// left the queue then, but its content leaves the file with that of others: when
+// for two seconds nothing more has ended, and a minute later at the latest, while
+// Run goes on.
 //
 // # With a database of your own
 //
