@@ -40,6 +40,7 @@ const (
 	dropAddressed = `DELETE FROM panelmail_recipient WHERE message = ?`
 
 	someLeftovers = `(SELECT message FROM panelmail_settled ORDER BY message LIMIT ?)`
+	countSome     = `SELECT count(*) FROM ` + someLeftovers
 	clearMessages = `DELETE FROM panelmail_message WHERE id IN ` + someLeftovers
 	clearSettled  = `DELETE FROM panelmail_settled WHERE message IN ` + someLeftovers
 )
@@ -88,7 +89,7 @@ func (e *engine) left() *leftovers { return &e.leftovers }
 
 func (e *engine) clear(ctx context.Context) (more bool, err error) {
 	var count int64
-	if err := e.read.QueryRowContext(ctx, countLeftovers).Scan(&count); err != nil || count == 0 {
+	if err := e.read.QueryRowContext(ctx, countSome, leftoverStep+1).Scan(&count); err != nil || count == 0 {
 		return false, err
 	}
 	err = e.writer.do(ctx, &op{class: classOther, apply: func(t txn) ([]Event, error) {
