@@ -123,7 +123,7 @@ func (p *Postfix) Start(ctx context.Context) error {
 	if _, err := p.Command(ctx, "postfix", "start"); err != nil {
 		return fmt.Errorf("%w\nlog: %s", err, p.Log())
 	}
-	return waitFor(ctx, p.Addr)
+	return waitUntil(ctx, p.Addr, greeted)
 }
 
 // Stop ends the instance and returns when it is gone.
@@ -310,13 +310,9 @@ func FreeAddr() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// waitFor returns when an SMTP server greets at addr, after five seconds at
-// most.
-func waitFor(ctx context.Context, addr string) error { return waitUntil(ctx, addr, greeted) }
-
-// waitUntil returns when a try at addr succeeds, after five seconds at most.
+// waitUntil returns when a try at addr succeeds, after a minute at most.
 func waitUntil(ctx context.Context, addr string, try func(ctx context.Context, addr string) error) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
 		err := try(ctx, addr)

@@ -26,17 +26,17 @@ type Process struct {
 // Start runs the program and returns when it greets. The program is killed when
 // ctx is done.
 func (p *Process) Start(ctx context.Context) error {
-	return p.startUntil(ctx, func(ctx context.Context) error { return waitFor(ctx, p.Addr) })
+	return p.startUntil(ctx, greeted)
 }
 
 // StartSilent runs a program that greets nobody, and returns when it takes a
 // connection. The program is killed when ctx is done.
 func (p *Process) StartSilent(ctx context.Context) error {
-	return p.startUntil(ctx, func(ctx context.Context) error { return waitUntil(ctx, p.Addr, connected) })
+	return p.startUntil(ctx, connected)
 }
 
-// startUntil runs the program and returns when ready does, which knows when it serves.
-func (p *Process) startUntil(ctx context.Context, ready func(context.Context) error) error {
+// startUntil runs the program and returns when a try at Addr succeeds.
+func (p *Process) startUntil(ctx context.Context, try func(ctx context.Context, addr string) error) error {
 	log, err := os.OpenFile(p.File, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -52,7 +52,7 @@ func (p *Process) startUntil(ctx context.Context, ready func(context.Context) er
 		defer close(p.ended)
 		p.cmd.Wait()
 	}()
-	if err := p.await(ctx, ready); err != nil {
+	if err := p.await(ctx, try); err != nil {
 		return errors.Join(fmt.Errorf("%w\nlog: %s", err, p.Log()), p.Kill())
 	}
 	return nil
@@ -109,11 +109,11 @@ func (p *Process) Log() string {
 }
 
 // await returns when the program serves, or at once when it has ended.
-func (p *Process) await(ctx context.Context, ready func(context.Context) error) error {
+func (p *Process) await(ctx context.Context, try func(ctx context.Context, addr string) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	serves := make(chan error, 1)
-	go func() { serves <- ready(ctx) }()
+	go func() { serves <- waitUntil(ctx, p.Addr, try) }()
 	select {
 	case err := <-serves:
 		return err

@@ -1,7 +1,6 @@
 package interop
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"os"
@@ -9,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // A Zone is a zone of a test's DNS.
@@ -64,8 +62,8 @@ func Unbound(t testing.TB, zones ...Zone) string {
 	if err := os.WriteFile(file, []byte(config+anchors+served), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := &Process{Path: path, Args: []string{"-d", "-c", file}, File: filepath.Join(dir, "log")}
-	if err := p.startOpen(t.Context(), addr); err != nil {
+	p := &Process{Path: path, Args: []string{"-d", "-c", file}, Addr: addr, File: filepath.Join(dir, "log")}
+	if err := p.StartSilent(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	StopAfter(t, p)
@@ -107,21 +105,4 @@ func command(t testing.TB, dir, path string, args ...string) string {
 		t.Fatalf("%s %v: %v", path, args, err)
 	}
 	return string(out)
-}
-
-// startOpen starts a program that does not greet and returns when it takes connections.
-func (p *Process) startOpen(ctx context.Context, addr string) error {
-	return p.startUntil(ctx, func(ctx context.Context) error {
-		for {
-			c, err := net.Dial("tcp", addr)
-			if err == nil {
-				return c.Close()
-			}
-			select {
-			case <-ctx.Done():
-				return err
-			case <-time.After(10 * time.Millisecond):
-			}
-		}
-	})
 }
