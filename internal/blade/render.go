@@ -2,7 +2,6 @@ package blade
 
 import (
 	"fmt"
-	"html"
 	"maps"
 	"slices"
 	"strings"
@@ -140,9 +139,11 @@ func (n *echoNode) run(m *machine) error {
 // escape is a string with the octets that mean something in HTML written as
 // entities.
 func escape(s string) string {
-	s = html.EscapeString(strings.ToValidUTF8(s, "\uFFFD"))
-	return strings.NewReplacer("&#34;", "&quot;", "&#39;", "&#039;").Replace(s)
+	return entities.Replace(strings.ToValidUTF8(s, "\uFFFD"))
 }
+
+// entities are those of PHP's htmlspecialchars. It is never changed.
+var entities = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#039;")
 
 func (n *doNode) run(m *machine) error {
 	_, err := m.eval(n.x)
