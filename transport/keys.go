@@ -15,21 +15,23 @@ const delimiter = "+"
 
 // fold reads an address into the form in which it is looked up. It never fails:
 // of a malformed address it makes what it can, since that must find its "*" too.
-func fold(s string) address.Address {
-	a, err := address.Parse(s)
-	if err != nil {
-		a = address.Address{Local: s}
-		if i := strings.LastIndexByte(s, '@'); i >= 0 {
-			a = address.Address{Local: s[:i], Domain: strings.TrimSuffix(s[i+1:], ".")}
-		}
+func fold(s string) (a address.Address, text string) {
+	a, text, err := address.Key(s)
+	if err == nil {
+		return a, text
 	}
-	return a.Fold()
+	a = address.Address{Local: s}
+	if i := strings.LastIndexByte(s, '@'); i >= 0 {
+		a = address.Address{Local: s[:i], Domain: strings.TrimSuffix(s[i+1:], ".")}
+	}
+	a = a.Fold()
+	return a, a.String()
 }
 
-// addressKeys yields an address, and the address without its extension.
-func addressKeys(a address.Address) iter.Seq[string] {
+// addressKeys yields an address, which is text, and the address without its extension.
+func addressKeys(a address.Address, text string) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		if a.Local == "" || a.Domain == "" || !yield(a.String()) {
+		if a.Local == "" || a.Domain == "" || !yield(text) {
 			return
 		}
 		if base, extension := a.SplitExtension(delimiter); extension != "" || base != a {
@@ -47,8 +49,8 @@ func SenderKeys(sender string, local ...string) []string {
 	if sender == "" {
 		return []string{"<>"}
 	}
-	a := fold(sender)
-	keys := slices.Collect(addressKeys(a))
+	a, text := fold(sender)
+	keys := slices.Collect(addressKeys(a, text))
 	if slices.ContainsFunc(local, func(domain string) bool { return strings.EqualFold(domain, a.Domain) }) {
 		for _, key := range slices.Clone(keys) {
 			keys = append(keys, strings.TrimSuffix(key, "@"+a.Domain))

@@ -217,8 +217,8 @@ func (t *Table) Route(_ context.Context, q Query) (Route, string, bool, error) {
 // first.
 func lookupKeys(s string) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		a := fold(s)
-		for key := range addressKeys(a) {
+		a, text := fold(s)
+		for key := range addressKeys(a, text) {
 			if !yield(key) {
 				return
 			}

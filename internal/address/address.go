@@ -58,6 +58,20 @@ func Parse(s string) (Address, error) {
 	return Address{Local: local, Domain: domain}, nil
 }
 
+// Key is the Fold of the address that s is, and its String: what tables know it by.
+// An address that is written like that already costs no memory.
+func Key(s string) (folded Address, text string, err error) {
+	a, err := Parse(s)
+	if err != nil {
+		return Address{}, "", err
+	}
+	folded = a.Fold()
+	if folded == a && len(s) == len(a.Local)+len("@")+len(a.Domain) {
+		return folded, s, nil // nothing in it is quoted, and there is no final dot
+	}
+	return folded, folded.String(), nil
+}
+
 // split cuts s at the @ that separates the local-part, which it unquotes, from
 // the domain. at is false if there is none.
 func split(s string) (local, domain string, at bool, err error) {
@@ -129,6 +143,9 @@ func (a Address) Fold() Address {
 }
 
 func foldLocal(s string) string {
+	if isASCII(s) {
+		return strings.ToLower(s)
+	}
 	return strings.Map(func(r rune) rune {
 		small := unicode.ToLower(r)
 		if r >= utf8.RuneSelf && small < utf8.RuneSelf {

@@ -259,6 +259,22 @@ func TestSplitExtensionCutsAtTheFirstDelimiter(t *testing.T) {
 	}
 }
 
+func TestADomainAloneIsRefusedAsInAnAddress(t *testing.T) {
+	for _, domain := range []string{"", ".", "a..b", "-x.test", "x@local.test", "@", "a b", "a\x00b", "\xff", "[192.0.2.300]", "1.2.3.4", longDomain(MaxDomain) + "x"} {
+		_, want := Parse("u@" + domain)
+		got, err := FoldDomain(domain)
+		if want == nil || !errors.Is(err, want) || got != "" {
+			t.Errorf("FoldDomain(%q) = %q, %v; want %v", domain, got, err, want)
+		}
+	}
+}
+
+func TestTheKeyOfAFoldedAddressAllocatesNothing(t *testing.T) {
+	if n := testing.AllocsPerRun(100, func() { Key("user+ext@mail.local.test") }); n > 0 {
+		t.Errorf("%v allocations, want none", n)
+	}
+}
+
 func TestParseOfAPlainAddressAllocatesNothing(t *testing.T) {
 	n := testing.AllocsPerRun(100, func() {
 		if _, err := Parse("user.name+ext@mail.local.test"); err != nil {

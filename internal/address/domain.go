@@ -8,6 +8,22 @@ import (
 	"golang.org/x/net/idna"
 )
 
+// FoldDomain is the Domain of the Fold of an address in a domain, which may be any
+// that Parse takes. The error is as that of Parse.
+func FoldDomain(domain string) (string, error) {
+	if err := printable(domain); err != nil {
+		return "", err
+	}
+	if strings.IndexByte(domain, '@') >= 0 {
+		return "", ErrMultipleAt
+	}
+	domain = strings.TrimSuffix(domain, ".")
+	if err := checkDomain(domain); err != nil {
+		return "", err
+	}
+	return foldDomain(domain), nil
+}
+
 // ASCIIDomain is the domain for the DNS and for peers without SMTPUTF8: U-labels
 // become A-labels (RFC 5891, with the mappings of UTS 46), without a final dot.
 // Address literals and domains in ASCII are returned as they are.
@@ -79,7 +95,12 @@ func isLabel(s string) bool {
 	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
 		return false
 	}
-	return isASCII(s) && !strings.ContainsFunc(s, isSpecial)
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf || isSpecial(rune(s[i])) {
+			return false
+		}
+	}
+	return true
 }
 
 // isSpecial reports whether r is an ASCII character that no host name has.

@@ -47,6 +47,24 @@ func TestWhatIsPrintedIsOnePathOnTheWire(t *testing.T) {
 	})
 }
 
+func TestAKeyIsTheFoldedAddressAndItsText(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := addresses().Draw(t, "address")
+		final := rapid.SampledFrom([]string{"", "."}).Draw(t, "final dot")
+		if strings.HasSuffix(a.Domain, "]") {
+			final = ""
+		}
+		folded, text, err := Key(a.String() + final)
+		if want := a.Fold(); err != nil || folded != want || text != want.String() {
+			t.Fatalf("the key of %v%s is %#v, %s, %v", a, final, folded, text, err)
+		}
+		domain, err := FoldDomain(a.Domain + final)
+		if want := a.Fold().Domain; err != nil || domain != want {
+			t.Fatalf("%s%s folds to %s, %v; want %s", a.Domain, final, domain, err, want)
+		}
+	})
+}
+
 func TestFoldingTwiceChangesNothingMore(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a := addresses().Draw(t, "address")

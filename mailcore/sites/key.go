@@ -48,52 +48,46 @@ func parseSenderKey(kind, key string) (senderKey, error) {
 	return senderKey{key: key, site: key}, nil
 }
 
-// A senderLookup is the keys a sender is looked up by, most specific first.
+// A senderLookup is the keys a sender is looked up by. Where it has none of a kind
+// it is "", which is the key of no row.
 type senderLookup struct {
-	addresses []string // whole address, without extension, @domain; or <>
-	domain    string   // folded domain of the sender
+	whole  string // the address, or <>
+	base   string // without its extension, if it has one
+	at     string // @domain
+	domain string // folded
 }
 
 // lookupSender makes the keys for a reverse-path. One that cannot be parsed
 // has none: it gets what every sender gets.
 func lookupSender(reversePath string) senderLookup {
 	if reversePath == "" {
-		return senderLookup{addresses: []string{keyNull}}
+		return senderLookup{whole: keyNull}
 	}
-	a, err := address.Parse(reversePath)
+	a, whole, err := address.Key(reversePath)
 	if err != nil || a.Domain == "" {
 		return senderLookup{}
 	}
-	a = a.Fold()
-	l := senderLookup{domain: a.Domain, addresses: []string{a.String()}}
+	l := senderLookup{whole: whole, at: whole[len(whole)-len(a.Domain)-len("@"):], domain: a.Domain}
 	if base, _ := a.SplitExtension(delimiter); base != a {
-		l.addresses = append(l.addresses, base.String())
+		l.base = base.String()
 	}
-	l.addresses = append(l.addresses, "@"+a.Domain)
 	return l
 }
 
 // foldAddress makes the key of an address, and of its domain.
 func foldAddress(s string) (folded, domain string, err error) {
-	a, err := address.Parse(s)
-	if err != nil {
-		return "", "", err
-	}
-	a = a.Fold()
-	return a.String(), a.Domain, nil
+	a, folded, err := address.Key(s)
+	return folded, a.Domain, err
 }
 
 // foldDomain makes the key of a domain: A-labels in lower case without the
 // final dot. Address literals are refused.
 func foldDomain(s string) (string, error) {
-	a, err := address.Parse("postmaster@" + s)
-	if err != nil {
-		return "", err
-	}
-	if _, literal := a.Literal(); literal {
+	folded, err := address.FoldDomain(s)
+	if err == nil && strings.HasPrefix(folded, "[") {
 		return "", errLiteral
 	}
-	return a.Fold().Domain, nil
+	return folded, err
 }
 
 // foldNexthop makes the key of a next hop: as written, in lower case.

@@ -51,12 +51,8 @@ func (s *Snapshot) visible(domain, site string) bool {
 }
 
 // keys are the keys to search a sender table by, most specific first.
-func (l senderLookup) keys(site string, last ...string) []string {
-	keys := l.addresses
-	if site != "" {
-		keys = append(keys[:len(keys):len(keys)], site)
-	}
-	return append(keys, last...)
+func (l senderLookup) keys(site string) [5]string {
+	return [...]string{l.whole, l.base, l.at, site, keyDefault}
 }
 
 // Route implements [transport.Router].
@@ -97,7 +93,7 @@ func (s *Snapshot) SmartHost(_ context.Context, q transport.Query) (nexthop, rul
 func (s *Snapshot) smartHost(q transport.Query) (smartHostRow, bool) {
 	l := lookupSender(q.Sender)
 	site := s.responsible(q, l)
-	for _, key := range l.keys(site, keyDefault) {
+	for _, key := range l.keys(site) {
 		row, ok := s.smartHosts[key]
 		switch {
 		case !ok || !s.visible(row.domain, site):
@@ -127,7 +123,7 @@ func (s *Snapshot) Credential(_ context.Context, q transport.Query, nexthop stri
 	if q.BySender || host.nexthop == nexthop {
 		l := lookupSender(q.Sender)
 		site := s.responsible(q, l)
-		for _, key := range l.addresses {
+		for _, key := range [...]string{l.whole, l.base, l.at} {
 			if row, ok := s.credentials[key]; ok && s.visible(row.domain, site) {
 				return row.credential(), "credential: " + key, true, nil
 			}

@@ -122,10 +122,9 @@ func (s *Sites) HasRecipient(ctx context.Context, addr string) (has bool, err er
 	if l.domain == "" {
 		return false, nil
 	}
-	whole, base := l.addresses[0], l.addresses[len(l.addresses)-2]
 	err = s.db.View(ctx, func(tx *sql.Tx) error {
 		return tx.QueryRow(`
-			SELECT EXISTS (SELECT 1 FROM panelmail_domain_recipient WHERE key IN (?, ?))`, whole, base).Scan(&has)
+			SELECT EXISTS (SELECT 1 FROM panelmail_domain_recipient WHERE key IN (?, ?))`, l.whole, l.base).Scan(&has)
 	})
 	return has, err
 }

@@ -119,7 +119,7 @@ func loadSenderRoutes(tx *sql.Tx, snap *Snapshot) error {
 func (s *Snapshot) SenderRoute(_ context.Context, q transport.Query) (r transport.Route, rule string, ok bool, err error) {
 	l := lookupSender(q.Sender)
 	site := s.responsible(q, l)
-	for _, key := range l.keys(site, keyDefault) {
+	for _, key := range l.keys(site) {
 		if row, found := s.senderRoutes[key]; found && s.visible(row.domain, site) {
 			return row.route, "sender route: " + key, row.route.Transport != "", nil
 		}

@@ -61,19 +61,16 @@ func (s *Snapshot) pool(q transport.Query) (pool []sourceRow, key string, err er
 // sourceKeys are the keys to search the sources by, most specific first. The login
 // of a message counts for what it submitted under its own name alone, and only
 // while it is of the site that answers for the message.
-func (s *Snapshot) sourceKeys(q transport.Query, l senderLookup, site string) []string {
-	keys := l.addresses[:len(l.addresses):len(l.addresses)]
+func (s *Snapshot) sourceKeys(q transport.Query, l senderLookup, site string) [6]string {
+	login := ""
 	if q.Origin.Login != "" && !q.Rewritten {
 		if name, _, err := foldLogin(q.Origin.Login); err == nil {
 			if pool := s.sources[loginKey+name]; len(pool) > 0 && pool[0].site == site {
-				keys = append(keys, loginKey+name)
+				login = loginKey + name
 			}
 		}
 	}
-	if site != "" {
-		keys = append(keys, site)
-	}
-	return append(keys, keyDefault)
+	return [...]string{l.whole, l.base, l.at, login, site, keyDefault}
 }
 
 // pick chooses a member of a pool for a message: each with the probability of its
