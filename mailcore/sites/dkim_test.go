@@ -331,3 +331,46 @@ func TestAPrivateKeyIsInItsTableAndNowhereElse(t *testing.T) {
 		}
 	})
 }
+
+func TestOfThoseThatMakeTheSameKeyAtOnceOneMakesIt(t *testing.T) {
+	s, _ := withDomains(t)
+	atOnce := func(do func() ([]sites.DKIMKey, error)) (made []sites.DKIMKey, errs []error) {
+		type outcome struct {
+			made []sites.DKIMKey
+			err  error
+		}
+		outcomes := make(chan outcome)
+		for range 4 {
+			go func() {
+				made, err := do()
+				outcomes <- outcome{made, err}
+			}()
+		}
+		for range 4 {
+			o := <-outcomes
+			if made = append(made, o.made...); o.err != nil {
+				errs = append(errs, o.err)
+			}
+		}
+		return made, errs
+	}
+	made, errs := atOnce(func() ([]sites.DKIMKey, error) {
+		return s.GenerateDKIM(t.Context(), sites.DKIMPolicy{Domain: "a.example", Algorithms: ed25519})
+	})
+	if len(made) != 1 || len(errs) != 0 {
+		t.Errorf("generated %v, %v", made, errs)
+	}
+	for range 2 { // seen, and signing at once, for it is the first
+		_, err := s.AdvanceDKIM(t.Context(), made[0], everywhere)
+		must(t, err)
+	}
+	made, errs = atOnce(func() ([]sites.DKIMKey, error) { return s.RotateDKIM(t.Context(), "a.example") })
+	if len(made) != 1 || len(errs) != 3 {
+		t.Errorf("rotated %v, %v", made, errs)
+	}
+	for _, err := range errs {
+		if !errors.Is(err, sites.ErrInUse) {
+			t.Error(err)
+		}
+	}
+}

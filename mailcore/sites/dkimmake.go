@@ -20,23 +20,17 @@ func (s *Sites) GenerateDKIM(ctx context.Context, p DKIMPolicy) (made []DKIMKey,
 	if err := p.normalize(); err != nil {
 		return nil, err
 	}
-	fresh, err := newDKIM(p.Domain, p.Algorithms)
-	if err != nil {
-		return nil, err
-	}
-	err = s.change(ctx, func(tx *sql.Tx) (err error) {
+	return s.makeDKIM(ctx, p.Domain, func(tx *sql.Tx, there []DKIMKey) ([]dkimPlace, error) {
 		if err := mayHaveDKIM(tx, p.Domain, p.Own); err != nil {
-			return err
+			return nil, err
 		}
 		if err := p.write(tx); err != nil {
-			return err
+			return nil, err
 		}
-		made, err = addDKIM(tx, p, fresh, func(k DKIMKey) bool {
+		return p.places(there, func(k DKIMKey) bool {
 			return k.State != DKIMStopped && k.State != DKIMRetired
 		})
-		return err
 	})
-	return made, err
 }
 
 // RotateDKIM makes a successor for each key of a domain: one of each algorithm of its
@@ -47,35 +41,79 @@ func (s *Sites) RotateDKIM(ctx context.Context, domain string) (made []DKIMKey, 
 	if err != nil {
 		return nil, invalid("domain", domain, "%v", err)
 	}
-	var p DKIMPolicy
-	err = s.db.View(ctx, func(tx *sql.Tx) (err error) {
-		p, err = readDKIMPolicy(tx, folded)
-		return err
+	return s.makeDKIM(ctx, folded, func(tx *sql.Tx, there []DKIMKey) ([]dkimPlace, error) {
+		p, err := readDKIMPolicy(tx, folded)
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range there {
+			if (k.State == DKIMPending || k.State == DKIMSeen) && slices.Contains(p.Algorithms, k.Algorithm) {
+				return nil, fmt.Errorf("sites: the next DKIM key %s %w: publish it, or remove it", k.Name, ErrInUse)
+			}
+		}
+		return p.places(there, func(DKIMKey) bool { return false })
 	})
-	if err != nil {
-		return nil, ours(err)
-	}
-	fresh, err := newDKIM(folded, p.Algorithms)
-	if err != nil {
-		return nil, err
-	}
-	err = s.change(ctx, func(tx *sql.Tx) (err error) {
-		for _, a := range p.Algorithms {
-			var waiting string
-			err := tx.QueryRow(`
-				SELECT coalesce(max(selector), '') FROM panelmail_dkim
-				WHERE domain = ? AND algorithm = ? AND state IN ('pending', 'seen')`, folded, a).Scan(&waiting)
+}
+
+// A dkimPlace is where a key is to be.
+type dkimPlace struct {
+	algorithm        dkim.Algorithm
+	selector, target string // target is where the CNAME leads; "": there is none
+}
+
+// errNoKey takes a transaction back that has no key for a place.
+var errNoKey = errors.New("sites: a key is to be generated")
+
+// makeDKIM stores a key at each place that decide finds in the transaction, beside the
+// keys of the folded domain that are there. Generating one takes too long for a
+// transaction, so the transaction that finds one missing is taken back, and made anew
+// when there is one.
+func (s *Sites) makeDKIM(ctx context.Context, domain string, decide func(tx *sql.Tx, there []DKIMKey) ([]dkimPlace, error)) (made []DKIMKey, err error) {
+	keys := map[dkimPlace]dkim.Key{}
+	for {
+		var places []dkimPlace
+		err := s.change(ctx, func(tx *sql.Tx) error {
+			there, err := dkimOf(tx, domain)
 			if err != nil {
 				return err
 			}
-			if waiting != "" {
-				return fmt.Errorf("sites: the next DKIM key %s %w: publish it, or remove it", dkimName(folded, waiting), ErrInUse)
+			if places, err = decide(tx, there); err != nil {
+				return err
+			}
+			made, err = addDKIM(tx, places, keys, there)
+			return err
+		})
+		if err == nil {
+			return made, nil
+		}
+		if !errors.Is(err, errNoKey) {
+			return nil, err
+		}
+		for _, at := range places {
+			if _, ok := keys[at]; ok {
+				continue
+			}
+			if keys[at], err = dkim.GenerateKey(domain, at.selector, at.algorithm); err != nil {
+				return nil, invalid("domain", domain, "%v", err)
 			}
 		}
-		made, err = addDKIM(tx, p, fresh, func(DKIMKey) bool { return false })
-		return err
-	})
-	return made, err
+	}
+}
+
+// addDKIM stores the keys for places, or none if one is missing.
+func addDKIM(tx *sql.Tx, places []dkimPlace, keys map[dkimPlace]dkim.Key, there []DKIMKey) (made []DKIMKey, err error) {
+	for _, at := range places {
+		k, ok := keys[at]
+		if !ok {
+			return nil, errNoKey
+		}
+		stored, err := insertDKIM(tx, k, at.target, there)
+		if err != nil {
+			return nil, err
+		}
+		made = append(made, stored)
+	}
+	return made, nil
 }
 
 // ImportDKIM adds a key that was made elsewhere, in PEM, under the selector that it
@@ -122,60 +160,26 @@ func mayHaveDKIM(tx *sql.Tx, domain string, own bool) error {
 	return err
 }
 
-// newDKIM makes keys, which takes too long for a transaction: their selectors are not
-// known yet.
-func newDKIM(domain string, algorithms []dkim.Algorithm) ([]dkim.Key, error) {
-	var keys []dkim.Key
-	for _, a := range algorithms {
-		k, err := dkim.GenerateKey(domain, "new", a)
-		if err != nil {
-			return nil, invalid("domain", domain, "%v", err)
-		}
-		keys = append(keys, k)
-	}
-	return keys, nil
-}
-
-// addDKIM stores those of the fresh keys whose algorithm no key has that stands in for
-// them.
-func addDKIM(tx *sql.Tx, p DKIMPolicy, fresh []dkim.Key, standsIn func(DKIMKey) bool) (made []DKIMKey, err error) {
-	there, err := dkimOf(tx, p.Domain)
-	if err != nil {
-		return nil, err
-	}
-	for _, k := range fresh {
-		if slices.ContainsFunc(there, func(old DKIMKey) bool { return old.Algorithm == k.Algorithm() && standsIn(old) }) {
+// places are those of new keys, of each algorithm of the policy that no key has which
+// stands in for them.
+func (p *DKIMPolicy) places(there []DKIMKey, standsIn func(DKIMKey) bool) (places []dkimPlace, err error) {
+	for _, a := range p.Algorithms {
+		if slices.ContainsFunc(there, func(old DKIMKey) bool { return old.Algorithm == a && standsIn(old) }) {
 			continue
 		}
-		selector, target, err := p.place(k.Algorithm(), there)
+		at, err := p.place(a, there)
 		if err != nil {
 			return nil, err
 		}
-		if k, err = named(k, selector); err != nil {
-			return nil, err
-		}
-		stored, err := insertDKIM(tx, k, target, there)
-		if err != nil {
-			return nil, err
-		}
-		made = append(made, stored)
+		places = append(places, at)
 	}
-	return made, nil
+	return places, nil
 }
 
-// named is a key under another selector.
-func named(k dkim.Key, selector string) (dkim.Key, error) {
-	pem, err := k.MarshalPEM()
-	if err != nil {
-		return dkim.Key{}, err
-	}
-	return dkim.ParseKey(k.Domain(), selector, pem)
-}
-
-// place finds a selector for a key that is free, and where its CNAME leads. A selector
+// place finds a selector that is free for a key, and where its CNAME leads. A selector
 // of its own has the day in it. Of those that are delegated one is free when the mail
 // signed with it has gone.
-func (p *DKIMPolicy) place(a dkim.Algorithm, there []DKIMKey) (selector, target string, err error) {
+func (p *DKIMPolicy) place(a dkim.Algorithm, there []DKIMKey) (dkimPlace, error) {
 	taken := func(selector string, delegated bool) bool {
 		return slices.ContainsFunc(there, func(k DKIMKey) bool {
 			return k.Selector == selector && (!delegated || k.Live())
@@ -183,22 +187,23 @@ func (p *DKIMPolicy) place(a dkim.Algorithm, there []DKIMKey) (selector, target 
 	}
 	if p.Zone != "" {
 		for _, n := range "12" {
-			if selector = string(a[0]) + string(n); !taken(selector, true) {
-				return selector, dkimName(p.Domain, selector) + "." + p.Zone, nil
+			if selector := string(a[0]) + string(n); !taken(selector, true) {
+				return dkimPlace{a, selector, dkimName(p.Domain, selector) + "." + p.Zone}, nil
 			}
 		}
-		return "", "", fmt.Errorf("sites: each delegated selector of %s %w: mail signed with it is under way", p.Domain, ErrInUse)
+		return dkimPlace{}, fmt.Errorf("sites: each delegated selector of %s %w: mail signed with it is under way", p.Domain, ErrInUse)
 	}
 	day := string(a[0]) + time.Now().UTC().Format("20060102")
 	for suffix := 'a'; suffix <= 'z'; suffix++ {
-		if selector = day; suffix > 'a' {
+		selector := day
+		if suffix > 'a' {
 			selector += string(suffix)
 		}
 		if !taken(selector, false) {
-			return selector, "", nil
+			return dkimPlace{algorithm: a, selector: selector}, nil
 		}
 	}
-	return "", "", fmt.Errorf("sites: every selector of %s for today %w", p.Domain, ErrInUse)
+	return dkimPlace{}, fmt.Errorf("sites: every selector of %s for today %w", p.Domain, ErrInUse)
 }
 
 // insertDKIM stores a key that is to be published, beside those of its domain that are
