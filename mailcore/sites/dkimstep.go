@@ -45,54 +45,41 @@ func (s *Sites) NextDKIM(ctx context.Context) (time.Time, error) {
 //
 // Nothing is signed with a key before all servers of its domain that give an answer with
 // authority have had its record for as long as others may be remembered, three hours at
-// least; but at once with the first key of a domain, under a name that had no record. A server that gives none holds it up for seven days. A record must be published
-// until its key is retired, which is no sooner than seven days after the last message
-// in the queue that was signed with it has left.
+// least; but at once with the first key of a domain, under a name that had no record. A
+// server that gives none holds it up for seven days. A record must be published until
+// its key is retired, which is no sooner than seven days after the last message in the
+// queue that was signed with it has left.
 func (s *Sites) AdvanceDKIM(ctx context.Context, key DKIMKey, seen DKIMSighting) (k DKIMKey, err error) {
 	now := time.Now().UTC().Truncate(time.Microsecond)
-	settle := func(tx *sql.Tx) error {
+	// A look that changes nothing but the notes about it is no change of a setting.
+	err = s.changeIf(ctx, func(tx *sql.Tx) (changed bool, err error) {
 		if k, err = readDKIM(tx, key.id); errors.Is(err, sql.ErrNoRows) {
-			return notFound("DKIM key", key.Name)
+			return false, notFound("DKIM key", key.Name)
 		} else if err != nil {
-			return err
+			return false, err
 		}
 		if k.State == DKIMRetired && !now.Before(k.Retired.Add(dkimForget)) {
 			_, err = tx.Exec(`DELETE FROM panelmail_dkim WHERE id = ?`, k.id)
-			return err
+			return false, err
 		}
 		before := k.State
-		if k.advance(seen, now); k.State == DKIMSigning && before != DKIMSigning {
+		k.advance(seen, now)
+		if changed = k.State != before; changed && k.State == DKIMSigning {
 			if err := stopPredecessors(tx, &k, now); err != nil {
-				return err
+				return false, err
 			}
 		}
 		if err := k.write(tx); err != nil {
-			return err
+			return false, err
 		}
 		k, err = readDKIM(tx, k.id)
-		return err
-	}
-	// A look that changes nothing but the notes about it is no change of a setting.
-	err = s.db.Update(ctx, func(tx *sql.Tx) error {
-		if err := settle(tx); err != nil {
-			return err
-		}
-		if k.State != key.State {
-			return errChanges
-		}
-		return nil
+		return changed, err
 	})
-	if errors.Is(err, errChanges) {
-		err = s.change(ctx, settle)
-	}
 	if err != nil {
-		return DKIMKey{}, ours(err)
+		return DKIMKey{}, err
 	}
 	return k, nil
 }
-
-// errChanges takes a transaction back that is to be counted as a change.
-var errChanges = errors.New("sites: a setting changes")
 
 // stopPredecessors stops the keys whose place k takes: those of its algorithm, and those
 // of algorithms that the policy has no more.

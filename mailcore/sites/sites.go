@@ -153,12 +153,19 @@ func (s *Sites) revision(ctx context.Context) (revision int64, err error) {
 
 // change runs f and counts the revision in one transaction.
 func (s *Sites) change(ctx context.Context, f func(*sql.Tx) error) error {
+	return s.changeIf(ctx, func(tx *sql.Tx) (bool, error) { return true, f(tx) })
+}
+
+// changeIf is change, but counts the revision only if f reports that a setting has
+// changed.
+func (s *Sites) changeIf(ctx context.Context, f func(*sql.Tx) (changed bool, err error)) error {
 	var revision int64
-	err := s.db.Update(ctx, func(tx *sql.Tx) (err error) {
-		if err := f(tx); err != nil {
-			return err
+	err := s.db.Update(ctx, func(tx *sql.Tx) error {
+		revision = 0
+		changed, err := f(tx)
+		if err == nil && changed {
+			revision, err = bump(tx)
 		}
-		revision, err = bump(tx)
 		return err
 	})
 	if err != nil {
