@@ -149,22 +149,24 @@ func (s *Sites) ListSRS(ctx context.Context) ([]SRSSecret, error) {
 	return list, nil
 }
 
-// rotateOf is rotate, now, for a site that has to be there; or for all others.
+// rotateOf is rotate, now and without the secrets that verify nothing any more, for a
+// site that has to be there; or for all others.
 func rotateOf(tx *sql.Tx, site string) (SRSSecret, error) {
 	if site != "" {
 		if err := mustHaveSite(tx, site); err != nil {
 			return SRSSecret{}, err
 		}
 	}
-	return rotate(tx, site, time.Now())
+	now := time.Now()
+	if err := forget(tx, now); err != nil {
+		return SRSSecret{}, err
+	}
+	return rotate(tx, site, now)
 }
 
 // rotate puts a new secret in the place of the one that signs in a ring, if there is
 // one.
 func rotate(tx *sql.Tx, site string, now time.Time) (SRSSecret, error) {
-	if err := forget(tx, now); err != nil {
-		return SRSSecret{}, err
-	}
 	var n int
 	if err := tx.QueryRow(`SELECT count(*) FROM panelmail_srs_secret WHERE site = ?`, site).Scan(&n); err != nil {
 		return SRSSecret{}, err
