@@ -53,8 +53,9 @@ func (m *message) signedFields() ([]string, error) {
 func (m *message) writeSigned(w io.Writer, names []string) error {
 	var head []byte
 	for f := range m.header.Fields() {
-		if slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, f.Name()) }) {
-			head = append(head, f.Name()+":"+f.Value()+"\r\n"...)
+		own := f.Name()
+		if slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, own) }) {
+			head = append(head, own+":"+f.Value()+"\r\n"...)
 		}
 	}
 	if _, err := w.Write(append(head, "\r\n"...)); err != nil {
