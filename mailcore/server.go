@@ -133,26 +133,12 @@ func (s *Server) Run(ctx context.Context, listeners ...Listener) error {
 		group.Go(func() error { return s.serve(ctx, l) })
 	}
 	group.Go(func() error { return s.queue.Run(ctx, s.dispatcher) })
-	group.Go(func() error {
-		s.finishRemovals(ctx)
-		return nil
-	})
-	group.Go(func() error {
-		s.destinations.Run(ctx)
-		return nil
-	})
-	group.Go(func() error {
-		s.policies.Run(ctx)
-		return nil
-	})
-	group.Go(func() error {
-		s.rotateSecrets(ctx)
-		return nil
-	})
-	group.Go(func() error {
-		s.keepKeys(ctx)
-		return nil
-	})
+	for _, run := range []func(context.Context){s.finishRemovals, s.destinations.Run, s.policies.Run, s.rotateSecrets, s.keepKeys} {
+		group.Go(func() error {
+			run(ctx)
+			return nil
+		})
+	}
 	if s.current().config.Maildrop != "" {
 		group.Go(func() error { return s.drainMaildrop(ctx) })
 	}
