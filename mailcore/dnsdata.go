@@ -40,11 +40,12 @@ func (s *desk) dnsData(ctx context.Context, name string) (dnstmpl.Data, error) {
 		return dnstmpl.Data{}, fmt.Errorf("%w: it is no domain", sites.ErrInvalid)
 	}
 	domain := a.Fold().Domain
-	settings, err := s.sites.Current(ctx)
+	x, err := s.exits(ctx)
 	if err != nil {
 		return dnstmpl.Data{}, err
 	}
-	egress, err := s.egress(ctx, domain)
+	settings := x.settings
+	egress, err := x.of(ctx, domain)
 	if err != nil {
 		return dnstmpl.Data{}, err
 	}
@@ -63,7 +64,7 @@ func (s *desk) dnsData(ctx context.Context, name string) (dnstmpl.Data, error) {
 	}
 	data.Zone, data.Subdomain = zoneOf(settings, d, domain)
 	s.fillEgress(&data, egress)
-	if data.Hosts, err = s.hosts(ctx, settings, data); err != nil {
+	if data.Hosts, err = s.hosts(ctx, x, data); err != nil {
 		return dnstmpl.Data{}, err
 	}
 	if data.DKIM, err = s.keyRecords(ctx, settings, domain); err != nil {

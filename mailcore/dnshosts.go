@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/panelmail/panelmail/dnstmpl"
-	"github.com/panelmail/panelmail/mailcore/sites"
 )
 
 // hostLookup bounds how long the addresses of the host name are waited for.
@@ -39,23 +38,19 @@ func (s *desk) hostAddrs(ctx context.Context) ([]netip.Addr, error) {
 // hosts are the host name and the names that sources say in HELO, those of all sites, as
 // far as they are in the zone of data and no domain of a site's. Their SPF records are
 // those that the names have if they are rendered themselves.
-func (s *desk) hosts(ctx context.Context, settings *sites.Snapshot, data dnstmpl.Data) ([]dnstmpl.Host, error) {
-	list, err := s.sites.ListSources(ctx)
-	if err != nil {
-		return nil, err
-	}
+func (s *desk) hosts(ctx context.Context, x *exits, data dnstmpl.Data) ([]dnstmpl.Host, error) {
 	names := []string{s.greeting("")}
-	for _, src := range list {
+	for _, src := range x.sources {
 		names = append(names, s.greeting(src.HELO))
 	}
 	slices.Sort(names)
 	hosts := []dnstmpl.Host{}
 	for _, name := range slices.Compact(names) {
-		_, hosted := settings.Domain(name)
+		_, hosted := x.settings.Domain(name)
 		if hosted || name == data.Domain() || !strings.HasSuffix(name, "."+data.Zone) {
 			continue
 		}
-		egress, err := s.egress(ctx, name)
+		egress, err := x.of(ctx, name)
 		if err != nil {
 			return nil, err
 		}

@@ -34,35 +34,53 @@ type Egress struct {
 // Each kind of sender is planned with each kind of recipient that the tables tell
 // apart, some microseconds each.
 func (s *Server) Egress(ctx context.Context, domain string) ([]Egress, error) {
-	return s.current().egress(ctx, domain)
+	x, err := s.current().exits(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return x.of(ctx, domain)
 }
 
-func (s *desk) egress(ctx context.Context, domain string) ([]Egress, error) {
+// exits are what the ways out of domains are worked out from, read once for however many
+// domains.
+type exits struct {
+	desk       *desk
+	settings   *sites.Snapshot
+	recipients []sites.RecipientKind
+	sources    []sites.Source
+}
+
+func (s *desk) exits(ctx context.Context) (*exits, error) {
 	settings, err := s.sites.Current(ctx)
 	if err != nil {
 		return nil, err
 	}
-	g := &gathering{desk: s, settings: settings, seen: map[string]bool{}}
-	recipients := settings.Recipients()
-	for _, q := range settings.Senders(domain) {
-		for _, r := range recipients {
+	sources, err := s.sites.ListSources(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &exits{s, settings, settings.Recipients(), sources}, nil
+}
+
+// of is [Server.Egress] of a domain.
+func (x *exits) of(ctx context.Context, domain string) ([]Egress, error) {
+	g := &gathering{exits: x, seen: map[string]bool{}}
+	for _, q := range x.settings.Senders(domain) {
+		for _, r := range x.recipients {
 			if err := g.ask(ctx, q, r); err != nil {
 				return nil, fmt.Errorf("mailcore: egress of %s: %w", domain, err)
 			}
 		}
 	}
-	if err := g.greeters(ctx, domain); err != nil {
-		return nil, err
-	}
+	g.greeters(domain)
 	return g.found, nil
 }
 
 // A gathering collects ways out.
 type gathering struct {
-	desk     *desk
-	settings *sites.Snapshot
-	seen     map[string]bool
-	found    []Egress
+	*exits
+	seen  map[string]bool
+	found []Egress
 }
 
 // ask adds the ways by which mail of a kind of sender to a kind of recipient leaves.
@@ -84,7 +102,7 @@ func (g *gathering) ask(ctx context.Context, q transport.Query, r sites.Recipien
 		return nil // it is stored or answered here, or can go nowhere
 	}
 	if !g.relays(&plan, r, hops) {
-		return g.sources(q, &plan)
+		return g.pool(q, &plan)
 	}
 	for _, h := range hops {
 		if h.Addr.IsLoopback() || h.Name == "localhost" {
@@ -110,8 +128,8 @@ func (g *gathering) relays(plan *transport.Plan, r sites.RecipientKind, hops []t
 	})
 }
 
-// sources adds all sources that mail of a kind of sender may have.
-func (g *gathering) sources(q transport.Query, plan *transport.Plan) error {
+// pool adds all sources that mail of a kind of sender may have.
+func (g *gathering) pool(q transport.Query, plan *transport.Plan) error {
 	q.Recipient = ""
 	pool, err := g.settings.Pool(q)
 	if err != nil {
@@ -130,22 +148,17 @@ func (g *gathering) sources(q transport.Query, plan *transport.Plan) error {
 }
 
 // greeters adds the sources that say a domain in HELO.
-func (g *gathering) greeters(ctx context.Context, domain string) error {
+func (g *gathering) greeters(domain string) {
 	if strings.EqualFold(domain, g.desk.config.Hostname) {
 		g.add(Egress{Rule: "Config.Hostname"})
 	}
-	list, err := g.desk.sites.ListSources(ctx)
-	if err != nil {
-		return err
-	}
-	for _, src := range list {
+	for _, src := range g.sources {
 		if g.desk.greeting(src.HELO) == strings.ToLower(domain) {
 			g.add(Egress{Rule: "source: " + src.Key, Source: transport.Source{
 				Name: src.Key, IPv4: src.IPv4, IPv6: src.IPv6, HELO: src.HELO, Prefer: src.Prefer,
 			}})
 		}
 	}
-	return nil
 }
 
 // add notes a way out that is not there yet. The rule of the first is kept.
