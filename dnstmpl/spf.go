@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -86,9 +87,24 @@ func spfText(terms []string, all string) string {
 }
 
 // allowed are the networks that mail leaves from, and the terms for hosts that are
-// known by name.
+// known by name: those of the mail server where nothing else is known.
 func (d Data) allowed() (networks []netip.Prefix, hosts []string) {
-	networks = append(networks, d.Networks...)
+	networks, hosts = d.leaves()
+	if len(networks)+len(hosts) == 0 {
+		for _, ip := range d.IPs {
+			networks = append(networks, single(ip))
+		}
+		if len(networks) == 0 {
+			hosts = []string{"a:" + cmp.Or(d.Hostname, "mail."+d.Zone)}
+		}
+	}
+	return joined(networks), hosts
+}
+
+// leaves are the networks of Networks, Egress and Relays, and the terms for the rest of
+// Relays, each once.
+func (d Data) leaves() (networks []netip.Prefix, hosts []string) {
+	networks = slices.Clone(d.Networks)
 	for _, ip := range d.Egress {
 		networks = append(networks, single(ip))
 	}
@@ -99,15 +115,7 @@ func (d Data) allowed() (networks []netip.Prefix, hosts []string) {
 		}
 		hosts = append(hosts, r.terms()...)
 	}
-	if len(networks)+len(hosts) == 0 {
-		for _, ip := range d.IPs {
-			networks = append(networks, single(ip))
-		}
-		if len(networks) == 0 {
-			hosts = []string{"a:" + cmp.Or(d.Hostname, "mail."+d.Zone)}
-		}
-	}
-	return joined(networks), once(hosts)
+	return networks, once(hosts)
 }
 
 // terms are what lets the mail of a relay pass.

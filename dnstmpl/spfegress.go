@@ -10,26 +10,12 @@ import (
 // the data says: a template may have a record of its own.
 func (l *linter) egress(rec Record, terms []spfTerm) {
 	e := &spfEval{linter: l, records: map[string][]spfTerm{}, hosts: map[string]spfHosts{}}
-	networks := slices.Clone(l.data.Networks)
-	for _, ip := range l.data.Egress {
-		networks = append(networks, single(ip))
-	}
-	var missing []string
-	for _, r := range l.data.Relays {
-		if ip, err := netip.ParseAddr(strings.Trim(r.Host, "[]")); err == nil && len(r.Include) == 0 {
-			networks = append(networks, single(ip))
-			continue
-		}
-		for _, text := range r.terms() {
-			if l.lacks(e, rec, terms, text) {
-				missing = append(missing, text)
-			}
-		}
-	}
+	networks, hosts := l.data.leaves()
+	missing := slices.DeleteFunc(hosts, func(text string) bool { return !l.lacks(e, rec, terms, text) })
 	networks = slices.DeleteFunc(networks, func(n netip.Prefix) bool {
 		return e.judge(rec.Name, terms, n.Addr()) != spfFails && e.judge(rec.Name, terms, last(n)) != spfFails
 	})
-	missing = append(addressTerms(joined(networks)), once(missing)...)
+	missing = append(addressTerms(joined(networks)), missing...)
 	if len(missing) > 0 {
 		l.add(RuleEgress, rec.String(), strings.Join(missing, " ")+" in it",
 			"mail of the domain leaves from where the SPF record of %s does not let it pass: %s", rec.Name, strings.Join(missing, ", "))
