@@ -80,6 +80,8 @@ func TestLintSaysWhatMakesRecordsWorthless(t *testing.T) {
 		{name: "no end", lines: []string{spfRecord("ip4:192.0.2.1")}, want: []string{"spf-all: says nothing of everybody else"}},
 		{name: "a redirect is an end", lines: []string{spfRecord("ip4:192.0.2.1 redirect=y.example")},
 			world: internet{text: map[string][]string{"y.example": {"v=spf1 -all"}}}},
+		{name: "a modifier called all is no end", lines: []string{spfRecord("ip4:192.0.2.1 all=x")}, want: []string{"spf-all: says nothing of everybody else"}},
+		{name: "a redirect beside a modifier called all", lines: []string{spfRecord("all=x redirect=y.example")}, want: []string{"spf: redirect:y.example has 0 SPF records"}},
 		{name: "a wide network", lines: []string{spfRecord("ip4:0.0.0.0/1 ip6:2000::/3 -all")}, want: []string{"spf-all: 0.0.0.0/1 lets", "spf-all: 2000::/3 lets"}},
 		{name: "terms behind all", lines: []string{spfRecord("-all ip4:192.0.2.1 exp=e.example")}, want: []string{"spf: nobody looks at ip4"}},
 		{name: "not in the form", lines: []string{spfRecord("ipv4:192.0.2.1 -all")}, want: []string{`spf: "ipv4:192.0.2.1": there is no mechanism "ipv4"`}},

@@ -91,12 +91,11 @@ func (l *linter) answerSize(rec Record) {
 // spfEnd checks what a record says of those that it does not name.
 func (l *linter) spfEnd(rec Record, terms []spfTerm) {
 	last := len(terms)
-	var redirect bool
+	_, redirect := redirectOf(terms)
 	for i, t := range terms {
-		if t.name == "all" && last == len(terms) {
+		if !t.modifier && t.name == "all" && last == len(terms) {
 			last = i
 		}
-		redirect = redirect || t.modifier && t.name == "redirect"
 		if wide(t) && t.qualifier == '+' {
 			l.add(RuleSPFAll, rec.String(), "the addresses that mail leaves from", "%s lets a good part of the internet pass", t.network)
 		}
@@ -147,32 +146,18 @@ func (w *spfWalk) count() string {
 
 // terms walks the terms of the SPF record of a name.
 func (w *spfWalk) terms(name string, terms []spfTerm) {
-	var redirect *spfTerm
-	for i, t := range terms {
-		if t.modifier && t.name == "redirect" {
-			redirect = &terms[i]
-		}
+	for _, t := range terms {
 		if t.modifier {
 			continue
 		}
 		if t.name == "all" {
-			redirect = nil
 			break
 		}
 		w.term(name, t)
 	}
-	if redirect != nil && !hasAll(terms) {
-		w.term(name, *redirect)
+	if redirect, ok := redirectOf(terms); ok {
+		w.term(name, redirect)
 	}
-}
-
-func hasAll(terms []spfTerm) bool {
-	for _, t := range terms {
-		if t.name == "all" {
-			return true
-		}
-	}
-	return false
 }
 
 // term counts one term, and what is behind it.

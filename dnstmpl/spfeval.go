@@ -61,12 +61,8 @@ func sameName(a, b string) bool {
 // walk gives the result of the first term that matches.
 func (e *spfEval) walk(name string, terms []spfTerm, matches func(name string, t spfTerm) spfResult) spfResult {
 	var perhaps [2]bool // something may match before: that fails, that passes
-	redirect := ""
 	for _, t := range terms {
 		if t.modifier {
-			if t.name == "redirect" {
-				redirect = t.domain
-			}
 			continue
 		}
 		result := spfFails
@@ -80,10 +76,11 @@ func (e *spfEval) walk(name string, terms []spfTerm, matches func(name string, t
 			perhaps[result] = true
 		}
 	}
-	if redirect == "" || hasAll(terms) {
+	redirect, ok := redirectOf(terms)
+	if !ok {
 		return sure(spfFails, perhaps)
 	}
-	return sure(e.behind(redirect, func(terms []spfTerm) spfResult { return e.walk(redirect, terms, matches) }), perhaps)
+	return sure(e.behind(redirect.domain, func(terms []spfTerm) spfResult { return e.walk(redirect.domain, terms, matches) }), perhaps)
 }
 
 // sure is a result, if nothing before may have made another one.

@@ -79,15 +79,15 @@ func (j *spfJudge) passesRecord(domain string, depth int) bool {
 	}
 	for _, t := range terms {
 		switch {
+		case t.modifier:
 		case t.name == "all":
 			return t.qualifier != '+'
-		case t.modifier && t.name != "redirect":
-		case t.name == "redirect" && hasAll(terms):
-		case !t.modifier && t.qualifier != '+', !j.passes(domain, t, depth):
+		case t.qualifier != '+', !j.passes(domain, t, depth):
 			return false
 		}
 	}
-	return true
+	redirect, ok := redirectOf(terms)
+	return !ok || j.passes(domain, redirect, depth)
 }
 
 // passesNetwork reports whether the record lets a whole network through, and not just
@@ -147,10 +147,8 @@ func (j *spfJudge) verdict(name string, terms []spfTerm, n netip.Prefix, depth i
 			result = max(result, m)
 		}
 	}
-	for _, t := range terms {
-		if t.name == "redirect" && !hasAll(terms) {
-			return max(result, j.match(name, t, n, depth))
-		}
+	if redirect, ok := redirectOf(terms); ok {
+		return max(result, j.match(name, redirect, n, depth))
 	}
 	return result
 }

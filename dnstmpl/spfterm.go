@@ -50,6 +50,20 @@ func parseSPF(text string) ([]spfTerm, error) {
 	return terms, nil
 }
 
+// redirectOf is the redirect of a record, if it is looked at: where there is an all it is
+// not (RFC 7208 section 6.1).
+func redirectOf(terms []spfTerm) (redirect spfTerm, ok bool) {
+	for _, t := range terms {
+		switch {
+		case t.modifier && t.name == "redirect":
+			redirect, ok = t, true
+		case !t.modifier && t.name == "all":
+			return spfTerm{}, false
+		}
+	}
+	return redirect, ok
+}
+
 func parseTerm(word string) (spfTerm, error) {
 	if name, value, ok := strings.Cut(word, "="); ok && isWord(name) {
 		t := spfTerm{name: strings.ToLower(name), domain: value, modifier: true}
