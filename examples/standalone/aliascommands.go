@@ -6,10 +6,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"io/fs"
 	"iter"
-	"os"
 	"strings"
 
 	"github.com/panelmail/panelmail/mailcore/sites"
@@ -113,26 +111,13 @@ func readAliasFile(a *app, cmd command, args []string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	in, err := openInput(a.stdin, name)
-	if err != nil {
-		return nil, err
-	}
-	defer in.Close()
-	a.stdin, err = aliasText(name, in)
+	text, err := readFile(a.stdin, name, maxAliasText)
+	a.stdin = bytes.NewReader(text)
 	return args, err
 }
 
 // maxAliasText is how much text of aliases is read at once, in octets.
 const maxAliasText = 32 << 20
-
-// aliasText reads a file of aliases whole.
-func aliasText(name string, in io.Reader) (io.Reader, error) {
-	text, err := io.ReadAll(io.LimitReader(in, maxAliasText+1))
-	if err == nil && len(text) > maxAliasText {
-		err = fmt.Errorf("%s: larger than %d octets", name, maxAliasText)
-	}
-	return bytes.NewReader(text), err
-}
 
 func aliasImport(ctx context.Context, c *call) error {
 	name, site, err := c.importFlags()
@@ -171,16 +156,11 @@ func readSystemAliases(a *app, _ command, args []string) ([]string, error) {
 			name, named = arg, true
 		}
 	}
-	file, err := os.Open(name)
+	text, err := readFile(a.stdin, name, maxAliasText)
 	if errors.Is(err, fs.ErrNotExist) && !named {
-		a.stdin = strings.NewReader("")
-		return []string{name}, nil
+		err = nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	a.stdin, err = aliasText(name, file)
+	a.stdin = bytes.NewReader(text)
 	return []string{name}, err
 }
 

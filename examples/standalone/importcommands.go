@@ -98,24 +98,9 @@ func readMap(a *app, cmd command, args []string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := a.stdin
-	if f.file != "-" {
-		file, err := os.Open(f.file)
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close()
-		in = file
-	}
-	text, err := io.ReadAll(io.LimitReader(in, maxStdin+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(text) > maxStdin {
-		return nil, fmt.Errorf("%s: larger than %d octets", f.file, maxStdin)
-	}
+	text, err := readFile(a.stdin, f.file, maxStdin)
 	a.stdin = bytes.NewReader(text)
-	return args, nil
+	return args, err
 }
 
 // readSenderMap is readMap, which puts services in place of the files that they are

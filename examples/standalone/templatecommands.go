@@ -6,9 +6,7 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -65,28 +63,6 @@ func readTemplate(a *app, cmd command, args []string) ([]string, error) {
 	text, err := readFile(a.stdin, words[1], maxTemplateFile)
 	a.stdin = bytes.NewReader(text)
 	return args, err
-}
-
-// openInput opens a file; - is standard input.
-func openInput(stdin io.Reader, name string) (io.ReadCloser, error) {
-	if name == "-" {
-		return io.NopCloser(stdin), nil
-	}
-	return os.Open(name)
-}
-
-// readFile reads a file of at most so many octets; - is standard input.
-func readFile(stdin io.Reader, name string, most int64) ([]byte, error) {
-	in, err := openInput(stdin, name)
-	if err != nil {
-		return nil, err
-	}
-	defer in.Close()
-	text, err := io.ReadAll(io.LimitReader(in, most+1))
-	if err == nil && int64(len(text)) > most {
-		err = fmt.Errorf("%s: larger than %d octets", name, most)
-	}
-	return text, err
 }
 
 func templateSet(ctx context.Context, c *call) error {
