@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"time"
 )
 
@@ -98,11 +99,15 @@ type groupKey struct {
 func (x *Dispatcher) plan(ctx context.Context, d *Delivery, report Report) []group {
 	var groups []group
 	known := make(map[groupKey]int)
-	for i, r := range d.Envelope.Recipients {
-		plan, err := x.planner().Plan(ctx, QueryFor(d.ID, &d.Envelope, &r, d.Origin))
+	for i := range d.Envelope.Recipients {
+		r := &d.Envelope.Recipients[i]
+		plan, err := x.planner().Plan(ctx, QueryFor(d.ID, &d.Envelope, r, d.Origin))
 		if err != nil {
 			report[i] = x.notPlanned(ctx, d, r, err)
 			continue
+		}
+		if len(d.Envelope.Recipients) == 1 {
+			return []group{{plan: plan, indexes: []int{i}}}
 		}
 		key := groupKey{terms: plan.terms(), reversePath: r.ReversePath}
 		at, ok := known[key]
@@ -119,7 +124,7 @@ func (x *Dispatcher) plan(ctx context.Context, d *Delivery, report Report) []gro
 // notPlanned is the outcome of a recipient without a plan. What is wrong with
 // our own tables is said to everybody who may see the queue; what a table's
 // storage said goes to the log alone.
-func (x *Dispatcher) notPlanned(ctx context.Context, d *Delivery, r Recipient, err error) Outcome {
+func (x *Dispatcher) notPlanned(ctx context.Context, d *Delivery, r *Recipient, err error) Outcome {
 	if ctx.Err() != nil {
 		return Outcome{}
 	}
@@ -135,21 +140,23 @@ func (x *Dispatcher) notPlanned(ctx context.Context, d *Delivery, r Recipient, e
 	return Outcome{Reply: Reply{Code: 451, Enhanced: [3]int{4, 3, 0}, Text: text}, Local: true}
 }
 
+// all is the same outcome for everybody in the group.
+func (g *group) all(o Outcome) Report { return slices.Repeat(Report{o}, len(g.indexes)) }
+
 // deliver delivers to one group, within its limit.
 func (x *Dispatcher) deliver(ctx context.Context, d *Delivery, g group) Report {
-	of := d.With(g.plan, g.indexes)
 	if ctx.Err() != nil {
-		return of.All(Outcome{})
+		return g.all(Outcome{})
 	}
 	t, ok := x.transport(g.plan.Definition.Base)
 	if !ok {
 		err := fmt.Errorf("no transport for %q", g.plan.Definition.Base)
 		x.log().LogAttrs(ctx, slog.LevelError, "delivery not made", slog.String("id", d.ID), slog.Any("error", err))
-		return of.All(localTrouble("mail transport unavailable: " + err.Error()))
+		return g.all(localTrouble("mail transport unavailable: " + err.Error()))
 	}
 	place, room := x.lanes.admit(d.Label, g.plan.bounds(x.rest()), time.Now())
 	if room.Free < 1 {
-		return of.All(Outcome{RetryAfter: x.wait(room)})
+		return g.all(Outcome{RetryAfter: x.wait(room)})
 	}
 	tried := make(Report, 0, len(g.indexes))
 	defer func() {
@@ -157,13 +164,12 @@ func (x *Dispatcher) deliver(ctx context.Context, d *Delivery, g group) Report {
 		place.release(found, reason, time.Now())
 	}()
 	report := make(Report, 0, len(g.indexes))
-	for start := 0; start < len(g.indexes); start += recipientLimit(g.plan) {
-		part := *of
-		part.Envelope.Recipients = of.Envelope.Recipients[start:min(start+recipientLimit(g.plan), len(g.indexes))]
-		got := x.try(ctx, t, &part)
+	for indexes := range slices.Chunk(g.indexes, recipientLimit(&g.plan)) {
+		part := d.With(g.plan, indexes)
+		got := x.try(ctx, t, part)
 		tried = append(tried, got...)
-		for i := range part.Envelope.Recipients {
-			report = append(report, settle(ctx, &part, got.At(i)))
+		for i := range indexes {
+			report = append(report, settle(ctx, part, got.At(i)))
 		}
 	}
 	return report
@@ -213,7 +219,7 @@ func localTrouble(text string) Outcome {
 	return Outcome{Reply: Reply{Code: 451, Enhanced: [3]int{4, 3, 0}, Text: text}, Local: true}
 }
 
-func recipientLimit(p Plan) int {
+func recipientLimit(p *Plan) int {
 	if p.Definition.RecipientLimit > 0 {
 		return p.Definition.RecipientLimit
 	}

@@ -40,6 +40,9 @@ type Because struct {
 	Rule string `json:"rule"` // table and key, file and line, setting of the configuration, or "default"
 }
 
+// parts is how many parts of a plan have a rule, if all do.
+const parts = 10
+
 // Rule is the rule behind a part of the plan; "" if no rule decided it.
 func (p *Plan) Rule(part string) string {
 	for _, b := range p.Because {

@@ -125,7 +125,7 @@ func (p *Planner) Plan(ctx context.Context, q Query) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	var plan Plan
+	plan := Plan{Because: make([]Because, 0, parts)}
 	if err := p.planWhere(ctx, q, domain, &plan); err != nil {
 		return Plan{}, err
 	}
@@ -149,7 +149,7 @@ func (p *Planner) Label(ctx context.Context, q Query) string {
 	if err != nil {
 		return "/"
 	}
-	var plan Plan
+	plan := Plan{Because: make([]Because, 0, parts)}
 	if p.planWhere(ctx, q, domain, &plan) != nil || p.planSource(ctx, q, &plan) != nil {
 		return "/" + domain
 	}
@@ -296,27 +296,30 @@ func (p *Planner) name(field string, set bool) string {
 	if !set {
 		return defaultRule
 	}
-	return cmp.Or(p.Names[field], "Planner."+field)
+	if name := p.Names[field]; name != "" {
+		return name
+	}
+	return "Planner." + field
 }
 
 // planLimits fills in what follows from the transport, the source and the next
 // hop. A transport that needs no network has no limit but its own.
 func (p *Planner) planLimits(plan *Plan) {
-	d, own := plan.Definition, "transport "+plan.Transport
+	d := &plan.Definition
 	attemptsRule, limitRule, scheduleRule := defaultRule, p.name("Limit", p.Limit != 0), defaultRule
 	if plan.Attempts = d.Attempts; d.Attempts > 0 {
-		attemptsRule = own
+		attemptsRule = plan.own()
 	}
 	plan.Limit = p.limit()
 	if _, ok := answers[d.Base]; ok {
 		plan.Limit, limitRule = 0, "no network"
 	}
 	if limit := d.limit(); limit > 0 {
-		plan.Limit, limitRule = limit, own
+		plan.Limit, limitRule = limit, plan.own()
 	}
 	plan.Initial = min(cmp.Or(d.InitialConcurrency, p.InitialConcurrency, defaultInitial), plan.Limit)
 	if plan.Schedule = d.Schedule; d.Schedule != (Schedule{}) {
-		scheduleRule = own
+		scheduleRule = plan.own()
 	}
 	plan.because("attempts", attemptsRule)
 	plan.because("limit", limitRule)
@@ -368,6 +371,9 @@ func (p *Planner) definition(ctx context.Context, name string) (Definition, bool
 	d, ok := definitions[name]
 	return d, ok, nil
 }
+
+// own is the rule of a part that the definition of the transport decides.
+func (p *Plan) own() string { return "transport " + p.Transport }
 
 func (p *Plan) because(part, rule string) {
 	p.Because = append(p.Because, Because{Part: part, Rule: rule})

@@ -79,7 +79,7 @@ func (p *Planner) askCredential(ctx context.Context, q Query, nexthop string) (f
 func (p *Planner) planTLS(ctx context.Context, q Query, plan *Plan) error {
 	policy, rule := TLSPolicy{Level: cmp.Or(p.DefaultTLS, TLSMay)}, p.name("DefaultTLS", p.DefaultTLS != "")
 	if own := plan.Definition.TLS; own != "" {
-		policy.Level, rule = own, "transport "+plan.Transport
+		policy.Level, rule = own, plan.own()
 	}
 	policy, rule, err := p.nexthopTLS(ctx, q, plan.Nexthop, policy, rule)
 	if err != nil {

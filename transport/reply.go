@@ -42,7 +42,7 @@ func (r Reply) Error() string {
 	if r.Enhanced[0] == 0 {
 		return fmt.Sprintf("%03d %s", r.Code, text)
 	}
-	return fmt.Sprintf("%03d %s %s", r.Code, r.Status(), text)
+	return fmt.Sprintf("%03d %d.%d.%d %s", r.Code, r.Enhanced[0], r.Enhanced[1], r.Enhanced[2], text)
 }
 
 // SMTPReply gives the parts to a server that knows only this method.

@@ -155,7 +155,7 @@ type pass struct {
 	nexthopNow nexthop
 	sts        STSFacts
 	records    map[endpoint]TLSAFacts
-	demands    map[host]demanded
+	demands    []demanded
 }
 
 // An endpoint is a host by name, and a port: what TLSA records are about.
@@ -164,9 +164,10 @@ type endpoint struct {
 	port uint16
 }
 
-// A demanded is what was found to be demanded of a host; an outcome with a reply says
+// A demanded is what was found to be demanded of a host, of which a next hop has few; an outcome with a reply says
 // that it cannot be had.
 type demanded struct {
+	host    host
 	demand  demand
 	outcome Outcome
 }

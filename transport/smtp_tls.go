@@ -38,14 +38,13 @@ func sessionOf(state *tls.ConnectionState, trust Trust) TLSSession {
 // demand is what the plan demands of a host, now. It asks for what is published about
 // the host if that counts.
 func (p *pass) demand(ctx context.Context, h host) (demand, Outcome) {
-	if known, ok := p.demands[h]; ok {
-		return known.demand, known.outcome
+	for i := range p.demands {
+		if known := &p.demands[i]; known.host == h {
+			return known.demand, known.outcome
+		}
 	}
 	d, out := p.demandNow(ctx, h)
-	if p.demands == nil {
-		p.demands = make(map[host]demanded)
-	}
-	p.demands[h] = demanded{d, out}
+	p.demands = append(p.demands, demanded{h, d, out})
 	return d, out
 }
 
