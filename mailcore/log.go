@@ -2,7 +2,6 @@ package mailcore
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net"
 	"strings"
@@ -13,7 +12,7 @@ import (
 
 // logAccepted writes the line about who handed a message in.
 func logAccepted(log *slog.Logger, id string, o transport.Origin) {
-	attrs := []slog.Attr{slog.String("id", id), slog.String("via", string(o.Via)), slog.String("site", o.Site)}
+	attrs := append(make([]slog.Attr, 0, 7), slog.String("id", id), slog.String("via", string(o.Via)), slog.String("site", o.Site))
 	if o.Client != "" {
 		attrs = append(attrs, slog.String("client", o.Client), slog.String("helo", o.HELO))
 	}
@@ -57,7 +56,7 @@ func logEvent(log *slog.Logger, e queue.Event) {
 			slog.String("site", e.Site), slog.Int64("size", e.Size), slog.Int("nrcpt", e.Recipients))
 		return
 	}
-	attrs := []slog.Attr{slog.String("id", e.ID), slog.String("to", e.Recipient)}
+	attrs := append(make([]slog.Attr, 0, 8), slog.String("id", e.ID), slog.String("to", e.Recipient))
 	if original := originalOf(e); original != "" {
 		attrs = append(attrs, slog.String("orig_to", original))
 	}
@@ -87,7 +86,7 @@ func relayOf(o transport.Outcome) string {
 	}
 	address, port, err := net.SplitHostPort(o.Addr)
 	if err != nil {
-		return fmt.Sprintf("%s[%s]", o.Host, o.Addr)
+		return o.Host + "[" + o.Addr + "]"
 	}
-	return fmt.Sprintf("%s[%s]:%s", o.Host, address, port)
+	return o.Host + "[" + address + "]:" + port
 }

@@ -50,8 +50,8 @@ func (h *lineHandler) named(a slog.Attr) slog.Attr {
 
 // Handle implements slog.Handler. A record is one line and one write.
 func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
-	e := entry{message: r.Message, level: r.Level, attrs: make([]slog.Attr, len(h.attrs), len(h.attrs)+r.NumAttrs())}
-	copy(e.attrs, h.attrs)
+	var room [12]slog.Attr // for most records
+	e := entry{message: r.Message, level: r.Level, attrs: append(room[:0], h.attrs...)}
 	r.Attrs(func(a slog.Attr) bool {
 		e.attrs = append(e.attrs, h.named(a))
 		return true
@@ -72,8 +72,8 @@ func (e entry) text() string {
 	case "delivery":
 		return e.delivery()
 	case "message":
-		return fmt.Sprintf("%s: from=<%s>, size=%s, nrcpt=%s, site=%s (%s)",
-			e.get("id"), e.get("from"), e.get("size"), e.get("nrcpt"), e.get("site"), e.get("event"))
+		return e.get("id") + ": from=<" + e.get("from") + ">, size=" + e.get("size") +
+			", nrcpt=" + e.get("nrcpt") + ", site=" + e.get("site") + " (" + e.get("event") + ")"
 	case "accepted":
 		return e.accepted()
 	case "TLS connection established":
@@ -100,23 +100,23 @@ func cipherBits(suite string) string {
 func (e entry) delivery() string {
 	original := ""
 	if e.has("orig_to") {
-		original = fmt.Sprintf(" orig_to=<%s>,", e.get("orig_to"))
+		original = " orig_to=<" + e.get("orig_to") + ">,"
 	}
-	return fmt.Sprintf("%s: to=<%s>,%s relay=%s, delay=%s, dsn=%s, status=%s (%s)",
-		e.get("id"), e.get("to"), original, e.get("relay"), e.get("delay"), e.get("dsn"), e.get("status"), e.get("reply"))
+	return e.get("id") + ": to=<" + e.get("to") + ">," + original + " relay=" + e.get("relay") + ", delay=" + e.get("delay") +
+		", dsn=" + e.get("dsn") + ", status=" + e.get("status") + " (" + e.get("reply") + ")"
 }
 
 // accepted says whose a message is: Postfix's smtpd and pickup write this.
 func (e entry) accepted() string {
 	line := e.get("id") + ":"
 	if e.get("client") != "" {
-		line += fmt.Sprintf(" client=unknown[%s],", e.get("client"))
+		line += " client=unknown[" + e.get("client") + "],"
 	}
 	if e.has("uid") {
-		line += fmt.Sprintf(" uid=%s,", e.get("uid"))
+		line += " uid=" + e.get("uid") + ","
 	}
 	if e.get("login") != "" {
-		line += fmt.Sprintf(" sasl_username=%s,", e.get("login"))
+		line += " sasl_username=" + e.get("login") + ","
 	}
 	return strings.TrimSuffix(line+" via="+e.get("via"), ",")
 }
