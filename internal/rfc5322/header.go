@@ -54,8 +54,11 @@ func (f Field) Value() string {
 
 // is reports whether the field has that name; case does not matter.
 func (f Field) is(name string) bool {
-	n := f.name()
-	return len(n) == len(name) && strings.EqualFold(string(n), name)
+	n := len(name)
+	if f.colon < n || f.colon > n && f.raw[n] != ' ' && f.raw[n] != '\t' {
+		return false // without a closer look, as most are
+	}
+	return len(f.name()) == n && strings.EqualFold(string(f.raw[:n]), name)
 }
 
 // Fields are the fields from the top down.

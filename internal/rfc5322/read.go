@@ -44,7 +44,8 @@ func ReadHeader(r *bufio.Reader, lim Limits) (*Header, error) {
 	if err := dropMailboxLine(r); err != nil {
 		return nil, err
 	}
-	s := scanner{r: r, lim: lim}
+	// Room for the header of most messages.
+	s := scanner{r: r, lim: lim, buf: make([]byte, 0, 1024), starts: make([]int, 0, 16)}
 	h := new(Header)
 	for {
 		kind, err := peekLine(r)

@@ -62,11 +62,7 @@ func (c *content) fill() {
 func (c *content) complete() bool { return c.err == io.EOF }
 
 // refusal is the answer if the content itself was refused.
-func (c *content) refusal() (answer, bool) {
-	var a answer
-	ok := errors.As(c.err, &a)
-	return a, ok
-}
+func (c *content) refusal() (answer, bool) { return errors.AsType[answer](c.err) }
 
 // rules are what content must keep to.
 type rules struct {

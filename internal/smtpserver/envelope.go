@@ -106,11 +106,11 @@ func badRecipient() answer { return answer{501, "5.1.3", "Bad recipient address 
 // answer is syntax; a path that is none is malformed.
 func splitPath(arg, prefix string, syntax, malformed answer) (path, rest string, bad *answer) {
 	if len(arg) <= len(prefix) || !strings.EqualFold(arg[:len(prefix)], prefix) {
-		return "", "", &syntax
+		return "", "", new(syntax)
 	}
 	path, rest, err := address.ParsePath(arg[len(prefix):])
 	if err != nil {
-		return "", "", &malformed
+		return "", "", new(malformed)
 	}
 	return path, rest, nil
 }
@@ -134,12 +134,11 @@ func canonical(path string, utf8 bool, which string, malformed answer) (string, 
 	a, err := address.Parse(path)
 	switch {
 	case errors.Is(err, address.ErrMultipleAt):
-		malformed.code = 553
-		return "", &malformed
+		return "", &answer{553, malformed.status, malformed.text}
 	case errors.Is(err, address.ErrNoDomain) && !strings.Contains(path, "@"):
 		return "", &answer{504, "5.5.2", fmt.Sprintf("<%s>: %s address rejected: need fully-qualified address", path, which)}
 	case err != nil:
-		return "", &malformed
+		return "", new(malformed)
 	case a.NeedsUTF8() && !utf8:
 		return "", &answer{553, "5.6.7", fmt.Sprintf("<%s>: %s address rejected: SMTPUTF8 was not asked for", path, which)}
 	}
