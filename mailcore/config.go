@@ -314,12 +314,12 @@ func (c *Config) checkAddresses() (problems []error) {
 		c.Origin = c.Hostname
 		return problems
 	}
-	a, err := address.Parse("postmaster@" + c.Origin)
-	if _, literal := a.Literal(); err != nil || literal {
+	origin, err := address.ParseDomain(c.Origin)
+	if err != nil {
 		complain("Origin %q is no domain", c.Origin)
 		return problems
 	}
-	c.Origin = a.Fold().Domain
+	c.Origin = origin
 	return problems
 }
 

@@ -35,11 +35,10 @@ func (s *Server) DNSData(ctx context.Context, domain string) (dnstmpl.Data, erro
 }
 
 func (s *desk) dnsData(ctx context.Context, name string) (dnstmpl.Data, error) {
-	a, err := address.Parse("postmaster@" + name)
-	if _, literal := a.Literal(); err != nil || literal {
+	domain, err := address.ParseDomain(name)
+	if err != nil {
 		return dnstmpl.Data{}, fmt.Errorf("%w: it is no domain", sites.ErrInvalid)
 	}
-	domain := a.Fold().Domain
 	x, err := s.exits(ctx)
 	if err != nil {
 		return dnstmpl.Data{}, err

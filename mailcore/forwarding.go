@@ -65,11 +65,11 @@ func (f *Forwarding) normalize() error {
 	if f.Domain == "" {
 		return nil
 	}
-	a, err := address.Parse("postmaster@" + f.Domain)
-	if _, literal := a.Literal(); err != nil || literal {
+	domain, err := address.ParseDomain(f.Domain)
+	if err != nil {
 		return fmt.Errorf("Forwarding.Domain %q is no domain", f.Domain)
 	}
-	f.Domain = a.Fold().Domain
+	f.Domain = domain
 	return nil
 }
 

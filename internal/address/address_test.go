@@ -175,6 +175,24 @@ func TestFoldMakesEqualWhatIsOneMailbox(t *testing.T) {
 	}
 }
 
+func TestADomainIsReadIntoTheFormOfAFoldedAddress(t *testing.T) {
+	for _, tt := range []struct {
+		in, want string
+		err      error
+	}{
+		{"Shop.Example.", "shop.example", nil},
+		{"BÜCHER。test", "xn--bcher-kva.test", nil},
+		{"[192.0.2.1]", "", ErrIsLiteral},
+		{"", "", ErrNoDomain},
+		{"a b", "", ErrDomain},
+		{"x@y", "", ErrMultipleAt},
+	} {
+		if got, err := ParseDomain(tt.in); got != tt.want || !errors.Is(err, tt.err) {
+			t.Errorf("%q: %q, %v; want %q, %v", tt.in, got, err, tt.want, tt.err)
+		}
+	}
+}
+
 func TestASCIIDomainIsForTheDNS(t *testing.T) {
 	for _, tt := range []struct {
 		domain, want string

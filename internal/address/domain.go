@@ -42,6 +42,19 @@ func (a Address) ASCIIDomain() (string, error) {
 	return ascii, nil
 }
 
+// ParseDomain reads a domain into the form that [Address.Fold] gives it: A-labels in lower
+// case, without a final dot. An address literal is ErrIsLiteral.
+func ParseDomain(s string) (string, error) {
+	a, err := Parse("postmaster@" + s)
+	if err != nil {
+		return "", err
+	}
+	if _, literal := a.Literal(); literal {
+		return "", ErrIsLiteral
+	}
+	return a.Fold().Domain, nil
+}
+
 // Literal is the IP address of an address literal; an IPv4-mapped IPv6 address
 // comes as the IPv4 address it stands for. ok is false for any other domain.
 func (a Address) Literal() (ip netip.Addr, ok bool) {

@@ -10,6 +10,7 @@ var (
 	ErrNoDomain    = errors.New("no domain")
 	ErrDomain      = errors.New("malformed domain")
 	ErrLiteral     = errors.New("malformed address literal")
+	ErrIsLiteral   = errors.New("an address literal is no domain")
 	ErrMultipleAt  = errors.New("more than one @")
 	ErrSourceRoute = errors.New("source routes are not supported")
 	ErrTooLong     = errors.New("address too long")

@@ -164,7 +164,7 @@ func checkTarget(target string, bare, only bool) (string, error) {
 	case strings.HasPrefix(target, "@") && !only:
 		return "", errors.New("@domain can only be the one target")
 	case strings.HasPrefix(target, "@"):
-		domain, err := foldDomain(target[1:])
+		domain, err := address.ParseDomain(target[1:])
 		return "@" + domain, err
 	}
 	a, err := address.Parse(target)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/panelmail/panelmail/dkim"
+	"github.com/panelmail/panelmail/internal/address"
 )
 
 // A DKIMState is where a key for signing stands in its life:
@@ -189,7 +190,7 @@ func scanAllDKIM(rows *sql.Rows, err error) ([]DKIMKey, error) {
 // age. Those that were retired are in it for 90 days.
 func (s *Sites) ListDKIM(ctx context.Context, domain string) (all []DKIMKey, err error) {
 	if domain != "" {
-		if domain, err = foldDomain(domain); err != nil {
+		if domain, err = address.ParseDomain(domain); err != nil {
 			return nil, invalid("domain", domain, "%v", err)
 		}
 	}
@@ -210,7 +211,7 @@ func (s *Sites) ListDKIM(ctx context.Context, domain string) (all []DKIMKey, err
 // ListDelegatedDKIM lists the keys, of whatever domain, whose selectors are delegated to
 // a name below domain, in order of their domains and age.
 func (s *Sites) ListDelegatedDKIM(ctx context.Context, domain string) (all []DKIMKey, err error) {
-	if domain, err = foldDomain(domain); err != nil {
+	if domain, err = address.ParseDomain(domain); err != nil {
 		return nil, invalid("domain", domain, "%v", err)
 	}
 	err = s.db.View(ctx, func(tx *sql.Tx) (err error) {
@@ -231,7 +232,7 @@ func dkimOf(tx *sql.Tx, domain string) ([]DKIMKey, error) {
 // RemoveDKIM retires a key at once, whatever is signed with it: one that somebody
 // else has got hold of. Take its record out of the DNS as well.
 func (s *Sites) RemoveDKIM(ctx context.Context, domain, selector string) error {
-	folded, err := foldDomain(domain)
+	folded, err := address.ParseDomain(domain)
 	if err != nil {
 		return invalid("domain", domain, "%v", err)
 	}
@@ -273,13 +274,13 @@ const defaultEvery = 180 * 24 * time.Hour
 
 // normalize folds and fills in, and reports what cannot be.
 func (p *DKIMPolicy) normalize() error {
-	folded, err := foldDomain(p.Domain)
+	folded, err := address.ParseDomain(p.Domain)
 	if err != nil {
 		return invalid("domain", p.Domain, "%v", err)
 	}
 	p.Domain = folded
 	if p.Zone != "" {
-		if p.Zone, err = foldDomain(p.Zone); err != nil {
+		if p.Zone, err = address.ParseDomain(p.Zone); err != nil {
 			return invalid("domain", p.Zone, "%v", err)
 		}
 	}

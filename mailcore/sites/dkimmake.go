@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/panelmail/panelmail/dkim"
+	"github.com/panelmail/panelmail/internal/address"
 )
 
 // GenerateDKIM sets how the keys of a domain are made, and makes one of each
@@ -37,7 +38,7 @@ func (s *Sites) GenerateDKIM(ctx context.Context, p DKIMPolicy) (made []DKIMKey,
 // policy. They replace the keys that sign when they have been seen on all servers. A
 // domain that has a key which is not yet signing is [ErrInUse].
 func (s *Sites) RotateDKIM(ctx context.Context, domain string) (made []DKIMKey, err error) {
-	folded, err := foldDomain(domain)
+	folded, err := address.ParseDomain(domain)
 	if err != nil {
 		return nil, invalid("domain", domain, "%v", err)
 	}

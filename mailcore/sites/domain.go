@@ -6,6 +6,8 @@ import (
 	"errors"
 	"slices"
 	"strings"
+
+	"github.com/panelmail/panelmail/internal/address"
 )
 
 // A Class says what we do with mail to a domain.
@@ -34,7 +36,7 @@ type Domain struct {
 // and in any case. A domain of another site is [ErrNotOwner], as is one in
 // which another site has a login named like an address.
 func (s *Sites) AddDomain(ctx context.Context, d Domain) error {
-	name, err := foldDomain(d.Name)
+	name, err := address.ParseDomain(d.Name)
 	if err != nil {
 		return invalid("domain", d.Name, "%v", err)
 	}
@@ -78,7 +80,7 @@ func (s *Sites) AddDomain(ctx context.Context, d Domain) error {
 // of the former one. What the panel says of hosts below the domain stays where it is
 // needed, as in [Sites.RemoveSite].
 func (s *Sites) RemoveDomain(ctx context.Context, name string) (Receipt, error) {
-	folded, err := foldDomain(name)
+	folded, err := address.ParseDomain(name)
 	if err != nil {
 		return Receipt{}, invalid("domain", name, "%v", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/panelmail/panelmail/internal/address"
 	"github.com/panelmail/panelmail/transport"
 )
 
@@ -19,7 +20,7 @@ import (
 // Mail of strangers that is passed on under their own reverse-path is not among it,
 // whatever domain they name. Mail with the null reverse-path is of no domain.
 func (s *Snapshot) Senders(domain string) []transport.Query {
-	domain, err := foldDomain(domain)
+	domain, err := address.ParseDomain(domain)
 	if err != nil {
 		return nil
 	}
@@ -143,7 +144,7 @@ func (s *Snapshot) matching(pattern string) string {
 
 // TakesMail reports whether a domain has a mailbox or an alias, disabled or not.
 func (s *Sites) TakesMail(ctx context.Context, domain string) (found bool, err error) {
-	folded, err := foldDomain(domain)
+	folded, err := address.ParseDomain(domain)
 	if err != nil {
 		return false, invalid("domain", domain, "%v", err)
 	}

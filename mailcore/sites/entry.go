@@ -19,7 +19,7 @@ import (
 // @domain, or a local-part alone, whose domain is "".
 func foldEntry(kind, key string) (folded, domain string, err error) {
 	if rest, catchAll := strings.CutPrefix(key, "@"); catchAll {
-		if domain, err = foldDomain(rest); err != nil {
+		if domain, err = address.ParseDomain(rest); err != nil {
 			return "", "", invalid(kind, key, "%v", err)
 		}
 		return "@" + domain, domain, nil
@@ -37,7 +37,7 @@ func foldEntry(kind, key string) (folded, domain string, err error) {
 		return "", "", invalid(kind, key, "with %%, ! or @ in its local-part it would be a route through us")
 	}
 	if _, literal := a.Literal(); literal {
-		return "", "", invalid(kind, key, "%v", errLiteral)
+		return "", "", invalid(kind, key, "%v", address.ErrIsLiteral)
 	}
 	a = a.Fold()
 	return a.String(), a.Domain, nil

@@ -1,7 +1,6 @@
 package sites
 
 import (
-	"errors"
 	"strconv"
 	"strings"
 
@@ -13,8 +12,6 @@ const (
 	keyNull    = "<>"      // the null reverse-path
 	delimiter  = "+"       // before the extension of a local-part
 )
-
-var errLiteral = errors.New("an address literal is no domain")
 
 // A senderKey is a parsed key of a table that is asked about the sender. At
 // most one of domain and site is set.
@@ -30,7 +27,7 @@ func parseSenderKey(kind, key string) (senderKey, error) {
 	case key == keyNull || key == keyDefault:
 		return senderKey{key: key}, nil
 	case strings.HasPrefix(key, "@"):
-		domain, err := foldDomain(key[1:])
+		domain, err := address.ParseDomain(key[1:])
 		if err != nil {
 			return senderKey{}, invalid(kind, key, "%v", err)
 		}
@@ -78,16 +75,6 @@ func lookupSender(reversePath string) senderLookup {
 func foldAddress(s string) (folded, domain string, err error) {
 	a, folded, err := address.Key(s)
 	return folded, a.Domain, err
-}
-
-// foldDomain makes the key of a domain: A-labels in lower case without the
-// final dot. Address literals are refused.
-func foldDomain(s string) (string, error) {
-	folded, err := address.FoldDomain(s)
-	if err == nil && strings.HasPrefix(folded, "[") {
-		return "", errLiteral
-	}
-	return folded, err
 }
 
 // foldNexthop makes the key of a next hop: as written, in lower case.

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/panelmail/panelmail/internal/address"
 )
 
 // splitNexthops splits a list of next hops at commas and blanks.
@@ -36,7 +38,7 @@ func checkNexthop(hop string) error {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return nil
 	}
-	_, err := foldDomain(host)
+	_, err := address.ParseDomain(host)
 	return err
 }
 

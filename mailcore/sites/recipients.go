@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"iter"
+
+	"github.com/panelmail/panelmail/internal/address"
 )
 
 // A Recipient is an address of a relay domain at which the next host takes mail.
@@ -87,7 +89,7 @@ func (s *Sites) RemoveRecipient(ctx context.Context, addr string) error {
 // DropRecipients removes the recipient list of a relay domain: every address of
 // it is taken again.
 func (s *Sites) DropRecipients(ctx context.Context, domain string) error {
-	name, err := foldDomain(domain)
+	name, err := address.ParseDomain(domain)
 	if err != nil {
 		return invalid("domain", domain, "%v", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/panelmail/panelmail/internal/address"
 	"github.com/panelmail/panelmail/transport"
 )
 
@@ -27,7 +28,7 @@ func foldPattern(pattern string) (folded, domain string) {
 		return strings.ToLower(pattern), ""
 	}
 	name, dotted := strings.CutPrefix(pattern, ".")
-	domain, err := foldDomain(name)
+	domain, err := address.ParseDomain(name)
 	switch {
 	case err != nil:
 		return strings.ToLower(pattern), ""

@@ -63,7 +63,7 @@ func (s *Snapshot) Domain(name string) (Domain, bool) {
 	if d, ok := s.domains[name]; ok {
 		return d, true
 	}
-	folded, err := foldDomain(name)
+	folded, err := address.ParseDomain(name)
 	if err != nil {
 		return Domain{}, false
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/panelmail/panelmail/internal/address"
 	"github.com/panelmail/panelmail/transport"
 )
 
@@ -70,7 +71,7 @@ func (src Source) check() error {
 	if src.HELO == "" {
 		return nil
 	}
-	if helo, err := foldDomain(src.HELO); err != nil || !strings.EqualFold(helo, src.HELO) {
+	if helo, err := address.ParseDomain(src.HELO); err != nil || !strings.EqualFold(helo, src.HELO) {
 		return invalid("source", src.Key, "HELO name %q is no host name in ASCII", src.HELO)
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/panelmail/panelmail/internal/address"
 	"github.com/panelmail/panelmail/srs"
 )
 
@@ -52,7 +53,7 @@ CREATE INDEX panelmail_srs_secret_site ON panelmail_srs_secret (site);
 // Each call returns a new Rewriter, whose fields are the caller's to set; an address
 // that is older than 21 days may be one that no secret is there for any more.
 func (s *Sites) Rewriter(ctx context.Context, domain string) (*srs.Rewriter, error) {
-	folded, err := foldDomain(domain)
+	folded, err := address.ParseDomain(domain)
 	if err != nil {
 		return nil, invalid("domain", domain, "%v", err)
 	}

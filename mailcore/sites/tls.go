@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/panelmail/panelmail/internal/address"
 	"github.com/panelmail/panelmail/transport"
 )
 
@@ -38,7 +39,7 @@ func tlsKey(key string) (string, error) {
 	if key == anyNexthop {
 		return key, nil
 	}
-	if folded, err := foldDomain(strings.TrimPrefix(key, ".")); err == nil {
+	if folded, err := address.ParseDomain(strings.TrimPrefix(key, ".")); err == nil {
 		if strings.HasPrefix(key, ".") {
 			return "." + folded, nil
 		}
