@@ -40,10 +40,10 @@ WHERE seq > ?3 AND seq <= ?4 AND (site = ?1 OR coalesce(site, '') = '' AND EXIST
 	SELECT 1 FROM json_each(?2) AS d
 	WHERE coalesce(recipient, '') LIKE '%@' || d.value ESCAPE '\' OR coalesce(reverse_path, '') LIKE '%@' || d.value ESCAPE '\'))`
 
-	// What one message is to a tally.
+	// What one message is to a tally; nothing if it is over.
 	siteMessage = `
 SELECT arrived, size, (SELECT count(*) FROM panelmail_recipient WHERE message = ?1 AND state < 3)
-FROM panelmail_message WHERE id = ?1`
+FROM panelmail_message WHERE id = ?1 AND id` + noLeftover
 
 	// Lanes in which nobody is, parked or not, from a number on: what a label says
 	// of a source must not outlast its site.
@@ -82,7 +82,7 @@ func (e *engine) emptySite(ctx context.Context, site string, domains []string) e
 	if err != nil {
 		return err
 	}
-	for _, part := range []func(context.Context) error{l.clear, l.dropMail, l.dropInbound, l.dropEvents, l.dropKeys, l.dropCounts, l.dropLanes} {
+	for _, part := range []func(context.Context) error{l.dropMail, l.dropInbound, l.clear, l.dropEvents, l.dropKeys, l.dropCounts, l.dropLanes} {
 		if err := part(ctx); err != nil {
 			return err
 		}

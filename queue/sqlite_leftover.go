@@ -40,7 +40,6 @@ const (
 	dropAddressed = `DELETE FROM panelmail_recipient WHERE message = ?`
 
 	someLeftovers = `(SELECT message FROM panelmail_settled ORDER BY message LIMIT ?)`
-	countSome     = `SELECT count(*) FROM ` + someLeftovers
 	clearMessages = `DELETE FROM panelmail_message WHERE id IN ` + someLeftovers
 	clearSettled  = `DELETE FROM panelmail_settled WHERE message IN ` + someLeftovers
 )
@@ -88,16 +87,13 @@ func (l *leftovers) leave(t txn, a *attempt) (over bool, err error) {
 func (e *engine) left() *leftovers { return &e.leftovers }
 
 func (e *engine) clear(ctx context.Context) (more bool, err error) {
-	var count int64
-	if err := e.read.QueryRowContext(ctx, countSome, leftoverStep+1).Scan(&count); err != nil || count == 0 {
-		return false, err
-	}
 	err = e.writer.do(ctx, &op{class: classOther, apply: func(t txn) ([]Event, error) {
 		if _, err := t.exec(clearMessages, leftoverStep); err != nil {
 			return nil, err
 		}
 		res, err := t.exec(clearSettled, leftoverStep)
-		if err == nil && res.changed < leftoverStep {
+		more = res.changed == leftoverStep
+		if err == nil && !more {
 			e.leftovers.octets.Store(0)
 		}
 		return nil, err
@@ -105,5 +101,5 @@ func (e *engine) clear(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		signal(e.leftovers.some)
 	}
-	return count > leftoverStep, err
+	return more, err
 }

@@ -39,9 +39,7 @@ func (l *leaving) countMail(ctx context.Context, found *siteTally) error {
 			if err != nil {
 				return err
 			}
-			if recipients > 0 { // otherwise it is over
-				found.message(arrived, size, recipients)
-			}
+			found.message(arrived, size, recipients)
 		}
 	}
 	for last := (place{position: -1}); l.domains != "[]"; {

@@ -62,6 +62,11 @@ func (e *engine) removeSite(tx *sql.Tx, site string, domains []string) (went sit
 	if err := dropRecipients(t, missed, &went); err != nil {
 		return went, err
 	}
+	for _, query := range []string{clearMessages, clearSettled} { // all of what is over, as [leaving.clear] does
+		if _, err := t.exec(query, -1); err != nil {
+			return went, err
+		}
+	}
 	for _, d := range []struct {
 		kind, query string
 		args        []any
