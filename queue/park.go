@@ -162,7 +162,7 @@ func (s *scheduler) alarm() (wake int64) {
 		switch {
 		case l.until.After(now):
 			wake = min(wake, micros(l.until)+1) // the store's instants are less exact
-		case s.admit != nil && l.guessed():
+		case s.admit != nil && l.guessed() && s.asks(l):
 			wake = min(wake, micros(l.latest.Add(countDelay))+1)
 		case !l.full && l.ready.n == 0:
 		case l.toAsk(now, s.running == 0):

@@ -52,7 +52,7 @@ func (s *scheduler) toAsk(now time.Time, ended bool, most int) []*lane {
 	s.leaveLine(now)
 	for _, l := range s.lanes {
 		switch {
-		case !l.toAsk(now, ended) || l.waits() && !s.mayTake(l):
+		case !l.toAsk(now, ended) || !s.asks(l):
 		case l.line.limiter != "":
 			named = append(named, l)
 		default:
@@ -136,6 +136,10 @@ func (s *scheduler) grant(lanes []*lane, now time.Time) {
 // mayTake reports whether a lane could use a place: there is a worker, and something
 // to begin or memory for it.
 func (s *scheduler) mayTake(l *lane) bool { return s.spares(l) && (l.ready.n > 0 || s.mayClaim()) }
+
+// asks reports whether it makes a difference to a lane how much room there is. For one
+// in line that could not use a place it does not, until a delivery ends.
+func (s *scheduler) asks(l *lane) bool { return !l.waits() || s.mayTake(l) }
 
 // wish is how many places a lane could use. How much there is to claim is not known.
 func (s *scheduler) wish(l *lane) int {
