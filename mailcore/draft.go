@@ -27,6 +27,10 @@ type draft struct {
 	// on; "": it does not.
 	forwarder string
 
+	// reversePaths are those of the copies that are sent on, by the domain that
+	// sends them on.
+	reversePaths map[string]string
+
 	self    string // the user name of who submits it locally, in lower case
 	size    int64  // as the client declared it; 0: not
 	maxSize int64  // the least that a mailbox among the recipients takes; 0: none says

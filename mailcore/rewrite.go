@@ -35,20 +35,28 @@ func (s *desk) forwarder(a address.Address, p place) string {
 }
 
 // reversePath is the one that a copy for an address leaves under; "" is that of the
-// message. It is another if an alias sends mail of another host on to a third.
+// message. It is another if an alias sends mail of another host on to a third. All
+// copies that one domain sends on leave under the same.
 func (x *expansion) reversePath(ctx context.Context, to address.Address) (string, error) {
-	sender := x.draft.envelope.ReversePath
-	if x.forwarder == "" || sender == "" || x.desk.placeOf(x.settings, to.Fold().Domain) != elsewhere {
+	d := x.draft
+	if x.forwarder == "" || d.envelope.ReversePath == "" || x.desk.placeOf(x.settings, to.Fold().Domain) != elsewhere {
 		return "", nil
 	}
-	from, err := address.Parse(sender)
+	if known, ok := d.reversePaths[x.forwarder]; ok {
+		return known, nil
+	}
+	from, err := address.Parse(d.envelope.ReversePath)
 	if err != nil || from.Domain == "" || x.desk.sendsFor(x.settings, from.Fold().Domain) {
 		return "", nil
 	}
-	rewritten, err := x.desk.rewrite(ctx, sender, x.forwarder)
+	rewritten, err := x.desk.rewrite(ctx, d.envelope.ReversePath, x.forwarder)
 	if err != nil {
 		return "", lookupFailure(x.to, err)
 	}
+	if d.reversePaths == nil {
+		d.reversePaths = map[string]string{}
+	}
+	d.reversePaths[x.forwarder] = rewritten
 	return rewritten, nil
 }
 
