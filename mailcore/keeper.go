@@ -163,7 +163,10 @@ func (s *Server) look(ctx context.Context, k sites.DKIMKey) (found looked) {
 	for _, a := range p.Leaves() {
 		s.judge(ctx, k, a, &found)
 	}
-	found.seen.Wait = max(memory(p), nothing(ctx, asks, p))
+	found.seen.Wait = memory(p)
+	if s := found.seen; k.State != sites.DKIMSigning || s.Bad > 0 && s.Good == 0 { // one that goes on signing waits for nobody
+		found.seen.Wait = max(found.seen.Wait, nothing(ctx, asks, p))
+	}
 	return found
 }
 
@@ -233,8 +236,9 @@ func memory(p transport.Publication) (longest time.Duration) {
 func nothing(ctx context.Context, asks publisher, p transport.Publication) (longest time.Duration) {
 	var questions []transport.DNSQuestion
 	for _, n := range p.Names {
-		if n.Zone != "" {
-			questions = append(questions, transport.DNSQuestion{Name: n.Zone, Type: "SOA"})
+		q := transport.DNSQuestion{Name: n.Zone, Type: "SOA"}
+		if n.Zone != "" && !slices.Contains(questions, q) { // names behind a CNAME may be in the same
+			questions = append(questions, q)
 		}
 	}
 	if len(questions) == 0 {

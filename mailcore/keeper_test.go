@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -18,9 +19,9 @@ import (
 	"github.com/panelmail/panelmail/transport/transporttest"
 )
 
-// checked runs CheckDKIM for a key of x.example, whose zone has two servers and the
+// withKey is a server that has a key of x.example, whose zone has two servers and the
 // records that these return for the key.
-func checked(t *testing.T, names *transporttest.Names, zone string, records [2]func(sites.DKIMKey) string) DKIMCheck {
+func withKey(t *testing.T, names *transporttest.Names, zone string, records [2]func(sites.DKIMKey) string) (*Server, sites.DKIMKey) {
 	t.Helper()
 	srv, err := Open(t.Context(), filepath.Join(t.TempDir(), "mail.db"), Config{
 		Hostname: "mx.panel.example", Log: slog.New(slog.DiscardHandler), Resolver: names.Resolver(), Poll: -1,
@@ -28,7 +29,7 @@ func checked(t *testing.T, names *transporttest.Names, zone string, records [2]f
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer srv.Close()
+	t.Cleanup(func() { srv.Close() })
 	made, err := srv.Sites().GenerateDKIM(t.Context(), sites.DKIMPolicy{Domain: "x.example", Own: true, Algorithms: []dkim.Algorithm{dkim.Ed25519}, Zone: zone})
 	if err != nil {
 		t.Fatal(err)
@@ -45,6 +46,13 @@ func checked(t *testing.T, names *transporttest.Names, zone string, records [2]f
 		}
 		names.Serve([]string{"192.0.2.11", "192.0.2.12"}[i], "x.example", lines...)
 	}
+	return srv, made[0]
+}
+
+// checked runs CheckDKIM for the key of withKey.
+func checked(t *testing.T, names *transporttest.Names, zone string, records [2]func(sites.DKIMKey) string) DKIMCheck {
+	t.Helper()
+	srv, _ := withKey(t, names, zone, records)
 	found, err := srv.CheckDKIM(t.Context(), "X.example")
 	if err != nil || len(found) != 1 {
 		t.Fatalf("%+v, %v", found, err)
@@ -95,6 +103,43 @@ func TestACheckSaysWhatEachServerHasWrong(t *testing.T) {
 			}
 			if want := strings.Join(got.Problems, "; "); got.Trouble != want {
 				t.Errorf("%s: noted %q, want %q", what, got.Trouble, want)
+			}
+		})
+	}
+}
+
+func TestHowLongNothingIsRememberedIsAskedWhereItMatters(t *testing.T) {
+	type both = [2]func(sites.DKIMKey) string
+	asked := []string{"192.0.2.11 x.example SOA", "192.0.2.12 x.example SOA"}
+	for what, c := range map[string]struct {
+		state   sites.DKIMState
+		records both
+		zone    string
+		want    []string
+		wait    time.Duration
+	}{
+		"pending":            {state: sites.DKIMPending, records: both{missing, right}, want: asked, wait: 10 * time.Minute},
+		"not there yet":      {state: sites.DKIMPending, records: both{missing, missing}, want: asked, wait: 5 * time.Minute},
+		"seen":               {state: sites.DKIMSeen, records: both{right, right}, want: asked, wait: 10 * time.Minute},
+		"delegated":          {state: sites.DKIMSeen, records: both{led, led}, zone: "keys.x.example", want: asked, wait: 10 * time.Minute},
+		"signing":            {state: sites.DKIMSigning, records: both{right, right}, wait: 10 * time.Minute},
+		"signing, one lacks": {state: sites.DKIMSigning, records: both{right, missing}, wait: 10 * time.Minute},
+		"signing, all lack":  {state: sites.DKIMSigning, records: both{missing, missing}, want: asked, wait: 5 * time.Minute},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			names := transporttest.NewNames()
+			srv, k := withKey(t, names, c.zone, c.records)
+			k.State = c.state
+			found := srv.look(t.Context(), k)
+			var got []string
+			for _, q := range names.Asked() {
+				if strings.HasSuffix(q, " SOA") {
+					got = append(got, q)
+				}
+			}
+			slices.Sort(got)
+			if diff := cmp.Diff(c.want, got); diff != "" || found.seen.Wait != c.wait {
+				t.Errorf("%s: wait %v, want %v; asked (-want +got):\n%s", what, found.seen.Wait, c.wait, diff)
 			}
 		})
 	}
