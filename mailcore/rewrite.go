@@ -3,7 +3,6 @@ package mailcore
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/panelmail/panelmail/internal/address"
 	"github.com/panelmail/panelmail/mailcore/sites"
@@ -14,11 +13,8 @@ import (
 // isRewritten reports whether a local-part is that of a reverse-path which SRS made,
 // here or elsewhere.
 func isRewritten(local string) bool {
-	const tag = "SRS0"
-	if len(local) <= len(tag) || !strings.ContainsRune("=+-", rune(local[len(tag)])) {
-		return false
-	}
-	return strings.EqualFold(local[:len(tag)], tag) || strings.EqualFold(local[:len(tag)], "SRS1")
+	_, rewritten := srs.CutTag(local)
+	return rewritten
 }
 
 // forwarder is the domain in which the reverse-path of what leaves from an address of

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/panelmail/panelmail/internal/address"
+	"github.com/panelmail/panelmail/srs"
 	"github.com/panelmail/panelmail/transport"
 )
 
@@ -17,10 +18,7 @@ import (
 type authorKey [16]byte
 
 func authorKeyOf(original address.Address) authorKey {
-	local := original.Local
-	if isRewritten(local) {
-		local = local[len("SRS0"):]
-	}
+	local, _ := srs.CutTag(original.Local)
 	sum := sha256.Sum256([]byte(strings.ToLower(original.Domain + local)))
 	return authorKey(sum[:])
 }

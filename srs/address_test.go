@@ -144,6 +144,31 @@ func TestAddressesThatNobodyMadeAreRefused(t *testing.T) {
 	}
 }
 
+func TestAnAddressWithoutTheTagIsNoSRSAddress(t *testing.T) {
+	r := newRewriter(t, "s")
+	for local, want := range map[string]string{
+		"SRS0=HHHH=TT=a.test=b": "=HHHH=TT=a.test=b",
+		"srs1+HHHH=a.test==x":   "+HHHH=a.test==x",
+		"Srs0-":                 "-",
+		"SRS0":                  "",
+		"SRS0x=":                "",
+		"SRS2=HHHH=TT=a.test=b": "",
+		"xSRS0=HHHH":            "",
+		"":                      "",
+	} {
+		ok := want != ""
+		if !ok {
+			want = local
+		}
+		if got, tagged := CutTag(local); got != want || tagged != ok {
+			t.Errorf("%q: %q, %v", local, got, tagged)
+		}
+		if _, err := r.Reverse(local + "@fwd.example.net"); errors.Is(err, ErrNotSRS) == ok {
+			t.Errorf("%q: tag %v, reversed: %v", local, ok, err)
+		}
+	}
+}
+
 func TestAChangeAnywhereIsNoticed(t *testing.T) {
 	r := newRewriter(t, "tops3cr3t")
 	for _, sender := range []string{"alice@example.com", "SRS0=HHHH=TT=orig.example=joe@other.example"} {

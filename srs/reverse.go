@@ -102,6 +102,14 @@ func localPart(s string) (string, error) {
 	return a.Local, err
 }
 
+// CutTag returns what follows the tag of an SRS address, whoever made it, in a local-part
+// without quotes: the separator and the fields. If ok is false, there is no such tag, and
+// rest is local: [Rewriter.Reverse] of such an address is [ErrNotSRS].
+func CutTag(local string) (rest string, ok bool) {
+	version, rest := tag(local)
+	return rest, version != ""
+}
+
 // tag splits a local-part in the tag of an SRS address, as it is written here, and
 // what follows, which begins with the separator. The tag is "" if it is none.
 func tag(local string) (version, rest string) {
