@@ -117,7 +117,7 @@ func (k *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, e
 	if !ok {
 		return nil, errors.New("the SQLite driver cannot prepare with a context")
 	}
-	s, err := p.PrepareContext(context.WithoutCancel(ctx), query)
+	s, err := p.PrepareContext(uncancelled(ctx), query)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +135,7 @@ func (k *conn) ExecContext(ctx context.Context, query string, args []driver.Name
 	if !ok {
 		return nil, driver.ErrSkip
 	}
-	return e.ExecContext(context.WithoutCancel(ctx), query, args)
+	return e.ExecContext(uncancelled(ctx), query, args)
 }
 
 func (k *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
@@ -143,7 +143,7 @@ func (k *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 	if !ok {
 		return nil, driver.ErrSkip
 	}
-	return q.QueryContext(context.WithoutCancel(ctx), query, args)
+	return q.QueryContext(uncancelled(ctx), query, args)
 }
 
 func (k *conn) CheckNamedValue(v *driver.NamedValue) error {
@@ -166,11 +166,19 @@ type stmt struct {
 }
 
 func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
-	return s.exec.ExecContext(context.WithoutCancel(ctx), args)
+	return s.exec.ExecContext(uncancelled(ctx), args)
 }
 
 func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
-	return s.query.QueryContext(context.WithoutCancel(ctx), args)
+	return s.query.QueryContext(uncancelled(ctx), args)
+}
+
+// uncancelled is ctx, or one like it that is never done.
+func uncancelled(ctx context.Context) context.Context {
+	if ctx.Done() == nil {
+		return ctx
+	}
+	return context.WithoutCancel(ctx)
 }
 
 type tx struct{ conn *conn }
