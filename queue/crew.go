@@ -3,8 +3,7 @@ package queue
 import "sync"
 
 // A crew runs deliveries, each on a goroutine that waits for the next one when it is
-// through: the stack of a new one would have to grow anew. There are as many as were
-// ever at work at once.
+// through: the stack of a new one would have to grow anew.
 type crew struct {
 	work chan func()
 	all  sync.WaitGroup
@@ -18,7 +17,8 @@ func (c *crew) run(f func()) {
 	case c.work <- f:
 	default:
 		c.all.Go(func() {
-			for ok := true; ok; f, ok = <-c.work {
+			f()
+			for f := range c.work {
 				f()
 			}
 		})

@@ -6,9 +6,10 @@ import (
 )
 
 const (
-	// What is left of messages that are over is removed when for a while no more of
-	// it came: after a queue was drained, not meanwhile. But it stays no longer than
-	// clearLatest.
+	// What is left of messages that are over is removed when for clearQuiet no more of
+	// it came: after a queue was drained, not meanwhile. But the removal begins
+	// clearLatest after the first one came at the latest, and when it is half of what
+	// may be left.
 	clearQuiet  = 2 * time.Second
 	clearLatest = time.Minute
 )
@@ -34,17 +35,10 @@ func (l *leftovers) gather(ctx context.Context) bool {
 	case <-l.some:
 	}
 	latest := time.Now().Add(clearLatest)
-	for was := int64(-1); was != l.octets.Load() && time.Now().Before(latest); {
+	for was := int64(-1); was != l.octets.Load() && l.octets.Load() < leftoverMost/2 && time.Now().Before(latest); {
 		was = l.octets.Load()
-		t := time.NewTimer(clearQuiet)
-		select {
-		case <-ctx.Done():
-			t.Stop()
+		if pause(ctx, clearQuiet) != nil {
 			return false
-		case <-l.many:
-			t.Stop()
-			return true
-		case <-t.C:
 		}
 	}
 	return true

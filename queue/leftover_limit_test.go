@@ -1,6 +1,11 @@
 package queue
 
-import "testing"
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+)
 
 func TestWhatIsLeftForLaterHasLimits(t *testing.T) {
 	for _, c := range []struct {
@@ -22,5 +27,32 @@ func TestWhatIsLeftForLaterHasLimits(t *testing.T) {
 		if got := l.takes(&attempt{message: c.message, size: c.size}); got != c.want {
 			t.Errorf("%s: left %v, want %v", c.name, got, c.want)
 		}
+	}
+}
+
+// TestWhatIsLeftIsGatheredUntilItIsMuch has more come each second.
+func TestWhatIsLeftIsGatheredUntilItIsMuch(t *testing.T) {
+	for left, want := range map[int64]time.Duration{
+		0:                      clearLatest,
+		leftoverMost/2 - 31:    32 * time.Second,
+		leftoverMost / 2:       0,
+		leftoverMost/2 - 1<<20: clearLatest,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			l := leftovers{some: make(chan struct{}, 1)}
+			l.octets.Store(left)
+			signal(l.some)
+			go func() {
+				for pause(ctx, time.Second) == nil {
+					l.octets.Add(1)
+				}
+			}()
+			begun := time.Now()
+			if !l.gather(ctx) || time.Since(begun) != want {
+				t.Errorf("%d octets at first: gathered for %v, want %v", left, time.Since(begun), want)
+			}
+		})
 	}
 }

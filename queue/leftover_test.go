@@ -159,47 +159,6 @@ func TestWhatIsOverIsRemovedWhileOthersEnd(t *testing.T) {
 
 const clearLatest = time.Minute // for what is over
 
-// TestWhatADeadProcessLeftIsRemoved has one queue leave a message, and another run
-// after it: at once if it is much.
-func TestWhatADeadProcessLeftIsRemoved(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		more string // what else is left
-		soon bool
-	}{
-		{"a message", `SELECT 1`, false},
-		{"few", `INSERT INTO panelmail_settled
-			WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 131070) SELECT n + 100000 FROM i`, false},
-		{"many", `INSERT INTO panelmail_settled
-			WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 131071) SELECT n + 100000 FROM i`, true},
-	} {
-		path := newPath(t)
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				q := open(t, path, queue.Options{Poll: -1})
-				defer q.Close()
-				leave(t, q)
-				fill(t, q, c.more)
-			})
-			synctest.Test(t, func(t *testing.T) {
-				q := open(t, path, queue.Options{Poll: -1})
-				defer q.Close()
-				run(t, q, func(d *transport.Delivery) transport.Report { return d.All(delivered) })
-				time.Sleep(time.Second)
-				synctest.Wait()
-				if soon := rowsOf(t, q).Messages == 1; soon != c.soon {
-					t.Errorf("removed at once: %v, want %v", soon, c.soon)
-				}
-				time.Sleep(time.Minute)
-				synctest.Wait()
-				if diff := cmp.Diff(rows{1, 1, 0}, rowsOf(t, q)); diff != "" {
-					t.Errorf("in the file in the end (-want +got):\n%s", diff)
-				}
-			})
-		})
-	}
-}
-
 // TestWhatIsLeftOfASiteGoesWithIt removes the site of a message, and that of whoever
 // got it.
 func TestWhatIsLeftOfASiteGoesWithIt(t *testing.T) {

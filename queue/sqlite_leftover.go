@@ -10,7 +10,8 @@ const (
 	// its pages are in memory, and others that end now are on them.
 	leftoverAge = 4096
 
-	// Larger messages are removed at once too, and all while so many octets are left.
+	// Larger messages are removed at once too, and while leftoverMost octets are left
+	// so is everything.
 	leftoverSize = 8 << 10
 	leftoverMost = 256 << 20
 
@@ -25,10 +26,9 @@ const (
 // recipients, and is nobody's from then on. The rest is removed soon after, with
 // that of others and in the order in which they were stored.
 type leftovers struct {
-	newest atomic.Int64  // number of a message
+	newest atomic.Int64  // number of a message, the latest that this process has stored
 	octets atomic.Int64  // about what they take, those of the removal under way included
-	some   chan struct{} // there are any
-	many   chan struct{} // half of the most
+	some   chan struct{} // there may be any
 }
 
 const (
@@ -46,7 +46,7 @@ const (
 
 // open looks for what there is.
 func (l *leftovers) open(ctx context.Context, e *engine) error {
-	l.some, l.many = make(chan struct{}, 1), make(chan struct{}, 1)
+	l.some = make(chan struct{}, 1)
 	var newest, count int64
 	if err := e.read.QueryRowContext(ctx, selectNewest).Scan(&newest); err != nil {
 		return err
@@ -55,17 +55,8 @@ func (l *leftovers) open(ctx context.Context, e *engine) error {
 		return err
 	}
 	l.newest.Store(newest)
-	if count > 0 {
-		l.add(count * leftoverRows)
-	}
+	l.octets.Store(count * (leftoverSize + leftoverRows))
 	return nil
-}
-
-func (l *leftovers) add(octets int64) {
-	signal(l.some)
-	if l.octets.Add(octets) >= leftoverMost/2 {
-		signal(l.many)
-	}
 }
 
 // takes reports whether the message of an attempt is better left for later.
@@ -79,7 +70,8 @@ func (l *leftovers) leave(t txn, a *attempt) (over bool, err error) {
 	if err != nil || res.changed == 0 {
 		return false, err
 	}
-	l.add(a.size + leftoverRows)
+	l.octets.Add(a.size + leftoverRows)
+	signal(l.some)
 	_, err = t.exec(dropAddressed, a.message)
 	return true, err
 }
