@@ -51,7 +51,7 @@ func produce(b *testing.B, q *queue.Queue, producers, n, domains int) {
 
 // BenchmarkEnqueue stores messages of 4 KiB; one iteration is one message.
 func BenchmarkEnqueue(b *testing.B) {
-	for _, producers := range []int{1, 50} {
+	for _, producers := range []int{1, 8, 20, 50} {
 		b.Run(fmt.Sprintf("producers=%d", producers), func(b *testing.B) {
 			q, err := queue.Open(b.Context(), filepath.Join(b.TempDir(), "q", "queue.db"), queue.Options{})
 			if err != nil {

@@ -19,6 +19,14 @@ const (
 	batchOctets   = 1 << 20
 )
 
+// A commit costs some twenty pages beside those of its ops. So after one of gatherFrom
+// ops or more the next one waits until as many are there again, but no longer than
+// gatherTime.
+const (
+	gatherFrom = 8
+	gatherTime = 700 * time.Microsecond
+)
+
 // beginPoll is the time between two tries to begin.
 const beginPoll = 100 * time.Microsecond
 
@@ -49,6 +57,7 @@ type writer struct {
 	spoiled spoiler // also the copier's
 	events  []Event // of the batch
 	counter counter
+	shared  int // ops of the last commit
 }
 
 // The order in which waiting ops are taken. A batch has something of each class
@@ -181,12 +190,13 @@ func (w *writer) turn() {
 		}
 	}
 	w.peek()
-	runtime.Gosched() // whoever was just answered may have more to write: fuller commits
+	w.gather()
 	if !w.begin() {
 		return
 	}
 	start := time.Now()
 	ops := w.take()
+	w.shared = len(ops)
 	if len(ops) == 0 {
 		w.rollback()
 	} else {
@@ -195,6 +205,33 @@ func (w *writer) turn() {
 	w.lend()
 	w.owe(time.Since(start))
 	w.tend(len(ops))
+}
+
+// gather lets others join: whoever was just answered may have more to write.
+func (w *writer) gather() {
+	runtime.Gosched()
+	if w.shared < gatherFrom || w.waiting() >= w.shared {
+		return
+	}
+	t := time.NewTimer(gatherTime)
+	defer t.Stop()
+	for w.waiting() < w.shared {
+		select {
+		case <-w.signal:
+		case <-t.C:
+			return
+		}
+	}
+}
+
+// waiting counts the ops for the next commit.
+func (w *writer) waiting() (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for class := range classLend {
+		n += len(w.queues[class])
+	}
+	return n
 }
 
 // peek serves those who need no transaction.
