@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"sync"
 	"time"
 
@@ -17,14 +16,6 @@ import (
 const (
 	batchMessages = 256
 	batchOctets   = 1 << 20
-)
-
-// A commit costs some twenty pages beside those of its ops. So after one of gatherFrom
-// ops or more the next one waits until as many are there again, but no longer than
-// gatherTime.
-const (
-	gatherFrom = 8
-	gatherTime = 700 * time.Microsecond
 )
 
 // beginPoll is the time between two tries to begin.
@@ -205,33 +196,6 @@ func (w *writer) turn() {
 	w.lend()
 	w.owe(time.Since(start))
 	w.tend(len(ops))
-}
-
-// gather lets others join: whoever was just answered may have more to write.
-func (w *writer) gather() {
-	runtime.Gosched()
-	if w.shared < gatherFrom || w.waiting() >= w.shared {
-		return
-	}
-	t := time.NewTimer(gatherTime)
-	defer t.Stop()
-	for w.waiting() < w.shared {
-		select {
-		case <-w.signal:
-		case <-t.C:
-			return
-		}
-	}
-}
-
-// waiting counts the ops for the next commit.
-func (w *writer) waiting() (n int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for class := range classLend {
-		n += len(w.queues[class])
-	}
-	return n
 }
 
 // peek serves those who need no transaction.
