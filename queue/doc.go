@@ -84,9 +84,9 @@
 //
 // What is deleted is overwritten, and space that is free for good goes back to the
 // file system. A small message that comes to its end long after it was stored has
-// left the queue then, but its content leaves the file with that of others: when
-// for two seconds nothing more has ended, and a minute later at the latest, while
-// Run goes on.
+// left the queue then, but its content leaves the file with that of others: while Run
+// goes on this begins when for two seconds nothing more has ended, and about a minute
+// later at the latest.
 //
 // # With a database of your own
 //

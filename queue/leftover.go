@@ -16,9 +16,7 @@ const (
 
 // clear removes what is left of messages that are over.
 func (s *scheduler) clear(ctx context.Context) {
-	l := s.q.store.left()
-	signal(l.some) // the last Run, of this process or another one, may have left some
-	for l.gather(ctx) {
+	for l := s.q.store.left(); l.gather(ctx); {
 		err := inSteps(ctx, func(bool) (bool, error) { return s.q.store.clear(ctx) })
 		if err != nil && ctx.Err() == nil {
 			s.q.o.Load().Log.ErrorContext(ctx, "messages that are over not removed", "error", err)

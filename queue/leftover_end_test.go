@@ -98,12 +98,13 @@ func TestThereIsRoomForWhatIsOverWhoeverMadeIt(t *testing.T) {
 		}
 		q = open(t, path, queue.Options{Poll: -1})
 		defer q.Close()
-		fill(t, q, `DELETE FROM panelmail_settled`)
 		begin := make(chan bool)
 		run(t, q, func(d *transport.Delivery) transport.Report {
 			<-begin
 			return d.All(delivered)
 		})
+		synctest.Wait()
+		fill(t, q, `DELETE FROM panelmail_settled`)
 		time.Sleep(time.Minute)
 		close(begin)
 		synctest.Wait()

@@ -63,6 +63,9 @@ func (q *Queue) recover(ctx context.Context) error {
 	if err := q.setBack(ctx); err != nil {
 		return err
 	}
+	if err := q.store.survey(ctx); err != nil {
+		return err
+	}
 	if err := q.syncSites(ctx); err != nil {
 		return err
 	}

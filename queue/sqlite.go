@@ -37,7 +37,8 @@ func openEngine(ctx context.Context, file *sqlitedb.File, o Options, emit func([
 	if err := install(ctx, file); err != nil {
 		return nil, err
 	}
-	e := &engine{file: file, owner: rand.Int64N(1<<62) + 1, queries: map[string]*sql.Stmt{}}
+	e := &engine{file: file, owner: rand.Int64N(1<<62) + 1, queries: map[string]*sql.Stmt{},
+		leftovers: leftovers{some: make(chan struct{}, 1)}}
 	var err error
 	if e.writer, err = newWriter(ctx, file, o, emit, e.renewReaders); err != nil {
 		return nil, err
@@ -54,10 +55,6 @@ func openEngine(ctx context.Context, file *sqlitedb.File, o Options, emit func([
 			return nil, err
 		}
 		e.queries[q] = s
-	}
-	if err := e.leftovers.open(ctx, e); err != nil {
-		_ = e.close()
-		return nil, err
 	}
 	return e, nil
 }

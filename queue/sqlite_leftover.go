@@ -44,9 +44,8 @@ const (
 	clearSettled  = `DELETE FROM panelmail_settled WHERE message IN ` + someLeftovers
 )
 
-// open looks for what there is.
-func (l *leftovers) open(ctx context.Context, e *engine) error {
-	l.some = make(chan struct{}, 1)
+// survey looks for what there is. Until then nothing is left for later.
+func (e *engine) survey(ctx context.Context) error {
 	var newest, count int64
 	if err := e.read.QueryRowContext(ctx, selectNewest).Scan(&newest); err != nil {
 		return err
@@ -54,8 +53,9 @@ func (l *leftovers) open(ctx context.Context, e *engine) error {
 	if err := e.read.QueryRowContext(ctx, countLeftovers).Scan(&count); err != nil {
 		return err
 	}
-	l.newest.Store(newest)
-	l.octets.Store(count * (leftoverSize + leftoverRows))
+	e.leftovers.newest.Store(newest)
+	e.leftovers.octets.Store(count * (leftoverSize + leftoverRows))
+	signal(e.leftovers.some)
 	return nil
 }
 

@@ -68,9 +68,11 @@ type store interface {
 	settle(ctx context.Context, s *settlement) error
 
 	// clear removes a step's worth of the messages that settle has left behind though
-	// they are over, and that nothing else finds any more. left tells of those.
+	// they are over, and that nothing else finds any more. left tells of those, and
+	// survey has whoever runs the queue know of those that were there before.
 	clear(ctx context.Context) (more bool, err error)
 	left() *leftovers
+	survey(ctx context.Context) error
 
 	// refresh reads again what a person or another attempt may have changed
 	// since the claim.
