@@ -150,6 +150,10 @@ type Config struct {
 	// other processes and of transactions wait for [Server.Wake].
 	Poll time.Duration
 
+	// CommitDelay is how long a commit waits for others to share it where many do. If
+	// zero, 0.7 milliseconds; if negative, not at all.
+	CommitDelay time.Duration
+
 	// Grace is how long sessions may finish what they are in the middle of
 	// when Run is told to stop. If zero, 5 seconds.
 	Grace time.Duration

@@ -29,6 +29,7 @@ func (s *Server) queueOptions(c Config) queue.Options {
 		MinFree:        c.MinFree,
 		Retention:      c.Retention,
 		Poll:           c.Poll,
+		CommitDelay:    c.CommitDelay,
 		Grace:          c.Grace,
 		Sign:           s.signReport,
 		Observe:        s.observe,

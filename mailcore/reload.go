@@ -16,11 +16,11 @@ var ErrRestart = errors.New("a change needs a restart")
 //
 // If anything is wrong with it, all of the current configuration stays, and the
 // error names every problem. What a running server cannot change is a problem of
-// that kind, and [ErrRestart] is in its error: Maildrop, Workers, Poll, Grace and
-// Log. TLS that is nil stands for the self-signed certificate the server has
-// already, unless Hostname is another. Messages in the queue keep the lifetime that
-// they were stored with, and for dead destinations the first BackoffMin stays in
-// force.
+// that kind, and [ErrRestart] is in its error: Maildrop, Workers, Poll,
+// CommitDelay, Grace and Log. TLS that is nil stands for the self-signed certificate
+// the server has already, unless Hostname is another. Messages in the queue keep the
+// lifetime that they were stored with, and for dead destinations the first BackoffMin
+// stays in force.
 //
 // Reload may be called from many goroutines, before and while Run runs.
 func (s *Server) Reload(config Config) error {
@@ -50,6 +50,7 @@ func (c *Config) fixed(was *Config) error {
 		{"Maildrop", c.Maildrop, was.Maildrop},
 		{"Workers", c.Workers, was.Workers},
 		{"Poll", c.Poll, was.Poll},
+		{"CommitDelay", c.CommitDelay, was.CommitDelay},
 		{"Grace", c.Grace, was.Grace},
 		{"Log", c.Log, was.Log},
 	} {

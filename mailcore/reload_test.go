@@ -112,8 +112,8 @@ func TestABrokenReloadNamesEveryProblemAndChangesNothing(t *testing.T) {
 				t.Errorf("no %s in %v", want, err)
 			}
 		}
-		err = lab.Reload(mailcore.Config{RelayNetworks: everywhere(), Maildrop: "/elsewhere", Workers: 7})
-		for _, want := range []string{"Maildrop: a change needs a restart", "Workers: a change needs a restart"} {
+		err = lab.Reload(mailcore.Config{RelayNetworks: everywhere(), Maildrop: "/elsewhere", Workers: 7, CommitDelay: 1})
+		for _, want := range []string{"Maildrop: a change needs a restart", "Workers: a change needs a restart", "CommitDelay: a change needs a restart"} {
 			if !errors.Is(err, mailcore.ErrRestart) || !strings.Contains(err.Error(), want) {
 				t.Errorf("no %s in %v", want, err)
 			}

@@ -27,7 +27,7 @@ func TestAServerThatStopsLosesNothingItSaidYesTo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network, at := memnet.New(), netip.MustParseAddrPort("198.51.100.1:25")
 		config := mailcore.Config{
-			Hostname: "mail.panel.test", Network: network, Poll: -1,
+			Hostname: "mail.panel.test", Network: network, Poll: -1, CommitDelay: -1,
 			Log: slog.New(slog.DiscardHandler),
 		}
 		path := filepath.Join(t.TempDir(), "mail.db")

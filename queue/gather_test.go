@@ -15,16 +15,17 @@ import (
 func TestACommitWaitsForOthersAfterAFullOne(t *testing.T) {
 	for _, c := range []struct {
 		shared, next int
-		want         time.Duration
+		delay, want  time.Duration
 	}{
-		{gatherFrom - 1, 1, 0},
-		{gatherFrom, 1, gatherTime},
-		{gatherFrom, gatherFrom - 1, gatherTime},
-		{gatherFrom, gatherFrom, 0},
+		{gatherFrom - 1, 1, 0, 0},
+		{gatherFrom, 1, 0, 700 * time.Microsecond},
+		{gatherFrom, gatherFrom - 1, time.Second, time.Second},
+		{gatherFrom, gatherFrom, time.Second, 0},
+		{gatherFrom, 1, -1, 0},
 	} {
 		dir := t.TempDir()
 		synctest.Test(t, func(t *testing.T) {
-			q, err := Open(t.Context(), filepath.Join(dir, "q", "queue.db"), Options{Poll: -1})
+			q, err := Open(t.Context(), filepath.Join(dir, "q", "queue.db"), Options{Poll: -1, CommitDelay: c.delay})
 			if err != nil {
 				t.Fatal(err)
 			}

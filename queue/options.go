@@ -75,6 +75,11 @@ type Options struct {
 	// a reader of the caller's own, can make it grow beyond that. If zero, 32 MiB.
 	LogSize int64
 
+	// CommitDelay is how long a commit waits for others to share it, after one that
+	// eight shared or more, until as many are there again. If zero, 0.7
+	// milliseconds; if negative, not at all, as it should be in virtual time.
+	CommitDelay time.Duration
+
 	// Poll is how often Run looks whether another process, or EnqueueTx, has
 	// changed the file. Because [Queue.Wake] may not be called, it looks every
 	// 20 milliseconds for 5 seconds after EnqueueTx, and then for a minute every
@@ -135,6 +140,7 @@ func (o Options) withDefaults() Options {
 	orElse(&o.Grace, 3*time.Second)
 	orElse(&o.LockWait, 5*time.Second)
 	orElse(&o.LogSize, 32<<20)
+	orElse(&o.CommitDelay, 700*time.Microsecond)
 	orElse(&o.Poll, time.Second)
 	orElse(&o.Retention, 30*day)
 	orElse(&o.MinFree, 64<<20)

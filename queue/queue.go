@@ -99,12 +99,13 @@ func start(ctx context.Context, file *sqlitedb.File, o Options) (*Queue, error) 
 // is stored and tried from now on goes by them. What is in the queue keeps the
 // expiry, and the instant of its delay warning, that it was stored with.
 //
-// Label, Workers, Grace, LockWait, LogSize, Poll, Sign, Observe and Log are for as
-// long as the queue is open; those of o are not looked at.
+// Label, Workers, Grace, LockWait, LogSize, CommitDelay, Poll, Sign, Observe and Log
+// are for as long as the queue is open; those of o are not looked at.
 func (q *Queue) Reload(o Options) {
 	was := q.o.Load()
-	o.Label, o.Workers, o.Grace, o.LockWait, o.LogSize, o.Poll = nil, was.Workers, was.Grace, was.LockWait, was.LogSize, was.Poll
-	o.Observe, o.Sign, o.Log = nil, nil, was.Log
+	o.Workers, o.Grace, o.LockWait, o.LogSize = was.Workers, was.Grace, was.LockWait, was.LogSize
+	o.CommitDelay, o.Poll, o.Log = was.CommitDelay, was.Poll, was.Log
+	o.Label, o.Observe, o.Sign = nil, nil, nil
 	o = o.withDefaults()
 	o.Label, o.Observe, o.Sign = was.Label, was.Observe, was.Sign // guarded already
 	q.o.Store(&o)

@@ -69,6 +69,7 @@ func newPath(t testing.TB) string { return filepath.Join(t.TempDir(), "q", "queu
 
 func open(t testing.TB, path string, o queue.Options) *queue.Queue {
 	t.Helper()
+	o.CommitDelay = -1
 	q, err := queue.Open(t.Context(), path, o)
 	if err != nil {
 		t.Fatal(err)

@@ -6,20 +6,16 @@ import (
 )
 
 // A commit costs some twenty pages beside those of its ops. So after one of gatherFrom
-// ops or more the next one waits until as many are there again, but no longer than
-// gatherTime.
-const (
-	gatherFrom = 8
-	gatherTime = 700 * time.Microsecond
-)
+// ops or more the next one waits until as many are there again.
+const gatherFrom = 8
 
 // gather lets others join: whoever was just answered may have more to write.
 func (w *writer) gather() {
 	runtime.Gosched()
-	if w.shared < gatherFrom || w.waiting() >= w.shared {
+	if w.delay < 0 || w.shared < gatherFrom || w.waiting() >= w.shared {
 		return
 	}
-	t := time.NewTimer(gatherTime)
+	t := time.NewTimer(w.delay)
 	defer t.Stop()
 	for w.waiting() < w.shared {
 		select {

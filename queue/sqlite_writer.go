@@ -27,6 +27,7 @@ const beginPoll = 100 * time.Microsecond
 type writer struct {
 	file     *sqlitedb.File
 	wait     time.Duration // for the lock, where an op's context has no earlier deadline
+	delay    time.Duration // of a commit that may be shared; negative: none
 	emit     func([]Event)
 	limit    int64 // of the log, in octets
 	log      *slog.Logger
@@ -100,7 +101,7 @@ var ErrLocked = errors.New("queue: database is locked")
 var ErrFull = errors.New("queue: disk is full")
 
 func newWriter(ctx context.Context, file *sqlitedb.File, o Options, emit func([]Event), reopened func()) (*writer, error) {
-	w := &writer{file: file, wait: o.LockWait, limit: o.LogSize, emit: emit, log: o.Log, reopened: reopened,
+	w := &writer{file: file, wait: o.LockWait, limit: o.LogSize, delay: o.CommitDelay, emit: emit, log: o.Log, reopened: reopened,
 		signal: make(chan struct{}, 1), done: make(chan struct{})}
 	if err := w.open(ctx); err != nil {
 		return nil, err

@@ -166,6 +166,7 @@ func (c *calamity) run() {
 		c.disk.Fail(c.next)
 	}
 	o := options(nil)
+	o.CommitDelay = -1 // all that is due at an instant is done then
 	o.LogSize = c.log
 	o.Log = slog.New(panics{c.problem})
 	c.insist("open", func() (err error) {

@@ -110,6 +110,9 @@ func (l *Lab) fill(config mailcore.Config) mailcore.Config {
 	if config.Poll == 0 {
 		config.Poll = -1 // nobody else has the file, and looking takes real time
 	}
+	if config.CommitDelay == 0 {
+		config.CommitDelay = -1 // what is due at an instant is done at that instant
+	}
 	return config
 }
 

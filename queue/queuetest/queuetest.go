@@ -66,7 +66,7 @@ type try struct {
 func newLab(t *testing.T, open func(testing.TB, queue.Options) *queue.Queue, o queue.Options) *lab {
 	l := &lab{T: t, start: time.Now(), busy: map[string]bool{}, script: always(ok)}
 	o.Hostname = "mx.panel.test"
-	o.Poll = -1
+	o.Poll, o.CommitDelay = -1, -1
 	o.Observe = l.observe
 	o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	l.q = open(t, o)
