@@ -1,6 +1,7 @@
 package mailcore
 
 import (
+	"bufio"
 	"io"
 	"strings"
 
@@ -21,7 +22,8 @@ type draft struct {
 	ours     bool   // from a submitter of ours: we mend it and add what is missing
 	request  request
 	writer   writer
-	signing  *signing // nil: it is not signed
+	body     *bufio.Reader // what the content is read through; nil: it is not stamped
+	signing  *signing      // nil: it is not signed
 
 	// forwarder is as in an expansion, where it is the panel that sends all of it
 	// on; "": it does not.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/panelmail/panelmail/internal/address"
@@ -38,7 +39,7 @@ const tlsRequiredField = "TLS-Required"
 // store stamps the draft and puts it into the queue. When it returns without an
 // error the message is on disk.
 func (s *desk) store(ctx context.Context, d *draft, content io.Reader) (id string, err error) {
-	defer func() { d.signing.stop() }()
+	defer d.close()
 	m, content, err := s.stamp(ctx, d, content)
 	if err != nil {
 		return "", s.refusal(err)
@@ -53,7 +54,7 @@ func (s *desk) store(ctx context.Context, d *draft, content io.Reader) (id strin
 }
 
 // stamp reads the header, checks it and makes the queue's message. Signatures are made
-// while the content is read: whatever happens, d.signing is to be stopped. The copies for
+// while the content is read: whatever happens, d is to be closed. The copies for
 // authors of rewritten addresses are counted: they are given back if it is not stored.
 func (s *desk) stamp(ctx context.Context, d *draft, content io.Reader) (queue.Message, io.Reader, error) {
 	if err := d.checkParameters(); err != nil {
@@ -63,8 +64,9 @@ func (s *desk) stamp(ctx context.Context, d *draft, content io.Reader) (queue.Me
 	if d.ours || d.origin.Via == transport.ViaForward {
 		mode = rfc5322.Lenient
 	}
-	body := bufio.NewReader(rfc5322.NewCleaner(d.bounded(content), mode))
-	header, err := rfc5322.ReadHeader(body, rfc5322.Limits{})
+	d.body = bodies.Get().(*bufio.Reader)
+	d.body.Reset(rfc5322.NewCleaner(d.bounded(content), mode))
+	header, err := rfc5322.ReadHeader(d.body, rfc5322.Limits{})
 	if err != nil {
 		return queue.Message{}, nil, err
 	}
@@ -107,11 +109,23 @@ func (s *desk) stamp(ctx context.Context, d *draft, content io.Reader) (queue.Me
 		Fingerprint: d.request.fingerprint,
 		Head:        func() ([]byte, error) { return head, nil },
 	}
-	signed, err := s.sign(ctx, d, &m, header, added, io.MultiReader(bytes.NewReader(header.Bytes()), body))
+	signed, err := s.sign(ctx, d, &m, header, added, io.MultiReader(bytes.NewReader(header.Bytes()), d.body))
 	if err == nil && !s.rewritten.take(s.config.Forwarding.BouncesPerDay, d.authors) {
 		err = tooManyBounces(d.first)
 	}
 	return m, signed, err
+}
+
+var bodies = sync.Pool{New: func() any { return new(bufio.Reader) }}
+
+// close ends what stamp has begun: nothing is read any more.
+func (d *draft) close() {
+	d.signing.stop()
+	if d.body != nil {
+		d.body.Reset(nil)
+		bodies.Put(d.body)
+		d.body = nil
+	}
 }
 
 // checkParameters checks what RFC 3461 lets a submitter say, whichever way it

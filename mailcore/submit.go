@@ -41,7 +41,7 @@ func (s *Server) SubmitTx(ctx context.Context, tx *sql.Tx, m Message) (id string
 	if err != nil {
 		return "", fmt.Errorf("mailcore: submit: %w", err)
 	}
-	defer func() { d.signing.stop() }()
+	defer d.close()
 	stored, content, err := desk.stamp(ctx, d, desk.bounded(m.Content))
 	if err != nil {
 		return "", fmt.Errorf("mailcore: submit: %w", desk.refusal(err))
