@@ -13,7 +13,6 @@ import (
 const (
 	maxIdle     = 1000            // connections kept in all; the oldest goes first
 	idleShare   = 8               // of the descriptors this process may have they are one in so many
-	lean        = 200             // beyond so many they are kept without their buffers
 	idleTimeout = 5 * time.Second // how long one is kept
 	maxUses     = 100             // transactions over one connection
 	maxAge      = 5 * time.Minute // of a connection, when the last message over it begins
@@ -95,9 +94,6 @@ func (p *pool) keep(x *session) []*session {
 	}
 	if p.idle.Len() >= p.most {
 		old = append(old, p.remove(p.idle.Front()))
-	}
-	if p.idle.Len() >= lean {
-		x.client.DropBuffer()
 	}
 	if p.byKey == nil {
 		p.byKey = make(map[sessionKey][]*list.Element)

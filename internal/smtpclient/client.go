@@ -1,12 +1,12 @@
 package smtpclient
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"strings"
@@ -84,26 +84,26 @@ type Client struct {
 	raw     net.Conn // what was given to Greet
 	conn    net.Conn // raw, or TLS over it
 	tls     *tls.ConnectionState
-	w       *bufio.Writer
 	replies replyReader
 	log     transcript
 	ext     map[string]string // keyword in upper case: parameters
 
-	onWrite time.Duration // the limit for the next write at this step
-	content bool          // onWrite is what is left of the time for content
-	leave   func() bool   // ends the watch over the context of the running method
-	cut     func()        // c.interrupt, bound once
+	*buffers               // while a method runs, or the peer spoke out of turn
+	onWrite  time.Duration // the limit for the next write at this step
+	content  bool          // onWrite is what is left of the time for content
+	leave    func() bool   // ends the watch over the context of the running method
+	cut      func()        // c.interrupt, bound once
 
 	mu          sync.Mutex // guards deadlines against those who cut them short
 	interrupted bool       // the context is done
 	spoken      bool       // the peer has replied in mid-content
 
-	broken   error // why nothing more can be said
-	goodbye  bool  // the peer said 421 or broke the order of the dialogue
-	sent     bool  // a message was sent in this session
-	leftover bool  // a transaction is open that the next has to reset
-	batch    batch
-	block    []byte
+	broken    error // why nothing more can be said
+	goodbye   bool  // the peer said 421 or broke the order of the dialogue
+	sent      bool  // a message was sent in this session
+	leftover  bool  // a transaction is open that the next has to reset
+	listening bool  // a listener reads
+	batch     batch
 }
 
 // Sizes of buffers. A message of up to blockSize goes out in one write.
@@ -120,10 +120,9 @@ func Greet(ctx context.Context, conn net.Conn, o Options) (*Client, error) {
 		conn.Close()
 		return nil, fmt.Errorf("%q is no name for EHLO", o.HELO)
 	}
-	c := &Client{options: o, timeouts: o.Timeouts.withDefaults(), raw: conn}
+	c := &Client{options: o, timeouts: o.Timeouts.withDefaults(), raw: conn, conn: conn}
 	c.cut = c.interrupt
 	c.replies.log = &c.log
-	c.carry(conn)
 	err := c.open(ctx)
 	var refused *Refusal
 	switch {
@@ -227,7 +226,8 @@ func (c *Client) handshake(config *tls.Config) error {
 	}
 	state := conn.ConnectionState()
 	c.tls = &state
-	c.carry(conn)
+	c.conn = conn
+	c.r.Reset(conn)
 	return nil
 }
 
@@ -261,8 +261,7 @@ func (c *Client) Reusable() bool { return c.broken == nil && !c.goodbye }
 func (c *Client) Quit() {
 	if c.broken == nil && !c.goodbye {
 		c.onWrite = c.timeouts.Quit
-		c.w.WriteString("QUIT\r\n")
-		if c.w.Flush() == nil {
+		if _, err := io.WriteString(timedWriter{c}, "QUIT\r\n"); err == nil {
 			c.conn.Close() // over TLS with its close_notify
 		}
 	}

@@ -29,9 +29,6 @@ type body struct {
 // newBody prepares to read content for the present peer. A message that claims to
 // need an extension the peer lacks is judged by what is in it.
 func (c *Client) newBody(e *Envelope, content io.Reader) *body {
-	if c.block == nil {
-		c.block = make([]byte, blockSize)
-	}
 	_, eight := c.ext["8BITMIME"]
 	_, utf8 := c.ext["SMTPUTF8"]
 	return &body{
@@ -39,10 +36,6 @@ func (c *Client) newBody(e *Envelope, content io.Reader) *body {
 		noEight: !eight, noUTF8: e.SMTPUTF8 && !utf8, inHeader: true,
 	}
 }
-
-// DropBuffer frees what a client that is not in the middle of a message need not
-// hold; the next message takes it anew.
-func (c *Client) DropBuffer() { c.block = nil }
 
 // next reads the next block. A CR at its end waits for the LF: whether it is bare
 // is not known yet. The error is a [*ContentError] or an [*Unsendable].

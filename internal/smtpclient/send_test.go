@@ -341,7 +341,6 @@ func TestLargeMessagesFollowEachOther(t *testing.T) {
 		if res, err := send(c, strings.Repeat("0123456789abcde\r\n", blockSize), "b@mx.test"); err != nil || !res.Reply(0).OK() {
 			t.Fatalf("%+v, %v", res, err)
 		}
-		c.DropBuffer()
 	}
 	c.Quit()
 	p.end(t)

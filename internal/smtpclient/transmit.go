@@ -60,12 +60,16 @@ func (c *Client) transmit(t *transaction, b *body) error {
 	if !b.last {
 		l = c.listen()
 	}
+	c.listening = l != nil
 	err := c.write(b, l)
 	c.log.client("(" + strconv.FormatInt(b.total, 10) + " octets of content)")
 	if err == nil {
-		return c.finish(t, l)
+		err = c.finish(t, l)
+	} else {
+		err = c.torn(t, l, err)
 	}
-	return c.torn(t, l, err)
+	c.listening = false // both have waited for it
+	return err
 }
 
 // torn ends a connection on which the content came to a stop. If that was the

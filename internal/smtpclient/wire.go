@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"net"
+	"sync"
 	"time"
 )
 
@@ -12,11 +12,39 @@ import (
 // gone by then: what it said before is here, or nearly.
 const lastWords = 5 * time.Second
 
-// carry makes conn what is read from and written to.
-func (c *Client) carry(conn net.Conn) {
-	c.conn = conn
-	c.replies.r = bufio.NewReaderSize(conn, readSize)
-	c.w = bufio.NewWriterSize(timedWriter{c}, blockSize)
+// Buffers are what a method reads and writes with. An idle client has none: there may
+// be a thousand of them.
+type buffers struct {
+	r     *bufio.Reader // of replies
+	w     *bufio.Writer
+	block []byte // of content
+}
+
+var spare = sync.Pool{New: func() any {
+	return &buffers{bufio.NewReaderSize(nil, readSize), bufio.NewWriterSize(nil, blockSize), make([]byte, blockSize)}
+}}
+
+// takeBuffers takes buffers, if there are none.
+func (c *Client) takeBuffers() {
+	if c.buffers != nil {
+		return
+	}
+	c.buffers = spare.Get().(*buffers)
+	c.r.Reset(c.conn)
+	c.w.Reset(timedWriter{c})
+	c.replies.r = c.r
+}
+
+// giveBuffers gives them back, unless the peer has said more than was asked: that is
+// for the next method to find. After a panic a listener may still read.
+func (c *Client) giveBuffers() {
+	if c.listening || c.r.Buffered() > 0 {
+		return
+	}
+	c.r.Reset(nil)
+	c.w.Reset(nil)
+	spare.Put(c.buffers)
+	c.buffers, c.replies.r = nil, nil
 }
 
 // timedWriter gives every write to the connection the limit of its step.
@@ -47,12 +75,14 @@ func (c *Client) begin(ctx context.Context) error {
 	if ctx.Done() != nil {
 		c.leave = context.AfterFunc(ctx, c.cut)
 	}
+	c.takeBuffers()
 	return nil
 }
 
 // end completes an exported method: an [*Error], or a context that is done, is
 // the end of the connection.
 func (c *Client) end(ctx context.Context, err *error) {
+	c.giveBuffers()
 	interrupted := c.leave != nil && !c.leave()
 	c.leave = nil
 	if *err == nil && !interrupted {
