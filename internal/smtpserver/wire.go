@@ -58,10 +58,8 @@ func (w *wire) Read(p []byte) (int, error) {
 	}
 	// TLS may have to write before it can read on: a KeyUpdate (RFC 8446 section
 	// 4.6.3). The deadline of the last reply can be over by then.
-	if w.conn != w.raw {
-		if err := w.raw.SetWriteDeadline(start.Add(w.left + w.timeout)); err != nil {
-			return 0, err
-		}
+	if err := w.raw.SetWriteDeadline(start.Add(w.left + w.timeout)); err != nil {
+		return 0, err
 	}
 	n, err := w.conn.Read(p)
 	w.left -= time.Since(start)
