@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,9 +33,12 @@ func TestACommitWaitsForOthersAfterAFullOne(t *testing.T) {
 			defer q.Close()
 			w := q.store.(*engine).writer
 			var all sync.WaitGroup
+			var open atomic.Int32
 			write := func(n int) {
+				open.Add(int32(n))
 				for range n {
 					all.Go(func() {
+						defer open.Add(-1)
 						err := w.do(t.Context(), &op{class: classOther, apply: func(txn) ([]Event, error) { return nil, nil }})
 						if err != nil {
 							t.Error(err)
@@ -55,6 +59,10 @@ func TestACommitWaitsForOthersAfterAFullOne(t *testing.T) {
 			all.Wait()
 			begun := time.Now()
 			write(c.next)
+			synctest.Wait() // no time passes until all is done that needs none
+			if waits := open.Load() > 0; waits != (c.want > 0) {
+				t.Errorf("after a commit of %d ops one of %d waits: %v", c.shared, c.next, waits)
+			}
 			all.Wait()
 			if took := time.Since(begun); took != c.want {
 				t.Errorf("after a commit of %d ops one of %d took %v, want %v", c.shared, c.next, took, c.want)
