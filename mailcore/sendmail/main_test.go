@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -172,7 +171,7 @@ func TestOnlyTheRecipientsPutOffGoToTheMaildrop(t *testing.T) {
 	}
 }
 
-func TestWithoutAServerTheMessageIsDroppedWithinASecond(t *testing.T) {
+func TestWithoutAServerTheMessageIsDropped(t *testing.T) {
 	for _, row := range []struct {
 		what  string
 		serve func(t *testing.T, socket string)
@@ -210,12 +209,8 @@ func TestWithoutAServerTheMessageIsDroppedWithinASecond(t *testing.T) {
 			l := newLab(t)
 			l.maildrop()
 			row.serve(t, l.env.Places.Socket)
-			began := time.Now()
 			if status, _, stderr := l.run("To: a@x.example\n\nx\n", "-t", "-i"); status != 0 || stderr != "" {
 				t.Errorf("status %d: %s", status, stderr)
-			}
-			if took := time.Since(began); took > time.Second {
-				t.Errorf("it took %v", took)
 			}
 			if d := l.drops(); len(d) != 1 {
 				t.Errorf("dropped %v", d)

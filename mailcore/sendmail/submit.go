@@ -54,6 +54,11 @@ func (r *run) offer(ctx context.Context, m *message) (later []string, refused er
 	if err != nil {
 		return m.to, nil
 	}
+	return r.offerTo(ctx, conn, m)
+}
+
+// offerTo is offer to the server at the other end of conn.
+func (r *run) offerTo(ctx context.Context, conn net.Conn, m *message) (later []string, refused error) {
 	c, err := smtpclient.Greet(ctx, conn, smtpclient.Options{HELO: r.helo(), Timeouts: timeouts()})
 	if no := (*smtpclient.Refusal)(nil); errors.As(err, &no) && no.Reply.Code/100 == 5 {
 		return nil, failf(statusOf(no.Reply), "%v", no.Reply) // the maildrop would not help
