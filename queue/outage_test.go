@@ -139,10 +139,19 @@ func (x *outage) ended(recipients int) map[queue.Kind]int {
 	return count
 }
 
+// fewerIfShort is a fifth of n if tests are to be short.
+func fewerIfShort(n int) int {
+	if testing.Short() {
+		return n / 5
+	}
+	return n
+}
+
 // TestFiveDaysWithoutTheDestinationOfTwentyThousandMessages has a destination that
 // refuses connections. A tenth of the mail expires before it is back.
 func TestFiveDaysWithoutTheDestinationOfTwentyThousandMessages(t *testing.T) {
-	const sites, all, early = 50, 20_000, 2_000
+	const sites = 50
+	all, early := fewerIfShort(20_000), fewerIfShort(2_000)
 	path := newPath(t)
 	synctest.Test(t, func(t *testing.T) {
 		dead := transport.Outcome{Reply: transport.Replyf(451, "4.4.1", "connect to mx.far.test: connection refused"), Destination: true}
@@ -191,7 +200,8 @@ func TestFiveDaysWithoutTheDestinationOfTwentyThousandMessages(t *testing.T) {
 // TestFiveDaysOfDeferralsOfFiveHundredMessages has a destination that talks, and
 // takes nothing: each message keeps to its own schedule.
 func TestFiveDaysOfDeferralsOfFiveHundredMessages(t *testing.T) {
-	const sites, all, early = 5, 500, 250
+	const sites = 5
+	all, early := fewerIfShort(500), fewerIfShort(250)
 	path := newPath(t)
 	synctest.Test(t, func(t *testing.T) {
 		later := transport.Outcome{Reply: transport.Replyf(451, "4.3.0", "not now"), Host: "mx.far.test"}
