@@ -3,6 +3,8 @@ package queue
 import (
 	"context"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // A changeKind is what a person does to recipients in the queue.
@@ -71,35 +73,52 @@ func (q *Queue) Remove(ctx context.Context, m Match) (int, error) {
 // Fail gives up the recipients m selects now, on hold or not, and reports it to
 // their senders with the reply of the last attempt; if there was none, with the
 // reason given, or one of our own if that is "". A delivery under way is not
-// interrupted, but is the last. It returns how many messages it touched. After
-// an error some recipients may have one attempt left: call it again.
+// interrupted, but is the last. It returns how many messages it gave up. After
+// an error some of them may not be reported yet, and have one attempt left (see
+// [RecipientEntry.GivenUp]): call it again, or take it back with Requeue.
 func (q *Queue) Fail(ctx context.Context, m Match, reason string) (int, error) {
 	if reason == "" {
 		reason = "given up by the administrator"
 	}
 	// First all are marked, so that none slips by while it is claimed or settled
 	// between two of our steps.
+	progress := m.Progress
+	if progress != nil {
+		m.Progress = func(int) { progress(0) }
+	}
 	messages, err := q.apply(ctx, change{kind: changeFail, match: m, reason: reason})
 	if err != nil || messages == 0 || m.DryRun {
 		return messages, err
 	}
-	return messages, q.failGivenUp(ctx)
+	return messages, q.failGivenUp(ctx, progress)
 }
 
-// failPage is how many recipients Fail takes at a time.
-const failPage = 200
+const (
+	failPage   = 200 // recipients that Fail takes at a time
+	failAtOnce = 50  // those of them that share commits
+)
 
 // failGivenUp fails what was given up and is not being tried.
-func (q *Queue) failGivenUp(ctx context.Context) error {
+func (q *Queue) failGivenUp(ctx context.Context, progress func(messages int)) error {
+	messages, latest := 0, int64(0)
 	for after := (place{position: -1}); ; {
 		page, err := q.store.givenUp(ctx, after, failPage)
 		if err != nil || len(page) == 0 {
 			return err
 		}
+		group, failing := errgroup.WithContext(ctx)
+		group.SetLimit(failAtOnce)
 		for _, a := range page {
-			if err := q.end(ctx, a, Failed); err != nil {
-				return err
+			if a.message != latest {
+				messages, latest = messages+1, a.message
 			}
+			group.Go(func() error { return q.end(failing, a, Failed) })
+		}
+		if err := group.Wait(); err != nil {
+			return err
+		}
+		if progress != nil {
+			progress(messages)
 		}
 		after = lastPlace(page)
 	}

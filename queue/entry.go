@@ -40,6 +40,7 @@ type RecipientEntry struct {
 	Due      time.Time       // of the next attempt
 	Reply    transport.Reply // the last one; Text alone is a transport's reason for hold
 	Held     string          // why a person or a rule holds it
+	GivenUp  string          // why there will be no other attempt, see [Queue.Fail]; "": there may be
 	Host     string          // who gave the reply; "" is us
 	Lane     string          // what it is filed under
 	Parked   time.Time       // nothing is tried in the lane until then; zero: it is not parked

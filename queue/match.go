@@ -15,6 +15,7 @@ type Match struct {
 	State     *State        // see [InState]
 	OlderThan time.Duration // since arrival
 	Untried   bool          // no attempt was made yet
+	Tried     bool          // an attempt was made
 
 	// DryRun has a method that changes the queue change nothing, and return how
 	// many messages it would have touched.
@@ -32,5 +33,5 @@ func InState(s State) *State { return &s }
 // empty reports whether the match says nothing at all.
 func (m Match) empty() bool {
 	return !m.All && len(m.IDs) == 0 && m.Site == "" && m.Sender == "" && m.Recipient == "" &&
-		m.Domain == "" && m.State == nil && m.OlderThan == 0 && !m.Untried
+		m.Domain == "" && m.State == nil && m.OlderThan == 0 && !m.Untried && !m.Tried
 }

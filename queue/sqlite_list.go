@@ -77,7 +77,7 @@ func scanEntry(rows *sql.Rows) (n Entry, err error) {
 func listRecipients(tx *sql.Tx, numbers string, entries []Entry) error {
 	rows, err := tx.Query(`
 SELECT r.message, r.position, r.address, r.reverse_path, r.notify, r.orcpt, r.class,
-	r.state, r.due, r.attempts, coalesce(r.first, 0), r.code, r.status, r.text, r.host, r.held,
+	r.state, r.due, r.attempts, coalesce(r.first, 0), r.code, r.status, r.text, r.host, r.held, coalesce(r.last, ''),
 	coalesce(l.key, ''), coalesce(l.parked, 0), coalesce(l.reason, '')
 FROM panelmail_recipient AS r LEFT JOIN panelmail_lane AS l ON l.id = r.lane
 WHERE r.message IN (SELECT value FROM json_each(?))
@@ -96,7 +96,7 @@ ORDER BY r.message, r.position`, numbers)
 			r                    RecipientEntry
 		)
 		if err := rows.Scan(&message, &r.position, &p.Address, &p.ReversePath, &p.Notify, &p.ORcpt, &class,
-			&r.State, &due, &r.Attempts, &r.first, &r.Reply.Code, &status, &r.Reply.Text, &r.Host, &r.Held, &r.Lane, &parked, &reason); err != nil {
+			&r.State, &due, &r.Attempts, &r.first, &r.Reply.Code, &status, &r.Reply.Text, &r.Host, &r.Held, &r.GivenUp, &r.Lane, &parked, &reason); err != nil {
 			return err
 		}
 		r.Address, r.Due, r.Reply.Enhanced = p.Address, instant(due), parseStatus(status)

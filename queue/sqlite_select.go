@@ -87,7 +87,10 @@ func (m Match) selection(now time.Time) (selection, error) {
 	if m.Untried {
 		s.recipient.and(`r.attempts = 0`)
 	}
-	s.narrow = m.Recipient != "" || m.Domain != "" || m.State != nil || m.Untried
+	if m.Tried {
+		s.recipient.and(`r.attempts > 0`)
+	}
+	s.narrow = m.Recipient != "" || m.Domain != "" || m.State != nil || m.Untried || m.Tried
 	return s, nil
 }
 

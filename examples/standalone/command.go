@@ -87,6 +87,9 @@ func (a *app) dispatch(ctx context.Context, args []string) error {
 		args = []string{"help"}
 	}
 	cmd, rest, err := find(args)
+	if n := len(args) - 1; err != nil && n > 0 && (args[n] == "-h" || args[n] == "--help") {
+		return help(ctx, a, args[:n]) // of a group
+	}
 	if err != nil {
 		return err
 	}
@@ -178,6 +181,9 @@ func (c *call) parse(least, most int, define func(*flag.FlagSet)) ([]string, err
 		if err := fs.Parse(rest); err != nil {
 			return nil, c.usage("%v", err)
 		}
+		if err := noneEmpty(fs); err != nil {
+			return nil, c.usage("%v", err)
+		}
 		if fs.NArg() == 0 {
 			break
 		}
@@ -187,6 +193,20 @@ func (c *call) parse(least, most int, define func(*flag.FlagSet)) ([]string, err
 		return nil, c.usage("%d arguments", len(words))
 	}
 	return words, nil
+}
+
+// noneEmpty refuses a filter that is given and empty, as by a variable of a script
+// that is not set: it would select more than was meant.
+func noneEmpty(fs *flag.FlagSet) (err error) {
+	fs.Visit(func(f *flag.Flag) {
+		switch f.Name {
+		case "site", "sender", "recipient", "domain", "state":
+			if f.Value.String() == "" {
+				err = fmt.Errorf("--%s is empty", f.Name)
+			}
+		}
+	})
+	return err
 }
 
 func (c *call) usage(format string, args ...any) error {

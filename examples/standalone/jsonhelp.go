@@ -3,7 +3,7 @@ package main
 // jsonHelp documents the fields of --json.
 const jsonHelp = `With --json a list prints one object a line, a single answer one object.
 
-queue list     queue_name queue_id arrival_time message_size sender
+queue list     queue_name queue_id arrival_time message_size forced_expire sender
                recipients[].address .delay_reason .state .attempts .due .lane
                             .parked .parked_why (when nothing is tried there, and why)
                state site login via uid client script not_before expires

@@ -50,6 +50,9 @@ func (c *call) showQueue(ctx context.Context) error {
 // share it, so that its end is near column 76.
 func showMessage(w io.Writer, e queue.Entry) error {
 	mark := map[string]string{"active": "*", "hold": "!"}[queueName(e)]
+	if givenUp(e) {
+		mark += "#"
+	}
 	fmt.Fprintf(w, "%-17s %8d %s %s\n", e.ID+mark, e.Size,
 		e.Arrived.Local().Format("Mon Jan _2 15:04:05"), cmp.Or(printable(e.Envelope.ReversePath), "MAILER-DAEMON"))
 	last := ""
@@ -80,8 +83,8 @@ func (c *call) showJSON(ctx context.Context) error {
 			}
 			recipients = append(recipients, text+"}")
 		}
-		_, err := fmt.Fprintf(c.stdout, `{"queue_name": %s, "queue_id": %s, "arrival_time": %d, "message_size": %d, "forced_expire": false, "sender": %s, "recipients": [%s]}`+"\n",
-			jsonText(queueName(e)), jsonText(e.ID), e.Arrived.Unix(), e.Size, jsonText(e.Envelope.ReversePath), strings.Join(recipients, ", "))
+		_, err := fmt.Fprintf(c.stdout, `{"queue_name": %s, "queue_id": %s, "arrival_time": %d, "message_size": %d, "forced_expire": %t, "sender": %s, "recipients": [%s]}`+"\n",
+			jsonText(queueName(e)), jsonText(e.ID), e.Arrived.Unix(), e.Size, givenUp(e), jsonText(e.Envelope.ReversePath), strings.Join(recipients, ", "))
 		if err != nil {
 			return err
 		}

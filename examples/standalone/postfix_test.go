@@ -68,7 +68,7 @@ func TestGivingEverythingUpLeavesAloneWhatIsOnHold(t *testing.T) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	l.steps(ids,
-		step{args: "queue list ID3", stdout: "ID3  hold          254  DATE  me@shop.example\n    x@held.example  (waits for a person)\n"},
+		step{args: "queue list ID3", stdout: "ID3  hold          254  DATE  me@shop.example  x@held.example (waits for a person)\n"},
 		step{args: "queue list ID1", status: 1, stderr: "no message matches"},
 	)
 }
@@ -256,5 +256,23 @@ func TestWhatComesFromTheNetworkCannotMoveTheCursor(t *testing.T) {
 	}
 	if got := printable("a\x1b[2J\r\nb\x80ü\u009b"); got != "a?[2J??b?ü?" {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestWhatIsGivenUpIsMarked has a message that nobody has bounced yet.
+func TestWhatIsGivenUpIsMarked(t *testing.T) {
+	e := queue.Entry{ID: "ID1", State: queue.OnHold, Recipients: []queue.RecipientEntry{
+		{Address: "gone@x.example", State: queue.Dead, GivenUp: "x"},
+		{Address: "a@x.example", State: queue.OnHold},
+	}}
+	for _, given := range []string{"", "the customer left"} {
+		e.Recipients[1].GivenUp = given
+		var out strings.Builder
+		if err := showMessage(&out, e); err != nil {
+			t.Fatal(err)
+		}
+		if marked := strings.HasPrefix(out.String(), "ID1!# "); marked != (given != "") || listedOf(e).Forced != marked {
+			t.Errorf("given up because of %q: %v\n%s", given, listedOf(e), out.String())
+		}
 	}
 }

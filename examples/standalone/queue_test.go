@@ -9,13 +9,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const seeded = `ID1  deferred      233  DATE  me@shop.example
-    u@late.example  (450 4.7.1 come back later)
-    v@late.example  (450 4.7.1 come back later)
-ID2  deferred      294  DATE  <>
-    w@late.example  (450 4.7.1 come back later)
-ID3  hold          254  DATE  me@shop.example
-    x@held.example  (waits for a person)
+const seeded = `ID1  deferred      233  DATE  me@shop.example  u@late.example, v@late.example (450 4.7.1 come back later)
+ID2  deferred      294  DATE  <>  w@late.example (450 4.7.1 come back later)
+ID3  hold          254  DATE  me@shop.example  x@held.example (waits for a person)
 `
 
 func TestTheQueueIsShown(t *testing.T) {
@@ -31,6 +27,16 @@ func TestTheQueueIsShown(t *testing.T) {
 			step{args: "queue list --sender me@shop.example --state waiting", stdout: first},
 			step{args: "queue list --recipient v@late.example", stdout: first},
 			step{args: "queue list --domain held.example", stdout: third},
+			step{args: "queue list --domain @held.example", stdout: third},
+			step{args: "queue list --state deferred ID1", stdout: first},
+			step{args: "queue list --state incoming", status: 1, stderr: "no message matches"},
+			step{args: "queue list --state failed", status: 2, stderr: `no state "failed"`},
+			step{args: "queue list --site=", status: 2, stderr: "--site is empty"},
+			step{args: "queue list --state= --sender=", status: 2, stderr: "is empty"},
+			step{args: "queue delete --site shop --sender=", status: 2, stderr: "--sender is empty"},
+			step{args: "queue rule add --site= --reason x", status: 2, stderr: "--site is empty"},
+			step{args: "queue rule add --via= --reason x", status: 2, stderr: "-via: it is empty"},
+			step{args: "trail --recipient=", status: 2, stderr: "--recipient is empty"},
 			step{args: "queue list --state hold", stdout: third},
 			step{args: "queue list --sender <> --state hold", status: 1, stderr: "no message matches"},
 			step{args: "queue list --older-than 1d", status: 1, stderr: "no message matches"},
@@ -72,7 +78,7 @@ func TestTheQueueIsChangedByIDAndByFilter(t *testing.T) {
 			step{args: "queue list --state hold --domain late.example", status: 1, stderr: "no message matches"},
 			step{args: "queue hold ID2", stdout: "1 message held\n"},
 			step{args: "queue hold --older-than 1d", status: 1, stdout: "0 messages held\n"},
-			step{args: "queue list --state hold --sender <>", stdout: "ID2  hold          294  DATE  <>\n    w@late.example  (held by the administrator)\n"},
+			step{args: "queue list --state hold --sender <>", stdout: "ID2  hold          294  DATE  <>  w@late.example (held by the administrator)\n"},
 			step{args: "queue release --sender <> --json", stdout: `{"dry_run":false,"messages":1}` + "\n"},
 			step{args: "queue retry ID1 --dry-run --json", stdout: `{"dry_run":true,"messages":1}` + "\n"},
 			step{args: "queue retry nope", status: 1, stdout: "0 messages due now\n"},
@@ -95,7 +101,7 @@ history
 			step{args: "queue delete --all --yes=false", status: 2, stderr: "say --yes"},
 			step{args: "queue delete --all --dry-run", stdout: "2 messages selected\n"},
 			step{args: "queue delete --recipient v@late.example", stdout: "1 message deleted\n"},
-			step{args: "queue list ID1", stdout: "ID1  deferred      233  DATE  me@shop.example\n    u@late.example  (450 4.7.1 come back later)\n"},
+			step{args: "queue list ID1", stdout: "ID1  deferred      233  DATE  me@shop.example  u@late.example (450 4.7.1 come back later)\n"},
 			step{args: "queue requeue ID1", stdout: "1 message requeued\n"},
 			step{args: "queue list ID1", status: 1, stderr: "no message matches"},
 			step{args: "queue delete --all --yes", stdout: "2 messages deleted\n"},
@@ -132,7 +138,7 @@ func TestAFailedMessageIsReportedToItsSender(t *testing.T) {
 // Programs read these names: postqueue's, and after them our own.
 func TestTheFieldsOfAListHaveStableNames(t *testing.T) {
 	eachWay(t, func(t *testing.T, l *lab, ids []string) {
-		head := `{"queue_name":"deferred","queue_id":"ID1","arrival_time":DATE,"message_size":233,"sender":"me@shop.example",` +
+		head := `{"queue_name":"deferred","queue_id":"ID1","arrival_time":DATE,"message_size":233,"forced_expire":false,"sender":"me@shop.example",` +
 			`"recipients":[{"address":"u@late.example","delay_reason":"450 4.7.1 come back later","state":"waiting","attempts":1,"due":DATE,"lane":"/retry:"},` +
 			`{"address":"v@late.example","delay_reason":"450 4.7.1 come back later","state":"waiting","attempts":1,"due":DATE,"lane":"/retry:"}],` +
 			`"state":"waiting","site":"shop","via":"api","expires":DATE`

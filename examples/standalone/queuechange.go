@@ -36,6 +36,9 @@ func (c *call) change(ctx context.Context, f filter, done string, do func(contex
 	}
 	n, err := do(ctx, f.match)
 	end()
+	if err != nil && n > 0 {
+		fmt.Fprintf(c.stderr, "not finished: %d %s %s, or being so\n", n, plural(n, "message"), done)
+	}
 	if err != nil {
 		return err
 	}
@@ -91,7 +94,7 @@ func confirmDelete(a *app, cmd command, args []string) ([]string, error) {
 	if err != nil || !f.match.All || yes || f.dryRun || !ok || !term.IsTerminal(int(in.Fd())) {
 		return args, err
 	}
-	fmt.Fprint(a.stderr, "Delete every message in the queue? Type yes: ")
+	fmt.Fprint(a.stderr, "Delete every message that is selected? Type yes: ")
 	var answer string
 	if _, err := fmt.Fscanln(in, &answer); err != nil || answer != "yes" {
 		return nil, errNo

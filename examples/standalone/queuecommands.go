@@ -2,6 +2,7 @@ package main
 
 import (
 	"flag"
+	"fmt"
 	"strings"
 	"time"
 
@@ -12,7 +13,7 @@ const filterArgs = "[ID …] [--all] [--site S] [--sender A] [--recipient A] [--
 
 func queueCommands() []command {
 	return []command{
-		{name: "queue list", args: strings.TrimSuffix(filterArgs, " [--dry-run]"), short: "one line a message, recipients below", run: queueList},
+		{name: "queue list", args: strings.TrimSuffix(filterArgs, " [--dry-run]"), short: "one line a message", run: queueList},
 		{name: "queue show", args: "ID", short: "all that is known about a message", run: queueShow},
 		{name: "queue cat", args: "ID", short: "the message as stored", run: queueCat},
 		{name: "queue hold", args: filterArgs, short: "stop messages", run: changeQueue("held", (*queue.Queue).Hold)},
@@ -44,6 +45,24 @@ func (f *filter) define(fs *flag.FlagSet) {
 	fs.BoolVar(&f.dryRun, "dry-run", false, "")
 }
 
+// inState selects a state of a recipient, or a queue of Postfix's, as lists name
+// them.
+func (f *filter) inState() error {
+	name := f.state
+	switch name {
+	case "incoming":
+		f.match.Untried, name = true, "waiting"
+	case "deferred":
+		f.match.Tried, name = true, "waiting"
+	}
+	state, err := queue.ParseState(name)
+	if err != nil || state.Final() {
+		return fmt.Errorf("no state %q: waiting (which is incoming or deferred), active or hold", f.state)
+	}
+	f.match.State = queue.InState(state)
+	return nil
+}
+
 // filter reads a selection. With none, everything is selected if all says so,
 // else it is an error: a forgotten filter must not delete the queue.
 func (c *call) filter(all bool, more func(*flag.FlagSet)) (filter, error) {
@@ -58,12 +77,11 @@ func (c *call) filter(all bool, more func(*flag.FlagSet)) (filter, error) {
 		return f, err
 	}
 	f.match.IDs, f.match.OlderThan = words, time.Duration(f.older)
+	f.match.Domain = strings.TrimPrefix(f.match.Domain, "@")
 	if f.state != "" {
-		state, err := queue.ParseState(f.state)
-		if err != nil {
+		if err := f.inState(); err != nil {
 			return f, c.usage("%v", err)
 		}
-		f.match.State = queue.InState(state)
 	}
 	m := f.match
 	if !m.All && len(m.IDs) == 0 && m.Site == "" && m.Sender == "" && m.Recipient == "" && m.Domain == "" && m.State == nil && m.OlderThan == 0 {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 
 	"github.com/panelmail/panelmail/queue"
 	"github.com/panelmail/panelmail/transport"
@@ -15,6 +17,7 @@ type listed struct {
 	ID         string            `json:"queue_id"`
 	Arrival    int64             `json:"arrival_time"`
 	Size       int64             `json:"message_size"`
+	Forced     bool              `json:"forced_expire"` // it is given up and not bounced yet
 	Sender     string            `json:"sender"`
 	Recipients []listedRecipient `json:"recipients"`
 	State      string            `json:"state"`
@@ -42,7 +45,7 @@ type listedRecipient struct {
 
 func listedOf(e queue.Entry) listed {
 	l := listed{
-		Queue: queueName(e), ID: e.ID, Arrival: e.Arrived.Unix(), Size: e.Size, Sender: e.Envelope.ReversePath,
+		Queue: queueName(e), ID: e.ID, Arrival: e.Arrived.Unix(), Size: e.Size, Forced: givenUp(e), Sender: e.Envelope.ReversePath,
 		State: e.State.String(), Site: e.Origin.Site, Login: e.Origin.Login, Via: e.Origin.Via,
 		Client: e.Origin.Client, Script: e.Origin.Script, Expires: e.Expires.Unix(), Recipients: []listedRecipient{},
 	}
@@ -63,6 +66,11 @@ func listedOf(e queue.Entry) listed {
 		l.Recipients = append(l.Recipients, row)
 	}
 	return l
+}
+
+// givenUp reports whether there is somebody for whom there will be no other attempt.
+func givenUp(e queue.Entry) bool {
+	return slices.ContainsFunc(left(e), func(r queue.RecipientEntry) bool { return r.GivenUp != "" })
 }
 
 // reason is why a recipient is still here.
@@ -123,10 +131,16 @@ func (c *call) listMessage(e queue.Entry) error {
 	if c.json {
 		return c.object(l)
 	}
-	_, err := fmt.Fprintf(c.stdout, "%s  %-8s %8d  %s  %s\n", l.ID, l.Queue, l.Size, e.Arrived.Format("2006-01-02 15:04:05"), senderText(l.Sender))
-	for _, r := range l.Recipients {
-		_, err = fmt.Fprintf(c.stdout, "    %s%s\n", printable(r.Address), prefixed("  (", printable(r.Reason), ")"))
+	var to []string
+	for i, r := range l.Recipients {
+		text := printable(r.Address)
+		if i+1 == len(l.Recipients) || l.Recipients[i+1].Reason != r.Reason { // those that share a reason stand before it
+			text += prefixed(" (", printable(r.Reason), ")")
+		}
+		to = append(to, text)
 	}
+	_, err := fmt.Fprintf(c.stdout, "%s  %-8s %8d  %s  %s  %s\n", l.ID, l.Queue, l.Size,
+		e.Arrived.Format("2006-01-02 15:04:05"), senderText(l.Sender), strings.Join(to, ", "))
 	return err
 }
 

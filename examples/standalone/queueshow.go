@@ -70,6 +70,7 @@ func (c *call) showEntry(e queue.Entry) {
 			row("  parked", prefixed("until ", instant(r.Parked), prefixed(": ", r.Reason, "")))
 		}
 		row("  reason", reason(r))
+		row("  given up", r.GivenUp)
 	}
 }
 

@@ -92,8 +92,7 @@ func TestRulesHoldNewMailAndTheQueueAlike(t *testing.T) {
 			step{args: "queue rule add --domain late.example", status: 2, stderr: "a rule needs a --reason"},
 			step{args: "queue rule add --via pigeon --reason x", status: 1, stderr: `no way in is called "pigeon"`},
 			step{args: "queue|rule|add|--site|shop|--domain|late.example|--reason|they ask us to wait", stdout: "rule 1 holds --site shop --domain late.example\n"},
-			step{args: "queue list --state hold ID1", stdout: "ID1  hold          233  DATE  me@shop.example\n" +
-				"    u@late.example  (held by rule 1: they ask us to wait)\n    v@late.example  (held by rule 1: they ask us to wait)\n"},
+			step{args: "queue list --state hold ID1", stdout: "ID1  hold          233  DATE  me@shop.example  u@late.example, v@late.example (held by rule 1: they ask us to wait)\n"},
 			step{args: "queue list --state hold ID2", status: 1, stderr: "no message matches"}, // no mail of the site's
 			step{args: "queue rule add --reason storm --json --via api", stdout: `{"id":2,"via":"api","reason":"storm"}` + "\n"},
 			step{args: "queue rule list", stdout: "ID  HOLDS                              REASON\n1   --site shop --domain late.example  they ask us to wait\n2   --via api                          storm\n"},

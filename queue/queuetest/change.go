@@ -15,6 +15,7 @@ import (
 
 var changeCases = []testCase{
 	{name: "HeldMailStaysUntilReleased", run: holdAndRelease},
+	{name: "AReleaseTakesNothingFromTheLifetime", run: releaseEarly},
 	{name: "AMessageCanBeStoredOnHold", run: storedOnHold},
 	{name: "ATransportCanHold", run: transportHolds},
 	{name: "AHoldDoesNotStopADelivery", run: holdDuringAttempt},
@@ -44,12 +45,26 @@ func holdAndRelease(l *lab) {
 		l.Fatalf("on hold it is %v after %d attempts", e.State, len(l.seen()))
 	}
 	l.count(1)(l.q.Release(l.Context(), queue.Match{All: true}))
+	if left := time.Until(l.only().Expires); left <= 0 || left > day {
+		l.Errorf("what expired on hold has %v left, not the time for an attempt", left)
+	}
 	l.sleep(time.Minute)
 	want := []queue.Kind{queue.Deferred, queue.Held, queue.Released, queue.Delivered}
 	if diff := cmp.Diff(want, l.kinds("bob@far.test")); diff != "" {
 		l.Errorf("events (-want +got):\n%s", diff)
 	}
 	l.empty()
+}
+
+// releaseEarly releases what has most of its lifetime before it.
+func releaseEarly(l *lab) {
+	l.send("bob@far.test")
+	expires := l.only().Expires
+	l.count(1)(l.q.Hold(l.Context(), queue.Match{All: true}))
+	l.count(1)(l.q.Release(l.Context(), queue.Match{All: true}))
+	if got := l.only().Expires; !got.Equal(expires) {
+		l.Errorf("it expires at %v, not at %v any more", got, expires)
+	}
 }
 
 func storedOnHold(l *lab) {
@@ -255,6 +270,8 @@ func dryRun(l *lab) {
 	l.count(1)(l.q.Remove(l.Context(), queue.Match{IDs: []string{held}, DryRun: true}))
 	l.count(1)(l.q.Remove(l.Context(), queue.Match{Untried: true, DryRun: true}))
 	l.count(0)(l.q.Remove(l.Context(), queue.Match{IDs: []string{tried}, Untried: true, DryRun: true}))
+	l.count(1)(l.q.Remove(l.Context(), queue.Match{Tried: true, DryRun: true}))
+	l.count(0)(l.q.Remove(l.Context(), queue.Match{IDs: []string{held}, Tried: true, DryRun: true}))
 	l.count(0)(l.q.Remove(l.Context(), queue.Match{DryRun: true}))
 
 	synctest.Wait()

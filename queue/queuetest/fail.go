@@ -1,6 +1,8 @@
 package queuetest
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing/synctest"
 	"time"
@@ -15,6 +17,8 @@ var failCases = []testCase{
 	{name: "FailMakesTheDeliveryUnderWayTheLast", run: failDuringAttempt},
 	{name: "FailLeavesOtherRecipientsAlone", run: failScope},
 	{name: "FailCountsAMessageOnce", run: failCount},
+	{name: "FailTellsHowFarItIs", run: failProgress},
+	{name: "ARequeueTakesBackThatItIsGivenUp", run: takenBack},
 	{name: "FailEndsWhatIsHandedBackUntried", options: queue.Options{Concurrency: 1}, run: failUntried},
 }
 
@@ -67,7 +71,12 @@ func holdKeepsReply(l *lab) {
 
 func failDuringAttempt(l *lab) {
 	l.send("bob@far.test")
-	l.during(greylist, func() { l.count(1)(l.q.Fail(l.Context(), queue.Match{All: true}, "")) })
+	l.during(greylist, func() {
+		l.count(1)(l.q.Fail(l.Context(), queue.Match{All: true}, "the customer left"))
+		if r := l.only().Recipients[0]; r.GivenUp != "the customer left" {
+			l.Errorf("given up because of %q", r.GivenUp)
+		}
+	})
 	if e := l.told(queue.Failed); e.Attempt != 1 || e.Report == "" {
 		l.Errorf("event: %+v", e)
 	}
@@ -112,6 +121,32 @@ func failCount(l *lab) {
 		if kinds := l.kinds(r); kinds[len(kinds)-1] != queue.Failed {
 			l.Errorf("%s: %v", r, kinds)
 		}
+	}
+}
+
+func failProgress(l *lab) {
+	for i := range 450 {
+		l.send(fmt.Sprintf("u%d@far.test", i))
+	}
+	var told []int
+	l.count(450)(l.q.Fail(l.Context(), queue.Match{Domain: "far.test", Progress: func(n int) { told = append(told, n) }}, ""))
+	if want := []int{0, 200, 400, 450}; !slices.Equal(told, want) {
+		l.Errorf("told %v, want %v", told, want)
+	}
+}
+
+// takenBack is given up while it is tried, which is the last moment.
+func takenBack(l *lab) {
+	l.send("bob@far.test")
+	l.during(greylist, func() {
+		l.count(1)(l.q.Fail(l.Context(), queue.Match{All: true}, ""))
+		l.count(1)(l.q.Requeue(l.Context(), queue.Match{All: true}))
+		if r := l.only().Recipients[0]; r.GivenUp != "" {
+			l.Errorf("given up because of %q", r.GivenUp)
+		}
+	})
+	if r := l.only().Recipients[0]; r.State != queue.Waiting {
+		l.Errorf("it is %v", r.State)
 	}
 }
 
