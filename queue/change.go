@@ -75,7 +75,8 @@ func (q *Queue) Remove(ctx context.Context, m Match) (int, error) {
 // reason given, or one of our own if that is "". A delivery under way is not
 // interrupted, but is the last. It returns how many messages it gave up. After
 // an error some of them may not be reported yet, and have one attempt left (see
-// [RecipientEntry.GivenUp]): call it again, or take it back with Requeue.
+// [RecipientEntry.GivenUp]): call it again, or take it back with Requeue. Progress
+// is told how many are reported.
 func (q *Queue) Fail(ctx context.Context, m Match, reason string) (int, error) {
 	if reason == "" {
 		reason = "given up by the administrator"
