@@ -3,8 +3,6 @@ package queue
 import (
 	"context"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // A changeKind is what a person does to recipients in the queue.
@@ -94,10 +92,8 @@ func (q *Queue) Fail(ctx context.Context, m Match, reason string) (int, error) {
 	return messages, q.failGivenUp(ctx, progress)
 }
 
-const (
-	failPage   = 200 // recipients that Fail takes at a time
-	failAtOnce = 50  // those of them that share commits
-)
+// failPage is how many recipients Fail takes at a time.
+const failPage = 200
 
 // failGivenUp fails what was given up and is not being tried.
 func (q *Queue) failGivenUp(ctx context.Context, progress func(messages int)) error {
@@ -107,16 +103,13 @@ func (q *Queue) failGivenUp(ctx context.Context, progress func(messages int)) er
 		if err != nil || len(page) == 0 {
 			return err
 		}
-		group, failing := errgroup.WithContext(ctx)
-		group.SetLimit(failAtOnce)
+		if err := q.endAll(ctx, page, Failed); err != nil {
+			return err
+		}
 		for _, a := range page {
 			if a.message != latest {
 				messages, latest = messages+1, a.message
 			}
-			group.Go(func() error { return q.end(failing, a, Failed) })
-		}
-		if err := group.Wait(); err != nil {
-			return err
 		}
 		if progress != nil {
 			progress(messages)

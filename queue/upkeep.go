@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/panelmail/panelmail/transport"
 )
 
@@ -239,13 +241,24 @@ func (q *Queue) expireParked(ctx context.Context, after, until int64) error {
 		if err != nil || len(page) == 0 {
 			return err
 		}
-		for _, a := range page {
-			if err := q.end(ctx, a, Expired); err != nil {
-				return err
-			}
+		if err := q.endAll(ctx, page, Expired); err != nil {
+			return err
 		}
 		from = expiring{page[len(page)-1].clock.expires, lastPlace(page)}
 	}
+}
+
+// endAtOnce is how many attempts endAll ends together: they share commits.
+const endAtOnce = 50
+
+// endAll is end for many.
+func (q *Queue) endAll(ctx context.Context, all []*attempt, kind Kind) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(endAtOnce)
+	for _, a := range all {
+		group.Go(func() error { return q.end(ctx, a, kind) })
+	}
+	return group.Wait()
 }
 
 // end fails recipients that are not being tried, because they have expired or

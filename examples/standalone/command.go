@@ -181,13 +181,13 @@ func (c *call) parse(least, most int, define func(*flag.FlagSet)) ([]string, err
 		if err := fs.Parse(rest); err != nil {
 			return nil, c.usage("%v", err)
 		}
-		if err := noneEmpty(fs); err != nil {
-			return nil, c.usage("%v", err)
-		}
 		if fs.NArg() == 0 {
 			break
 		}
 		words, rest = append(words, fs.Arg(0)), fs.Args()[1:]
+	}
+	if err := noneEmpty(fs); err != nil {
+		return nil, c.usage("%v", err)
 	}
 	if len(words) < least || most >= 0 && len(words) > most {
 		return nil, c.usage("%d arguments", len(words))
@@ -200,7 +200,7 @@ func (c *call) parse(least, most int, define func(*flag.FlagSet)) ([]string, err
 func noneEmpty(fs *flag.FlagSet) (err error) {
 	fs.Visit(func(f *flag.Flag) {
 		switch f.Name {
-		case "site", "sender", "recipient", "domain", "state":
+		case "site", "sender", "recipient", "domain", "state", "via":
 			if f.Value.String() == "" {
 				err = fmt.Errorf("--%s is empty", f.Name)
 			}

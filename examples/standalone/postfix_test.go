@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/panelmail/panelmail/queue"
+	"github.com/panelmail/panelmail/transport"
 )
 
 // played runs the program under the name of one of Postfix's.
@@ -261,8 +262,8 @@ func TestWhatComesFromTheNetworkCannotMoveTheCursor(t *testing.T) {
 
 // TestWhatIsGivenUpIsMarked has a message that nobody has bounced yet.
 func TestWhatIsGivenUpIsMarked(t *testing.T) {
-	e := queue.Entry{ID: "ID1", State: queue.OnHold, Recipients: []queue.RecipientEntry{
-		{Address: "gone@x.example", State: queue.Dead, GivenUp: "x"},
+	e := queue.Entry{ID: "ID1", State: queue.OnHold, Envelope: transport.Envelope{Recipients: make([]transport.Recipient, 2)}, Recipients: []queue.RecipientEntry{
+		{Address: "gone@x.example", State: queue.Dead, GivenUp: "it is over"},
 		{Address: "a@x.example", State: queue.OnHold},
 	}}
 	for _, given := range []string{"", "the customer left"} {
@@ -270,6 +271,11 @@ func TestWhatIsGivenUpIsMarked(t *testing.T) {
 		var out strings.Builder
 		if err := showMessage(&out, e); err != nil {
 			t.Fatal(err)
+		}
+		var shown strings.Builder
+		(&call{stdout: &shown}).showEntry(e)
+		if told := strings.Contains(shown.String(), "given up the customer left"); told != (given != "") {
+			t.Errorf("given up because of %q:\n%s", given, shown.String())
 		}
 		if marked := strings.HasPrefix(out.String(), "ID1!# "); marked != (given != "") || listedOf(e).Forced != marked {
 			t.Errorf("given up because of %q: %v\n%s", given, listedOf(e), out.String())

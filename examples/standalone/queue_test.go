@@ -1,12 +1,16 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/panelmail/panelmail/queue"
 )
 
 const seeded = `ID1  deferred      233  DATE  me@shop.example  u@late.example, v@late.example (450 4.7.1 come back later)
@@ -35,7 +39,7 @@ func TestTheQueueIsShown(t *testing.T) {
 			step{args: "queue list --state= --sender=", status: 2, stderr: "is empty"},
 			step{args: "queue delete --site shop --sender=", status: 2, stderr: "--sender is empty"},
 			step{args: "queue rule add --site= --reason x", status: 2, stderr: "--site is empty"},
-			step{args: "queue rule add --via= --reason x", status: 2, stderr: "-via: it is empty"},
+			step{args: "queue rule add --via= --reason x", status: 2, stderr: "--via is empty"},
 			step{args: "trail --recipient=", status: 2, stderr: "--recipient is empty"},
 			step{args: "queue list --state hold", stdout: third},
 			step{args: "queue list --sender <> --state hold", status: 1, stderr: "no message matches"},
@@ -207,5 +211,14 @@ func TestTheModesOfSendmailReachTheQueue(t *testing.T) {
 	l.steps(nil, step{args: "sendmail -bp", stdout: "Mail queue is empty\n"})
 	if diff := cmp.Diff(0, l.run("", "sendmail", "-q").Status); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestAChangeThatIsBrokenOffSaysHowFarItCame(t *testing.T) {
+	var stderr strings.Builder
+	c := &call{stderr: &stderr}
+	err := c.change(t.Context(), filter{}, "held", func(context.Context, queue.Match) (int, error) { return 3, context.Canceled })
+	if !errors.Is(err, context.Canceled) || stderr.String() != "not finished: 3 messages held, or being so\n" {
+		t.Errorf("error %v, %q", err, stderr.String())
 	}
 }

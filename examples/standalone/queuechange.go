@@ -36,10 +36,10 @@ func (c *call) change(ctx context.Context, f filter, done string, do func(contex
 	}
 	n, err := do(ctx, f.match)
 	end()
-	if err != nil && n > 0 {
-		fmt.Fprintf(c.stderr, "not finished: %d %s %s, or being so\n", n, plural(n, "message"), done)
-	}
 	if err != nil {
+		if n > 0 {
+			fmt.Fprintf(c.stderr, "not finished: %d %s %s, or being so\n", n, plural(n, "message"), done)
+		}
 		return err
 	}
 	if err := c.print(map[string]any{"messages": n, "dry_run": f.dryRun}, "%d %s %s\n", n, plural(n, "message"), done); err != nil {

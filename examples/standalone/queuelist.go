@@ -70,7 +70,7 @@ func listedOf(e queue.Entry) listed {
 
 // givenUp reports whether there is somebody for whom there will be no other attempt.
 func givenUp(e queue.Entry) bool {
-	return slices.ContainsFunc(left(e), func(r queue.RecipientEntry) bool { return r.GivenUp != "" })
+	return slices.ContainsFunc(e.Recipients, func(r queue.RecipientEntry) bool { return !r.State.Final() && r.GivenUp != "" })
 }
 
 // reason is why a recipient is still here.

@@ -53,13 +53,7 @@ func ruleAdd(ctx context.Context, c *call) error {
 		fs.StringVar(&r.Site, "site", "", "")
 		fs.StringVar(&r.Sender, "sender", "", "")
 		fs.StringVar(&r.Domain, "domain", "", "")
-		fs.Func("via", "", func(text string) error {
-			r.Via = transport.Via(text)
-			if text == "" {
-				return errors.New("it is empty")
-			}
-			return nil
-		})
+		fs.StringVar((*string)(&r.Via), "via", "", "")
 		fs.StringVar(&r.Reason, "reason", "", "")
 	})
 	if err != nil {

@@ -192,7 +192,11 @@ func TestHelpKnowsEveryCommandAndUsageIsStatusTwo(t *testing.T) {
 			t.Errorf("%s --help: %s", c.name, got)
 		}
 	}
+	if got := l.do("", "queue", "rule", "--help"); !strings.Contains(got, "queue rule delete ID") || strings.Contains(got, "queue list") {
+		t.Errorf("help for a group: %s", got)
+	}
 	l.steps(nil,
+		step{args: "bogus --help", status: 2, stderr: `unknown command "bogus"`},
 		step{args: "bogus", status: 2, stderr: `unknown command "bogus"`},
 		step{args: "queue", status: 2, stderr: "queue what? list, show"},
 		step{args: "help bogus", status: 2, stderr: `unknown command "bogus"`},
